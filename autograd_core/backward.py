@@ -1,0 +1,178 @@
+"""Backward passes for the user: check what was asked, run the sweep, and leave the gradients where they belong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_core import recording
+from autograd_core.grad_mode import RECORDING, NOT_RECORDING, current_mode, enable_grad, no_grad
+from autograd_core.recording import lift, raw, untracked
+from autograd_core.tape import Leaf, Node, Sweep
+
+__all__ = ["backward", "gradient"]
+
+
+def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_graph: bool) -> None:
+    """See `Tensor.backward`."""
+    seeds = _seeds([output], [gradient], create_graph)
+    sweep = _sweep(seeds, wanted=None, retain_graph=retain_graph, create_graph=create_graph)
+    with no_grad():
+        for leaf in sweep.leaves:
+            # pop: an array that only this loop holds can become the leaf's gradient without a copy.
+            g = sweep.table.pop(leaf, None)
+            if g is not None:
+                _accumulate(leaf, g, create_graph)
+
+
+def gradient(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+    retain_graph: bool | None = None,
+) -> Any:
+    """The gradients of `outputs` with respect to `inputs`: sum over outputs of grad_output^T d(output)/d(input).
+
+    outputs, inputs  a Tensor or a sequence of them; inputs may be computed tensors
+    grad_outputs     what each output's gradient is; may be None for outputs of one element
+    create_graph     record the pass, so that the result can be differentiated
+    allow_unused     give None for an input that no output depends on, instead of raising
+    returns          a Tensor for one input, a tuple for a sequence; no tensor's `grad` is touched
+    raises           RuntimeError for an unused input or a freed graph, ValueError and TypeError for a wrong grad_output
+
+    >>> import autograd_core as ag
+    >>> x = ag.tensor(2.0, requires_grad=True)
+    >>> first = ag.gradient(x ** 3, x, create_graph=True)
+    >>> first, ag.gradient(first, x)
+    (tensor(12., op=multiply), tensor(12.))
+    """
+    output_list = _as_list(outputs, "outputs")
+    input_list = _as_list(inputs, "inputs")
+    given = [None] * len(output_list) if grad_outputs is None else grad_outputs if isinstance(grad_outputs, list | tuple) else [grad_outputs]
+    if len(given) != len(output_list):
+        raise ValueError(f"gradient: {len(output_list)} outputs, but {len(given)} grad_outputs")
+    for i, x in enumerate(input_list):
+        if x.node is None:
+            raise RuntimeError(f"gradient: input {i} (shape {x.shape}) does not require grad")
+    tracked = [(y, g) for y, g in zip(output_list, given, strict=True) if y.node is not None or not allow_unused]
+    seeds = _seeds([y for y, _ in tracked], [g for _, g in tracked], create_graph)
+    sweep = _sweep(seeds, wanted=[x.node for x in input_list], retain_graph=retain_graph, create_graph=create_graph)
+    results = []
+    for i, x in enumerate(input_list):
+        g = sweep.found.get(x.node)
+        if g is None and not allow_unused:
+            raise RuntimeError(f"gradient: no output depends on input {i} (shape {x.shape}); pass allow_unused=True to get None for it")
+        results.append(g if g is None or isinstance(g, recording.tensor_class) else untracked(g))
+    return results[0] if isinstance(inputs, recording.tensor_class) else tuple(results)
+
+
+def _as_list(tensors: Any, what: str) -> list[Any]:
+    items = [tensors] if isinstance(tensors, recording.tensor_class) else tensors
+    if not isinstance(items, Sequence) or not all(isinstance(t, recording.tensor_class) for t in items):
+        raise TypeError(f"gradient: {what} must be a Tensor or a sequence of Tensors, not {type(tensors).__name__}")
+    return list(items)
+
+
+class _Pass(Sweep):
+    """A sweep and the leaves that it reached."""
+
+    leaves: list[Leaf]
+
+
+def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, create_graph: bool) -> _Pass:
+    mode = current_mode()
+    sweep = _Pass(
+        seeds,
+        wanted=wanted,
+        retain_graph=create_graph if retain_graph is None else retain_graph,
+        lift=lift if create_graph else None,
+        on_watched=_on_watched,
+        instrument=None if mode is RECORDING or mode is NOT_RECORDING else mode,
+    )
+    with enable_grad() if create_graph else no_grad():
+        sweep.leaves = sweep.run()
+    return sweep
+
+
+def _seeds(outputs: list[Any], gradients: list[Any], create_graph: bool) -> dict[Node, Any]:
+    seeds: dict[Node, Any] = {}
+    for output, g in zip(outputs, gradients, strict=True):
+        if output.node is None:
+            raise RuntimeError(
+                f"backward: this tensor of shape {output.shape} does not require grad: nothing was recorded. "
+                "Make an input with requires_grad=True, and compute outside of ag.no_grad()"
+            )
+        g = _first_gradient(output, g)
+        if create_graph and not isinstance(g, recording.tensor_class):
+            g = untracked(g)
+        elif not create_graph:
+            g = raw(g)
+        seeds[output.node] = seeds[output.node] + g if output.node in seeds else g
+    return seeds
+
+
+def _first_gradient(output: Any, g: Any) -> Any:
+    """`g` checked against `output` and in its dtype; ones if it is None."""
+    shape, dtype = output.shape, output.dtype
+    if g is None:
+        if output.size != 1:
+            raise ValueError(
+                f"backward: the output has shape {shape}, so it needs a gradient of that shape: y.backward(gradient), or reduce it, y.sum().backward()"
+            )
+        if dtype.kind == "c":
+            raise TypeError("backward: a complex output needs an explicit gradient; differentiate a real loss, such as np.abs(y) ** 2")
+        return np.ones_like(output._data)[()] if not shape else np.ones_like(output._data)
+    if not hasattr(g, "dtype"):
+        g = np.array(g, dtype=dtype)
+    elif g.dtype.kind not in ("fc" if dtype.kind == "c" else "f"):
+        raise TypeError(f"backward: a gradient of dtype {g.dtype} for an output of dtype {dtype}; convert it with g.astype({str(dtype)!r})")
+    if g.shape != shape:
+        raise ValueError(f"backward: a gradient of shape {g.shape} for an output of shape {shape}")
+    return g if g.dtype == dtype else g.astype(dtype)
+
+
+def _on_watched(node: Node, g: Any) -> Any:
+    """Call the hooks of `node` and leave its gradient where it is to be retained."""
+    watchers = node.watchers
+    assert watchers is not None
+    recorded = isinstance(g, recording.tensor_class)
+    for hook in list(watchers.hooks.values()):
+        replaced = hook(g if recorded else untracked(g))
+        if replaced is None:
+            continue
+        if replaced.shape != node.shape:
+            raise ValueError(f"hook on {node.op.name}: returned a gradient of shape {replaced.shape}, expected {node.shape}")
+        if not isinstance(replaced, recording.tensor_class):
+            replaced = untracked(replaced)
+        if replaced.dtype != node.dtype:
+            replaced = replaced.astype(node.dtype)
+        g = replaced if recorded else replaced._data
+    if watchers.retained_by is not None:
+        tensor = watchers.retained_by()
+        if tensor is not None:
+            own = g if recorded else untracked(g.copy())
+            tensor.grad = own if tensor.grad is None else tensor.grad + own
+    return g
+
+
+def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
+    tensor = leaf.tensor()
+    if tensor is None:
+        return
+    if create_graph:
+        with enable_grad():
+            tensor.grad = g if tensor.grad is None else tensor.grad + g
+        return
+    previous = tensor.grad
+    if previous is not None:
+        tensor.grad = untracked(raw(previous) + g)
+        return
+    # 3 = the caller's local, ours and the call: nobody else holds the array, so it need not be copied.
+    if isinstance(g, np.ndarray) and not (sys.getrefcount(g) <= 3 and g.base is None and g.flags.writeable):
+        g = np.array(g, order="K")
+    tensor.grad = untracked(g)

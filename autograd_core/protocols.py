@@ -1,0 +1,77 @@
+"""NumPy's calls on tensors (NEP 13 and 18): find the operation in the table, or say why there is none.
+
+Nothing detaches silently: a function without a rule raises if an argument is tracked, whatever NumPy itself would do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from autograd_core import recording
+from autograd_core.grad_mode import NOT_RECORDING, current_mode
+from autograd_core.recording import apply, raw, wrap
+from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE
+
+__all__ = ["array_function", "array_ufunc"]
+
+
+def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`ufunc(*inputs, **kwargs)`, or its `reduce`, `accumulate`, `outer`... by `method`, where an input is a tensor."""
+    out = kwargs.get("out")
+    if out is not None and any(o is not None for o in out):
+        raise TypeError(
+            f"{ufunc.__name__}: out= and in-place operators (a += t) are not supported with tensors, which are values; "
+            "write the result to a name: a = a + t"
+        )
+    if method == "__call__":
+        return array_function(ufunc, inputs, kwargs)
+    key: Any = (ufunc, method)
+    return array_function(key, inputs, {k: v for k, v in kwargs.items() if k != "out"})
+
+
+def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """`function(*args, **kwargs)` where an argument is, or holds, a tensor."""
+    op = TABLE.get(function)
+    if op is not None and op.rules:
+        return apply(op, tuple(args), kwargs)
+    composition = COMPOSITIONS.get(function)
+    if composition is not None:
+        return composition.compute(*args, **kwargs)
+    compute = getattr(*function) if isinstance(function, tuple) else function
+    if function in CONSTANTS:
+        return compute(*raw(tuple(args)), **raw(kwargs))
+    if current_mode() is not NOT_RECORDING and any(t.node is not None for t in _tensors((args, kwargs))):
+        raise TypeError(_no_rule(function))
+    return wrap(compute(*raw(tuple(args)), **raw(kwargs)))
+
+
+def _tensors(values: Any) -> Iterator[Any]:
+    if isinstance(values, recording.tensor_class):
+        yield values
+    elif isinstance(values, tuple | list):
+        for value in values:
+            yield from _tensors(value)
+    elif isinstance(values, dict):
+        yield from _tensors(list(values.values()))
+
+
+def full_name(function: Any) -> str:
+    """`np.linalg.inv` for NumPy's function, `np.add.reduce` for a ufunc's method."""
+    if isinstance(function, tuple):
+        return f"{full_name(function[0])}.{function[1]}"
+    module = getattr(function, "__module__", None) or "numpy"
+    name = getattr(function, "__name__", repr(function))
+    return f"{module.replace('numpy', 'np', 1)}.{name}" if module.startswith("numpy") else f"{module}.{name}"
+
+
+def _no_rule(function: Any) -> str:
+    name = full_name(function)
+    known: dict[str, Callable[..., Any]] = {full_name(f): f for f in [*TABLE, *COMPOSITIONS] if f not in TABLE or TABLE[f].rules}
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"the nearest with a rule is {near[0]}; " if near else ""
+    return (
+        f"{name} has no derivative rule; {hint}write it with functions that have one, "
+        'or register a rule with ag.defvjp (README, "Custom operations"), or detach the tensors if no gradient is wanted'
+    )

@@ -1,0 +1,349 @@
+"""The table of operations: what each differentiable function is called, takes, and how it is differentiated.
+
+An `Op` is one row: a function (NumPy's own, or a user's) with one rule per differentiable argument. A rule is an ordinary
+function whose parameter names say what it needs:
+
+    g      the gradient of the result
+    out    the result
+    like   the shape and dtype of the argument that the rule is for (`like.shape`, `like.dtype`, `like.ndim`, `like.size`)
+    x2, axis, ...   the operation's own arguments and keywords, under their own names
+
+From the names follows what the tape has to keep. For one pattern of tracked arguments that is worked out once, in a
+`Plan`; recording then copies the plan's choice of values, and the backward pass calls the plan's edges.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["COMPOSITIONS", "CONSTANTS", "Composition", "NO_VALUE", "Edge", "Like", "Op", "Plan", "TABLE", "Tracked"]
+
+NO_VALUE = inspect.Parameter.empty
+OUT = -1  # where a plan saves the result instead of an argument
+
+# One tracked argument: its position, or (position, place) for an element of a sequence argument such as concatenate's.
+Tracked = int | tuple[int, int]
+# (parent's place in the links, pull(g, links) -> contribution, accumulate or None, the argument's name)
+Edge = tuple[Any, Callable[..., Any], Any, str]
+
+
+class Like:
+    """Shape and dtype of an array that need not be kept."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.shape = shape
+        self.dtype = dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+
+class Op:
+    """A differentiable function: how to compute it, and one rule for each argument that has a derivative.
+
+    name         what errors, listings and pictures call it
+    function     computes the value from raw arrays
+    rules        argument's name -> rule
+    accumulate   argument's name -> a function that adds its contribution into an existing gradient
+    inert        arguments that rules need not know: they do not change the derivative
+    elementwise  each element of the result depends on the elements at its own place only
+    selects      the result leaves out elements of its arguments (where, indexing, clip): see tape.py, "structural zeros"
+    structural   moves, copies or sums elements without mixing places that carry zeros with others
+    real_only    refuse tracked complex arguments: the function has no complex derivative
+    samples      makes sample calls for tests and the gradient checker: `lambda a: [call(a(2, 3), axis=0)]` (samples.py)
+    """
+
+    def __init__(self, function: Callable[..., Any], *, name: str | None = None, signature: str | None = None) -> None:
+        self.function = function
+        self.name = name or getattr(function, "__name__", type(function).__name__)
+        self.rules: dict[str, Callable[..., Any]] = {}
+        self.accumulate: dict[str, Callable[..., Any]] = {}
+        self.inert: frozenset[str] = frozenset()
+        self.elementwise = hasattr(function, "nin") and getattr(function, "signature", None) is None
+        self.selects = False
+        self.structural = False
+        self.real_only = False
+        self.samples: Callable[..., Any] | None = None
+        self._signature = signature
+        self._parameters: tuple[str, ...] | None = None
+        self._forget_plans()
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}({', '.join(self.rules)})>"
+
+    def define(self, rules: Mapping[str, Callable[..., Any]], **attributes: Any) -> None:
+        """Add or replace rules; plans made from the old ones are forgotten."""
+        self.rules.update(rules)
+        for attribute, value in attributes.items():
+            setattr(self, attribute, value)
+        self._forget_plans()
+
+    def _forget_plans(self) -> None:
+        self._plans: dict[tuple[Tracked, ...], Plan] = {}
+        self._accepted: set[tuple[Any, ...]] = set()
+        self._parameters = None
+        # The three plans of the operators' hot path, made when first needed.
+        self.first: Plan | None = None
+        self.second: Plan | None = None
+        self.both: Plan | None = None
+
+    def plan_first(self) -> Plan:
+        self.first = self.plan((0,))
+        return self.first
+
+    def plan_second(self) -> Plan:
+        self.second = self.plan((1,))
+        return self.second
+
+    def plan_both(self) -> Plan:
+        self.both = self.plan((0, 1))
+        return self.both
+
+    # The signature is read when first needed: `inspect` on 200 functions would be most of the import time.
+    def _read_signature(self) -> None:
+        signature = _signature_of(self)
+        self._parameters = tuple(signature)
+        self._index = {name: i for i, name in enumerate(self._parameters)}
+        self._defaults = {name: p.default for name, p in signature.items()}
+        kinds = [p.kind for p in signature.values()]
+        self._variadic = kinds.index(inspect.Parameter.VAR_POSITIONAL) if inspect.Parameter.VAR_POSITIONAL in kinds else None
+        named = {name for rule in self.rules.values() for name in rule_parameters(rule)}
+        self._known = (frozenset(self.rules) | named | self.inert) - {"out"}
+        unknown = set(self.rules) - set(self._parameters)
+        if unknown:
+            raise TypeError(f"{self.name}: rule for unknown argument {sorted(unknown)[0]!r}; its arguments are {', '.join(self._parameters)}")
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the function's arguments, in order."""
+        if self._parameters is None:
+            self._read_signature()
+        return self._parameters or ()
+
+    @property
+    def variadic(self) -> int | None:
+        """Where `*operands` stands, if the function has it: everything from there on is one sequence argument."""
+        if self._parameters is None:
+            self._read_signature()
+        return self._variadic
+
+    def position(self, keyword: str) -> int:
+        """Where the argument named `keyword` stands; TypeError as Python words it if there is none."""
+        if self._parameters is None:
+            self._read_signature()
+        try:
+            return self._index[keyword]
+        except KeyError:
+            raise TypeError(f"{self.name}() got an unexpected keyword argument {keyword!r}") from None
+
+    def argument(self, position: int, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The value of the argument at `position` in a call with `args` and `kwargs`, its default if not given."""
+        if position == self.variadic:
+            return tuple(args[position:])
+        if position < len(args) and (self._variadic is None or position < self._variadic):
+            return args[position]
+        name = self.parameters[position]
+        return kwargs[name] if name in kwargs else self._defaults[name]
+
+    def check_known(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise if an argument is used that no rule knows: `where=` swallowed is a wrong gradient."""
+        form = (len(args), *kwargs)
+        if form in self._accepted:
+            return
+        names = self.parameters
+        given = [*zip(names[: self.variadic], args, strict=False), *kwargs.items()]
+        if self._known.issuperset(name for name, _ in given):
+            self._accepted.add(form)
+            return
+        for name, value in given:
+            if name in self._known or _is_default(value, self._defaults.get(name, _UFUNC_DEFAULTS.get(name, NO_VALUE))):
+                continue
+            raise TypeError(
+                f"{self.name}: no derivative rule handles the argument {name}={_brief(value)}; "
+                "leave it at its default, or compute this part on arrays that need no gradient (x.detach())"
+            )
+
+    def plan(self, tracked: tuple[Tracked, ...]) -> Plan:
+        """What to save and which rules to run where just the `tracked` arguments need gradients."""
+        plan = self._plans.get(tracked)
+        if plan is None:
+            plan = self._plans[tracked] = Plan(self, tracked)
+        return plan
+
+
+class Plan:
+    """For one op and one pattern of tracked arguments: what a node links to, and the edges of its backward step.
+
+    A node's `links` are its parents' nodes, one per tracked argument, followed by the saved values.
+
+    saves  positions of the arguments to keep after the parents (OUT for the result, ("like", i) for shapes of a sequence)
+    edges  for each differentiated argument: its parents' places, the rule adapted to (g, links), accumulate, name
+    """
+
+    __slots__ = ("_freed", "arity", "edges", "graph_edges", "guarded", "keeps", "lifts", "op", "saves", "sequences", "tracked")
+
+    def __init__(self, op: Op, tracked: tuple[Tracked, ...]) -> None:
+        self.op = op
+        self.tracked = tracked
+        self.arity = len(tracked)
+        self._freed: Plan | None = None
+        self.guarded: Plan | None = None
+        groups: dict[int, list[tuple[int, int | None]]] = {}  # position -> [(place in links, element or None)]
+        for place, where in enumerate(tracked):
+            position, element = (where, None) if isinstance(where, int) else where
+            groups.setdefault(position, []).append((place, element))
+        saves: list[Any] = []
+        edges: list[Edge] = []
+        for position, places in groups.items():
+            name = op.parameters[position]
+            if name in op.rules:
+                edges.append(self._edge(name, position, places, saves))
+            elif name not in op.inert:
+                raise TypeError(
+                    f"{op.name} has no derivative rule for its argument {name!r}; register one with ag.defvjp "
+                    f'(README, "Custom operations"), or pass {name}.detach() to treat it as a constant'
+                )
+        # A rule with `accumulate` may use up g (item assignment clears it in place), so it goes last.
+        edges.sort(key=lambda edge: edge[2] is not None)
+        self.edges = tuple(edges)
+        self.graph_edges = tuple((k, pull, None if acc and not getattr(acc, "graph", False) else acc, name) for k, pull, acc, name in edges)
+        self.saves = tuple(saves)
+        self.keeps = len(self.saves) > 0
+        self.sequences = any(isinstance(k, tuple) for k, *_ in edges)
+        self.lifts = tuple(self._lift(save, groups) for save in saves)
+
+    def _edge(self, name: str, position: int, places: list[tuple[int, int | None]], saves: list[Any]) -> Edge:
+        op = self.op
+        sequence = places[0][1] is not None
+
+        def place_of(parameter: str) -> int:
+            if parameter == "like":
+                if not sequence:
+                    return places[0][0]
+                save: Any = ("like", position)
+            else:
+                save = OUT if parameter == "out" else op.position(parameter)
+            if save not in saves:
+                saves.append(save)
+            return self.arity + saves.index(save)
+
+        pull = _adapt(op.rules[name], [place_of(p) for p in rule_parameters(op.rules[name])])
+        accumulate = op.accumulate.get(name)
+        if accumulate is not None and not sequence:
+            accumulate = _adapt_accumulate(accumulate, [place_of(p) for p in rule_parameters(accumulate, skip=4)])
+        return (tuple(places) if sequence else places[0][0]), pull, accumulate, name
+
+    def _lift(self, save: Any, groups: Mapping[int, list[tuple[int, int | None]]]) -> Any:
+        """Where the node of a saved value is: a parent's place, OUT for the node itself, {element: place}, or None."""
+        if save == OUT:
+            return OUT
+        places = groups.get(save) if isinstance(save, int) else None
+        if not places:
+            return None
+        return places[0][0] if places[0][1] is None else {element: place for place, element in places}
+
+    @property
+    def freed(self) -> Plan:
+        """The same plan for a node whose saved values are gone: it keeps the structure, for listings and pictures."""
+        if self._freed is None:
+            freed = object.__new__(Plan)
+            for slot in Plan.__slots__:
+                setattr(freed, slot, getattr(self, slot))
+            freed._freed = freed
+            freed.edges = freed.graph_edges = freed.saves = freed.lifts = ()
+            self._freed = freed
+        return self._freed
+
+    @property
+    def is_freed(self) -> bool:
+        return self._freed is self
+
+
+def rule_parameters(rule: Callable[..., Any], skip: int = 1) -> tuple[str, ...]:
+    """Names of a rule's parameters after `g` (after the first `skip`)."""
+    code = getattr(rule, "__code__", None)
+    if code is not None and not hasattr(rule, "__wrapped__"):
+        return tuple(code.co_varnames[skip : code.co_argcount + code.co_kwonlyargcount])
+    return tuple(inspect.signature(rule).parameters)[skip:]
+
+
+def _adapt(rule: Callable[..., Any], places: Sequence[int]) -> Callable[..., Any]:
+    """`rule(g, x2, ...)` as `pull(g, links)`."""
+    match places:
+        case []:
+            return lambda g, links: rule(g)
+        case [i]:
+            return lambda g, links: rule(g, links[i])
+        case [i, j]:
+            return lambda g, links: rule(g, links[i], links[j])
+        case _:
+            return lambda g, links: rule(g, *[links[i] for i in places])
+
+
+def _adapt_accumulate(accumulate: Callable[..., Any], places: Sequence[int]) -> Callable[..., Any]:
+    def adapted(total: Any, total_owned: bool, g: Any, g_owned: bool, links: Any) -> Any:
+        return accumulate(total, total_owned, g, g_owned, *[links[i] for i in places])
+
+    adapted.graph = getattr(accumulate, "graph", False)  # type: ignore[attr-defined]
+    return adapted
+
+
+# Keywords that every ufunc takes, with values that mean "as if not given".
+_UFUNC_DEFAULTS: dict[str, Any] = {"out": None, "where": True, "casting": "same_kind", "order": "K", "dtype": None, "subok": True, "signature": None}
+_UFUNC_NAMES = {1: ("x",), 2: ("x1", "x2")}
+
+
+def _signature_of(op: Op) -> dict[str, inspect.Parameter]:
+    if op._signature is not None:
+        source = eval(f"lambda {op._signature}: None", {"NO_VALUE": NO_VALUE})  # the op's author wrote it, beside the rules
+        return dict(inspect.signature(source).parameters)
+    if hasattr(op.function, "nin"):
+        names = _UFUNC_NAMES.get(op.function.nin) or tuple(f"x{i + 1}" for i in range(op.function.nin))
+        return {name: inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names}
+    try:
+        return dict(inspect.signature(op.function).parameters)
+    except ValueError:
+        raise TypeError(f"{op.name}: its arguments cannot be read; give defvjp its signature as text, e.g. 'x, axis=None'") from None
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    if value is default or value is None and default is NO_VALUE:
+        return True
+    if default is NO_VALUE or type(default).__name__ == "_NoValueType":
+        return value is None or value is True and default is not NO_VALUE
+    return isinstance(value, bool | int | str) and type(value) is type(default) and value == default
+
+
+def _brief(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"<array of shape {shape}>" if shape else repr(value)[:60]
+
+
+TABLE: dict[Callable[..., Any], Op] = {}
+
+
+class Composition:
+    """A function of NumPy that is computed, on tensors, from others of the table."""
+
+    def __init__(self, function: Any, compute: Callable[..., Any], samples: Callable[..., Any] | None) -> None:
+        self.function = function
+        self.compute = compute
+        self.samples = samples
+
+
+COMPOSITIONS: dict[Any, Composition] = {}
+
+# Functions without derivative (argmax, comparisons, shape queries): they return plain arrays.
+CONSTANTS: set[Any] = set()

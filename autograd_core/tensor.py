@@ -1,0 +1,580 @@
+"""`Tensor`: an array with a memory.
+
+It is a handle: `data` is the array, `node` its place on the tape (None if nothing is recorded), `grad` the gradient that a
+backward pass left. NumPy's functions and operators work on it and are recorded. Tensors are values: `t += 1` binds a new
+tensor to `t`, and `t[i] = v` gives `t` a new value; neither changes what an earlier operation saw.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, SupportsIndex
+
+import numpy as np
+
+from autograd_core import recording
+from autograd_core.backward import backward
+from autograd_core.fingerprint import note_handed_out
+from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
+from autograd_core.protocols import array_function, array_ufunc
+from autograd_core.recording import apply, binary_operator, operation, raw, reflected_operator, unary_method, untracked
+from autograd_core.tape import Leaf, Watchers, make_leaf, next_number
+
+__all__ = ["Hook", "Tensor", "astype", "setitem", "tensor"]
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    """`x` in another dtype. An operation of its own because NumPy 2.0's `np.astype` takes only exact ndarrays."""
+    return x.astype(dtype)
+
+
+def setitem(x: Any, index: Any, value: Any) -> Any:
+    """A copy of `x` with `x[index] = value` done: item assignment as a function of values."""
+    out = x.copy()
+    out[index] = value
+    return out
+
+
+def _method(function: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
+    """A NumPy function of an array as a method."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = name or function.__name__
+    method.__doc__ = f"`np.{function.__name__}` of this tensor, with the same arguments."
+    return method
+
+
+def _constant_method(name: str) -> Callable[..., Any]:
+    """A method of ndarray whose result has no derivative: it returns plain arrays."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return getattr(np.asanyarray(self._data), name)(*raw(args), **raw(kwargs))
+
+    method.__name__ = name
+    method.__doc__ = f"`ndarray.{name}`: a plain result, without derivative."
+    return method
+
+
+def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def method(self: Tensor, other: Any) -> Any:
+        return compare(self._data, other._data if isinstance(other, Tensor) else other)
+
+    method.__name__ = compare.__name__
+    method.__doc__ = "Elementwise comparison: a plain boolean array, to be used as a mask."
+    return method
+
+
+class Hook:
+    """A registered hook; `remove()` takes it off again, also as the end of a `with` block."""
+
+    def __init__(self, hooks: dict[int, Callable[..., Any]], function: Callable[..., Any]) -> None:
+        self._hooks = hooks
+        self._key = next_number()
+        hooks[self._key] = function
+
+    def remove(self) -> None:
+        """Take the hook off; a second call does nothing."""
+        self._hooks.pop(self._key, None)
+
+    def __enter__(self) -> Hook:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+class Tensor:
+    """An array that remembers how it was computed. Make one with `ag.tensor`; see its docstring.
+
+    data           the array
+    requires_grad  whether operations on it are recorded
+    grad           the gradient of the last backward passes, a Tensor of the same shape and dtype, or None
+    is_leaf        whether it was made by the user rather than computed
+
+    >>> import autograd_core as ag
+    >>> x = ag.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y
+    tensor(5., op=sum)
+    >>> y.backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_data", "grad", "handed_out", "node")
+
+    _data: Any
+    node: Any
+    grad: Any
+    handed_out: bool
+
+    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
+        self._data = _as_data(data, dtype)
+        self.grad = None
+        self.handed_out = False
+        self.node = None
+        if requires_grad:
+            self.requires_grad = True
+
+    # --- what it is -------------------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Any:
+        """The array itself, not a copy. Changing it in place while a graph that saved it waits for its backward pass is an
+        error that the pass reports; assigning a new array (`t.data = a`) is always safe."""
+        data = self._data
+        if isinstance(data, np.generic):
+            # Scalars are kept as NumPy scalars, ten times as quick as 0-d arrays, until somebody wants the array.
+            data = self._data = np.asarray(data)
+        if not self.handed_out:
+            if sys.getrefcount(data) > 3:  # more than this tensor, `data` and the call: a node may have saved it
+                note_handed_out(data, next_number())
+            self.handed_out = True
+        return data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        value = _as_data(value, None, copy=False)
+        if self.node is not None and (value.shape != self.node.shape or value.dtype != self.node.dtype):
+            raise ValueError(
+                f"data: a tracked tensor of shape {self.node.shape}, {self.node.dtype} cannot hold an array of shape {value.shape}, "
+                f"{value.dtype}; make a new tensor with ag.tensor"
+            )
+        self.handed_out = True
+        self._data = value
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded. Assignable on leaves."""
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not self.is_leaf:
+            if not value:
+                raise RuntimeError("requires_grad can be turned off on leaves only; use t.detach() for a tensor without history")
+            return
+        if not value:
+            self.node = None
+        elif self.node is None:
+            if self._data.dtype.kind not in "fc":
+                raise TypeError(
+                    f"requires_grad: only floating-point and complex tensors have gradients, this one is {self._data.dtype}; "
+                    "make it with ag.tensor(..., dtype=float)"
+                )
+            self.node = make_leaf(self, self._data.shape, self._data.dtype)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad` and return this tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the tensor was made by the user (or without recording) rather than computed."""
+        return self.node is None or isinstance(self.node, Leaf)
+
+    shape = property(lambda self: self._data.shape, doc="The array's shape.")
+    dtype = property(lambda self: self._data.dtype, doc="The array's dtype.")
+    ndim = property(lambda self: self._data.ndim, doc="The number of axes.")
+    size = property(lambda self: self._data.size, doc="The number of elements.")
+    itemsize = property(lambda self: self._data.itemsize, doc="Bytes of one element.")
+    nbytes = property(lambda self: self._data.nbytes, doc="Bytes of all elements.")
+
+    def __repr__(self) -> str:
+        data = self._data
+        try:
+            text = np.array2string(np.asarray(data), separator=", ", prefix="tensor(")
+        except TypeError:  # an array library without conversion
+            text = repr(data)
+        parts = [text]
+        if data.dtype not in (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)):
+            parts.append(f"dtype={data.dtype}")
+        if self.node is not None:
+            parts.append("requires_grad=True" if self.is_leaf else f"op={self.node.op.name}")
+        return f"{'tensor' if type(self) is Tensor else type(self).__name__}({', '.join(parts)})"
+
+    def __len__(self) -> int:
+        if not self._data.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return int(self._data.shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._data.shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self._data)
+
+    def __int__(self) -> int:
+        return int(self._data)
+
+    def __complex__(self) -> complex:
+        return complex(self._data)
+
+    def __index__(self) -> int:
+        return operator.index(self._data)
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data[()] if self._data.ndim == 0 else self, spec) if spec else str(self)
+
+    __hash__ = object.__hash__
+
+    # --- leaving the tape -------------------------------------------------------------------------------------------------
+
+    def detach(self) -> Tensor:
+        """The same array without history: gradients stop here."""
+        result = untracked(self._data)
+        result.handed_out = True  # two handles on one array: neither may assume that it is alone
+        if not self.handed_out:
+            _ = self.data
+        return result
+
+    def numpy(self) -> Any:
+        """The array of an untracked tensor; a tracked one must be detached first, so that no gradient is lost unnoticed."""
+        self._refuse_detaching("numpy()")
+        return self.data
+
+    def item(self, *args: Any) -> Any:
+        """The value of one element (the only one, or the one at `args`) as a Python number."""
+        return self._data.item(*args)
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return self._data.tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self._refuse_detaching("converting it to an array (np.asarray, np.array, a[i] = t, or a NumPy function that does not dispatch)")
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def _refuse_detaching(self, what: str) -> None:
+        if self.node is not None and current_mode() is not NOT_RECORDING:
+            raise TypeError(
+                f"{what} would silently lose the gradient of a tracked tensor of shape {self.shape}; use t.detach().numpy() (or t.data) if no "
+                "gradient is wanted, np.stack([...]) to build an array of tensors, or ag.tensor(zeros) and t[i] = v to fill one"
+            )
+
+    def __copy__(self) -> Tensor:
+        """Another handle on the same value and history. Of a leaf: a leaf of its own, around the same array."""
+        result = object.__new__(type(self))
+        result._data = self.data
+        result.handed_out = True
+        result.grad = self.grad
+        result.node = make_leaf(result, self.shape, self.dtype) if isinstance(self.node, Leaf) else self.node
+        return result
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """Of a leaf: an independent leaf with a copied array and gradient. Of a computed tensor: a recorded copy, so that
+        gradients still reach what it was computed from."""
+        if not self.is_leaf:
+            result = self.copy()
+        else:
+            result = object.__new__(type(self))
+            result._data = self._data.copy()
+            result.handed_out = False
+            result.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
+            result.node = None if self.node is None else make_leaf(result, self.shape, self.dtype)
+        memo[id(self)] = result
+        return result
+
+    def __reduce__(self) -> Any:
+        """A pickle holds the value and whether it requires grad, not the history: a computed tensor comes back as a leaf."""
+        grad = None if self.grad is None else self.grad._data
+        return _unpickled, (type(self), np.asarray(self._data), self.requires_grad, grad)
+
+    # --- gradients --------------------------------------------------------------------------------------------------------
+
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+        """Add to each leaf's `grad` the derivative of this tensor, contracted with `gradient`: grad += gradient^T d(self)/d(leaf).
+
+        gradient      array or Tensor of this tensor's shape; not needed if it has one element
+        retain_graph  keep saved values for another backward pass (default: as create_graph)
+        create_graph  record the pass itself, so that the gradients can be differentiated
+        raises        RuntimeError if nothing was recorded or the graph was freed, ValueError and TypeError for a wrong gradient
+
+        >>> import autograd_core as ag
+        >>> x = ag.tensor(3.0, requires_grad=True)
+        >>> (x ** 2).backward()
+        >>> x.grad
+        tensor(6.)
+        """
+        backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+
+    def _watchers(self, what: str) -> Watchers:
+        if self.node is None:
+            raise RuntimeError(f"{what} needs a tensor that requires grad; this one has no history")
+        if self.node.watchers is None:
+            self.node.watchers = Watchers()
+        watchers: Watchers = self.node.watchers
+        return watchers
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Hook:
+        """Call `hook(gradient)` when this tensor's gradient is known; what it returns (if anything) takes the gradient's place.
+
+        >>> import autograd_core as ag
+        >>> x = ag.tensor(3.0, requires_grad=True)
+        >>> handle = x.register_hook(lambda g: 10 * g)
+        >>> (2 * x).backward(); x.grad
+        tensor(20.)
+        >>> handle.remove()
+        """
+        return Hook(self._watchers("register_hook").hooks, hook)
+
+    def retain_grad(self) -> None:
+        """Let a backward pass leave the gradient of this computed tensor in its `grad` too (leaves do so anyway)."""
+        watchers = self._watchers("retain_grad")
+        if not self.is_leaf:
+            watchers.retained_by = weakref.ref(self)
+
+    # --- NumPy's protocols ------------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return array_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        return array_function(function, args, kwargs)
+
+    # --- operators --------------------------------------------------------------------------------------------------------
+
+    __neg__ = unary_method(np.negative, operator.neg)
+    __pos__ = unary_method(np.positive, operator.pos)
+    __abs__ = unary_method(np.absolute, operator.abs)
+
+    __add__ = binary_operator(np.add, operator.add)
+    __sub__ = binary_operator(np.subtract, operator.sub)
+    __mul__ = binary_operator(np.multiply, operator.mul)
+    __truediv__ = binary_operator(np.divide, operator.truediv)
+    __floordiv__ = binary_operator(np.floor_divide, operator.floordiv)
+    __mod__ = binary_operator(np.remainder, operator.mod)
+    __pow__ = binary_operator(np.power, operator.pow)
+    __matmul__ = binary_operator(np.matmul, operator.matmul)
+
+    __radd__ = reflected_operator(np.add, operator.add)
+    __rsub__ = reflected_operator(np.subtract, operator.sub)
+    __rmul__ = reflected_operator(np.multiply, operator.mul)
+    __rtruediv__ = reflected_operator(np.divide, operator.truediv)
+    __rfloordiv__ = reflected_operator(np.floor_divide, operator.floordiv)
+    __rmod__ = reflected_operator(np.remainder, operator.mod)
+    __rpow__ = reflected_operator(np.power, operator.pow)
+    __rmatmul__ = reflected_operator(np.matmul, operator.matmul)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    __eq__ = _comparison(operator.eq)  # type: ignore[assignment]
+    __ne__ = _comparison(operator.ne)  # type: ignore[assignment]
+    __lt__ = _comparison(operator.lt)
+    __le__ = _comparison(operator.le)
+    __gt__ = _comparison(operator.gt)
+    __ge__ = _comparison(operator.ge)
+
+    def _bitwise(self, other: Any, function: Callable[[Any, Any], Any]) -> Tensor:
+        return untracked(function(self._data, raw(other)))  # integers and booleans only, as NumPy has it: no derivative
+
+    def __and__(self, other: Any) -> Tensor:
+        return self._bitwise(other, operator.and_)
+
+    def __or__(self, other: Any) -> Tensor:
+        return self._bitwise(other, operator.or_)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return self._bitwise(other, operator.xor)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __invert__(self) -> Tensor:
+        return untracked(~self._data)
+
+    # --- indexing ---------------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return apply(operation(operator.getitem), (self, index), {})  # type: ignore[no-any-return]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Give this tensor a new value that differs at `index`. Recorded; earlier results keep what they saw.
+
+        The array is written in place where only this tensor holds it (so a loop of n assignments costs O(n)), else copied.
+        """
+        mode = current_mode()
+        recording_it = mode is not NOT_RECORDING
+        if recording_it and isinstance(self.node, Leaf):
+            raise RuntimeError(
+                f"item assignment to a leaf that requires grad (shape {self.shape}) would lose the leaf; assign to a copy (t = t.copy()), "
+                "or inside ag.no_grad() to change its value"
+            )
+        index, raw_value = raw(index), raw(value)
+        if not isinstance(self._data, np.ndarray):
+            self._data = np.array(self._data)
+        tracked = recording_it and (self.node is not None or getattr(value, "node", None) is not None)
+        # 2 = this tensor's slot and the call: no node saved the array, no view of it is alive, the user does not hold it.
+        alone = sys.getrefcount(self._data) == 2 and self._data.base is None and self._data.flags.writeable
+        if not alone:
+            self._data = self._data.copy()
+            self.handed_out = False
+        if not tracked:
+            self._data[index] = raw_value
+            if self.node is not None and not isinstance(self.node, Leaf):
+                self.node = None  # without recording, a computed tensor's changed value has no history
+            return
+        op = operation(setitem)
+        positions = [0] * (self.node is not None) + [2] * (getattr(value, "node", None) is not None)
+        parents = [node for node in (self.node, getattr(value, "node", None)) if node is not None]
+        plan = op.plan(tuple(positions))
+        self._data[index] = raw_value
+        result = recording.record(plan, parents, (self._data, index, raw_value), {}, self._data, True, mode)
+        self.node = result.node
+
+    # --- ndarray's methods ------------------------------------------------------------------------------------------------
+
+    exp = unary_method(np.exp)
+    log = unary_method(np.log)
+    sqrt = unary_method(np.sqrt)
+    sin = unary_method(np.sin)
+    cos = unary_method(np.cos)
+    tanh = unary_method(np.tanh)
+    conj = conjugate = unary_method(np.conjugate)
+
+    def sum(self, axis: Any = None, **kwargs: Any) -> Any:
+        """`np.sum` of this tensor, with the same arguments."""
+        if axis is not None:
+            kwargs["axis"] = axis
+        return apply(operation(np.sum), (self,), kwargs)
+
+    mean = _method(np.mean)
+    max = _method(np.max)
+    min = _method(np.min)
+    prod = _method(np.prod)
+    var = _method(np.var)
+    std = _method(np.std)
+    cumsum = _method(np.cumsum)
+    cumprod = _method(np.cumprod)
+    dot = _method(np.dot)
+    trace = _method(np.trace)
+    diagonal = _method(np.diagonal)
+    clip = _method(np.clip)
+    round = _method(np.round)
+    repeat = _method(np.repeat)
+    take = _method(np.take)
+    choose = _method(np.choose)
+    squeeze = _method(np.squeeze)
+    swapaxes = _method(np.swapaxes)
+    ravel = _method(np.ravel)
+    ptp = _method(np.ptp)
+    copy = _method(np.copy)
+
+    def compress(self, condition: Any, axis: Any = None) -> Any:
+        """`np.compress(condition, self, axis)`: the slices for which `condition` holds."""
+        return np.compress(condition, self, axis)  # type: ignore[call-overload]
+
+    all = _constant_method("all")
+    any = _constant_method("any")
+    argmax = _constant_method("argmax")
+    argmin = _constant_method("argmin")
+    argsort = _constant_method("argsort")
+    argpartition = _constant_method("argpartition")
+    nonzero = _constant_method("nonzero")
+    searchsorted = _constant_method("searchsorted")
+    tobytes = _constant_method("tobytes")
+
+    def reshape(self, *shape: Any, order: Any = "C") -> Any:
+        """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order, reversed if none is given."""
+        if len(axes) == 1 and not isinstance(axes[0], SupportsIndex):
+            axes = axes[0]
+        return np.transpose(self, axes or None)  # type: ignore[call-overload]
+
+    def flatten(self, order: Any = "C") -> Any:
+        """A one-dimensional copy."""
+        return np.ravel(self, order)  # type: ignore[call-overload]
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """This tensor in another dtype; to an integer one, without gradient."""
+        dtype = np.dtype(dtype)
+        if dtype == self.dtype and not copy:
+            return self
+        return apply(operation(astype), (self, dtype), {})
+
+    def sort(self, axis: int = -1) -> None:
+        """Refused: ndarray's method sorts in place, and tensors are values."""
+        raise TypeError("sort() in place is not supported, tensors are values; write t = np.sort(t)")
+
+    @property
+    def T(self) -> Any:
+        """The axes reversed."""
+        return np.transpose(self)  # type: ignore[call-overload]
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes swapped."""
+        return np.matrix_transpose(self)  # type: ignore[call-overload]
+
+    @property
+    def real(self) -> Any:
+        """The real part."""
+        return np.real(self)  # type: ignore[call-overload]
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return np.imag(self)  # type: ignore[call-overload]
+
+
+recording.tensor_class = Tensor
+
+
+def _unpickled(cls: type[Tensor], data: Any, requires_grad: bool, grad: Any) -> Tensor:
+    result = object.__new__(cls)
+    result._data = data
+    result.handed_out = False
+    result.grad = None if grad is None else untracked(grad)
+    result.node = make_leaf(result, data.shape, data.dtype) if requires_grad else None
+    return result
+
+
+def _as_data(data: Any, dtype: Any = None, copy: bool = True) -> Any:
+    """What a tensor holds for `data`: an array of its own, or a NumPy scalar instead of a 0-d array."""
+    if isinstance(data, Tensor):
+        data = data._data
+    if not hasattr(data, "__array_function__"):  # numbers, lists, NumPy scalars
+        if isinstance(data, list | tuple) and any(isinstance(v, Tensor) and v.node is not None for v in data):
+            raise TypeError("ag.tensor of a list with tracked tensors would lose their gradients; use np.stack or np.concatenate")
+        data = np.array(data, dtype=dtype)
+    elif isinstance(data, np.ndarray):
+        data = np.array(data, dtype=dtype, copy=copy or None)
+    else:  # another library's array
+        data = data.astype(dtype) if dtype is not None and dtype != data.dtype else data
+    if data.dtype.kind not in "biufc":
+        raise TypeError(f"a tensor holds numbers (bool, int, float or complex), not {data.dtype}; convert it with dtype=")
+    return data[()] if copy and isinstance(data, np.ndarray) and data.ndim == 0 else data
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with a copy of `data`.
+
+    data           an array of any kind, a number, or a nested list; never changed
+    dtype          default: as NumPy takes it from `data`
+    requires_grad  record what is computed from it, so that `backward()` can leave its gradient in `grad`
+    raises         TypeError if `requires_grad` and the dtype is an integer or boolean one
+
+    >>> import numpy as np, autograd_core as ag
+    >>> x = ag.tensor([[1.0, 2.0]], requires_grad=True)
+    >>> np.exp(x).sum().backward()
+    >>> x.grad
+    tensor([[2.71828183, 7.3890561 ]])
+    """
+    return Tensor(data, dtype, requires_grad)
