@@ -1,9 +1,25 @@
 """NumPy, differentiated: a tape-based, define-by-run, reverse-mode automatic differentiation engine."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from autograd_core.backward import gradient
 from autograd_core.define import composed, constant, defvjp, op
 from autograd_core.gradcheck import GradcheckError, gradcheck
 from autograd_core.grad_mode import enable_grad, is_grad_enabled, no_grad
-from autograd_core.listing import tape
+from autograd_core.samples import call
 from autograd_core.tensor import Tensor, tensor
-from autograd_core.rules import elementwise, reductions  # noqa: F401
+from autograd_core.rules import constants, elementwise, indexing, joining, reductions, shapes  # noqa: F401
+
+# Instruments are imported when first used, so that `import autograd_core` stays quick: public name -> module.
+_ON_FIRST_USE = {"draw": "drawing", "tape": "listing"}
+globals().pop("tape")  # the module autograd_core.tape; the public name is the function, found below
+if TYPE_CHECKING:
+    from autograd_core.listing import tape
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"autograd_core.{_ON_FIRST_USE[name]}"), name)
+    return value
