@@ -1,4 +1,4 @@
-"""The gradient checker: does the derivative that a function claims agree with the function itself?
+"""The gradient checker compares the derivative that a function claims with the function itself.
 
 `gradcheck` is the one verb. It differentiates the function numerically, with an error bound for every number, and compares;
 what it finds comes back as a `Report`, or as a `GradcheckError` that names the argument and the element.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.gradcheck.numeric import as_complex_array, as_real, derivative_along, step_scale
+from autograd_core.gradcheck.numeric import as_complex_array, as_kind, as_real, derivative_along, precision, step_scale
 from autograd_core.gradcheck.report import Finding, Report
 from autograd_core.gradcheck.subjects import GradientOf, Traced, traced
 
@@ -23,18 +23,20 @@ def check_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *,
     return check_subject(subject, order=order, seed=seed)
 
 
-def check_subject(subject: Traced, *, order: int, seed: int) -> Report:
+def check_subject(subject: Traced, *, order: int, seed: int, whole: int = WHOLE) -> Report:
     """Check the derivatives of `subject` at its own arrays."""
     random = np.random.default_rng(seed)
     report = Report(subject.name, order, seed)
     level = subject
+    eps = 0.0
     with np.errstate(all="ignore"):
         for k in range(1, order + 1):
             results = level.value(level.arrays)
             if not results:
                 raise TypeError(f"gradcheck: {subject.name} returned no floating-point array, so there is nothing to differentiate")
             gs = [incoming_gradient(random, y) for y in results]
-            _compare(level, gs, k, random, report)
+            eps = max(eps, precision(gs))  # a gradient is no more precise than the value
+            _compare(level, gs, k, random, report, whole, eps)
             if report.findings:
                 break
             level = GradientOf(level, gs)
@@ -49,17 +51,19 @@ def incoming_gradient(random: np.random.Generator, like: Any) -> Any:
     return np.asarray(g, dtype=like.dtype)
 
 
-def _compare(subject: Traced, gs: Sequence[Any], order: int, random: np.random.Generator, report: Report) -> None:
+def _compare(subject: Traced, gs: Sequence[Any], order: int, random: np.random.Generator, report: Report, whole: int, eps: float) -> None:
     found = subject.vjp(subject.arrays, gs)
     g = as_real(gs)
     for i, (name, x) in enumerate(zip(subject.names, subject.arrays, strict=True)):
         given = as_real([np.zeros(x.shape, x.dtype) if found[i] is None else found[i]])
         if given.size != as_real([x]).size:
-            report.findings.append(_wrong(order, name, (), found[i].shape, x.shape, 0.0, f"order {order}, {name}: gradient of shape {found[i].shape} for an argument of shape {x.shape}"))
+            report.findings.append(
+                _wrong(order, name, (), found[i].shape, x.shape, 0.0, f"order {order}, {name}: gradient of shape {found[i].shape} for {x.shape}")
+            )
             continue
         vector = as_real([x])
         scale = step_scale(vector)
-        if vector.size <= WHOLE:
+        if vector.size <= whole:
             directions = np.eye(vector.size)
         else:
             directions = random.normal(size=(4, vector.size))
@@ -69,20 +73,21 @@ def _compare(subject: Traced, gs: Sequence[Any], order: int, random: np.random.G
             def along(step: float, i: int = i, x: Any = x, vector: Any = vector, unit: Any = unit) -> Any:
                 arrays = list(subject.arrays)
                 arrays[i] = as_complex_array(vector + step * unit, x)
-                return as_real(subject.value(arrays))
+                return as_real([as_kind(y, like) for y, like in zip(subject.value(arrays), gs, strict=True)])
 
-            estimate, error = derivative_along(along, 1.0)
+            estimate, error = derivative_along(along, 1.0, eps)
             expected = float(g @ estimate)
             claimed = float(given @ unit)
-            bound = float(np.abs(g) @ error) + 1e-10 * float(np.abs(g) @ np.abs(estimate)) + 1e-12 * float(np.abs(given) @ np.abs(unit))
+            bound = float(np.abs(g) @ error) + 1e-10 * float(np.abs(g) @ np.abs(estimate)) + (1e-12 + 8 * eps) * float(np.abs(given) @ np.abs(unit))
             report.compared += 1
             if abs(claimed - expected) <= bound:
                 continue
-            if vector.size <= WHOLE:
+            if vector.size <= whole:
                 element = _element(n, x)
                 factor = scale[n]
-                text = f"order {order}, {name}{list(element)}: the rule gives {claimed / factor:.8g}, numeric {expected / factor:.8g} +- {bound / factor:.1g}"
-                report.findings.append(_wrong(order, name, element, claimed / factor, expected / factor, bound / factor, text))
+                claimed, expected, bound = claimed / factor, expected / factor, bound / factor
+                text = f"order {order}, {name}{list(element)}: the rule gives {claimed:.8g}, numeric {expected:.8g} +- {bound:.1g}"
+                report.findings.append(_wrong(order, name, element, claimed, expected, bound, text))
             else:
                 text = f"order {order}, {name}: along a random direction the rule gives {claimed:.8g}, numeric {expected:.8g} +- {bound:.1g}"
                 report.findings.append(_wrong(order, name, (), claimed, expected, bound, text))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_complex_array", "as_real", "derivative_along", "step_scale"]
+__all__ = ["as_complex_array", "as_kind", "as_real", "derivative_along", "precision", "step_scale"]
 
 LEVELS = 5  # steps on the ladder, each half of the one before
 FIRST_STEP = 2.0**-6  # of the scale of the argument
@@ -22,6 +22,13 @@ def as_real(arrays: Sequence[Any]) -> Any:
     """All elements of `arrays` in one real vector; complex ones as pairs."""
     parts = [np.ascontiguousarray(a).reshape(-1).view(a.real.dtype).astype(np.float64, copy=False) for a in arrays]
     return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def as_kind(array: Any, like: Any) -> Any:
+    """`array` as complex or real as `like` is: `np.emath.sqrt` and its kind return one or the other, depending on values."""
+    if array.dtype.kind == like.dtype.kind:
+        return array
+    return array.real if array.dtype.kind == "c" else array.astype(like.dtype)
 
 
 def as_complex_array(vector: Any, like: Any) -> Any:
@@ -36,12 +43,17 @@ def step_scale(vector: Any) -> Any:
     return np.maximum(np.abs(vector), 0.1 * typical if typical > 0 else 1.0)
 
 
-def derivative_along(function: Callable[[float], Any], scale: float) -> tuple[Any, Any]:
+def precision(arrays: Sequence[Any]) -> float:
+    """The distance from 1 to the next number, in the coarsest dtype among `arrays`."""
+    return max((float(np.finfo(a.dtype).eps) for a in arrays), default=float(np.finfo(np.float64).eps))
+
+
+def derivative_along(function: Callable[[float], Any], scale: float, eps: float) -> tuple[Any, Any]:
     """The derivative of `function`, from a number to a real vector, at 0; and a bound of its error, per element.
 
     scale : what a step is small against
+    eps : to which fraction the values are rounded
     """
-    eps = np.finfo(np.float64).eps
     table: list[list[Any]] = []
     best: Any = None
     bound: Any = None

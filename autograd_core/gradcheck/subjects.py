@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import gradient
-from autograd_core.gradcheck.arguments import Place, differentiable_places, parameter_names, replaced
 from autograd_core.grad_mode import no_grad
+from autograd_core.gradcheck.arguments import Place, differentiable_places, parameter_names, replaced
 from autograd_core.recording import apply, untracked
-from autograd_core.table import COMPOSITIONS, TABLE
+from autograd_core.table import COMPOSITIONS, TABLE, Op
 from autograd_core.tensor import Tensor
 
 __all__ = ["GradientOf", "Traced", "float_results", "leaf", "traced"]
@@ -48,10 +48,23 @@ class Traced:
 
     def __init__(self, name: str, places: Sequence[Place], call: Callable[[Sequence[Any]], Any], compute: Callable[[Sequence[Any]], Any]) -> None:
         self.name = name
+        self.places = list(places)
         self.names = [place.name for place in places]
         self.arrays = [place.array for place in places]
         self._call = call
         self._compute = compute
+
+    def only(self, places: Sequence[Place]) -> Traced:
+        """The same call with only some of the arguments differentiated; the others stay as they are."""
+        chosen = [i for i, place in enumerate(self.places) if any(place is p for p in places)]
+
+        def filled(values: Sequence[Any]) -> list[Any]:
+            everything = list(self.arrays)
+            for i, value in zip(chosen, values, strict=True):
+                everything[i] = value
+            return everything
+
+        return Traced(self.name, [self.places[i] for i in chosen], lambda t: self._call(filled(t)), lambda a: self._compute(filled(a)))
 
     def value(self, arrays: Sequence[Any]) -> list[Any]:
         """The results as raw arrays, nothing recorded."""
@@ -103,15 +116,17 @@ def traced(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tra
 
     raises : TypeError if no argument is a floating-point or complex array that can be differentiated
     """
-    op = getattr(function, "op", None) or TABLE.get(function)
+    op = function if isinstance(function, Op) else getattr(function, "op", None) or TABLE.get(function)
     if op is not None and op.rules:
         name = op.name
         places = differentiable_places(args, kwargs, op.parameters, op.variadic, op.rules)
     else:
         op = None
-        composition = COMPOSITIONS.get(function)
         name = getattr(function, "__name__", type(function).__name__)
-        places = differentiable_places(args, kwargs, *parameter_names(composition.compute if composition else function))
+        if function in COMPOSITIONS:
+            # Directly, because NumPy dispatches only on some arguments of some functions.
+            function = COMPOSITIONS[function].compute
+        places = differentiable_places(args, kwargs, *parameter_names(function))
     if not places:
         raise TypeError(f"gradcheck: {name} was given no floating-point array to differentiate; pass arrays such as np.array([1.0, 2.0])")
 
