@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_core import recording
-from autograd_core.grad_mode import RECORDING, NOT_RECORDING, current_mode, enable_grad, no_grad
+from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.recording import lift, raw, untracked
 from autograd_core.tape import Leaf, Node, Sweep
 
 __all__ = ["backward", "gradient"]
+
+# A leaf's `grad` is read, added to and written; threads that share the leaf must take turns.
+_leaving_gradients = threading.Lock()
 
 
 def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_graph: bool) -> None:
     """See `Tensor.backward`."""
     seeds = _seeds([output], [gradient], create_graph)
     sweep = _sweep(seeds, wanted=None, retain_graph=retain_graph, create_graph=create_graph)
-    with no_grad():
+    # Only now, when no rule and no hook can raise any more, does a tensor's `grad` change.
+    with _leaving_gradients, enable_grad() if create_graph else no_grad():
+        taken = {id(seed) for seed in seeds.values()}
         for leaf in sweep.leaves:
             # pop: an array that only this loop holds can become the leaf's gradient without a copy.
             g = sweep.table.pop(leaf, None)
             if g is not None:
-                _accumulate(leaf, g, create_graph)
+                _leave(leaf.tensor(), _own(g, taken) if create_graph else _own_array(g))
+        for node, g in sweep.retained:
+            _leave(node.watchers.retained_by(), _own(g, taken) if create_graph else _own_array(g))
 
 
 def gradient(
@@ -62,12 +71,17 @@ def gradient(
     tracked = [(y, g) for y, g in zip(output_list, given, strict=True) if y.node is not None or not allow_unused]
     seeds = _seeds([y for y, _ in tracked], [g for _, g in tracked], create_graph)
     sweep = _sweep(seeds, wanted=[x.node for x in input_list], retain_graph=retain_graph, create_graph=create_graph)
-    results = []
+    sweep.table.clear()
+    uses = Counter(x.node for x in input_list)
+    taken = {id(seed) for seed in seeds.values()}
+    results: list[Any] = []
     for i, x in enumerate(input_list):
-        g = sweep.found.get(x.node)
+        uses[x.node] -= 1
+        # pop: as in `backward`; an input that comes again needs another array.
+        g = sweep.found.get(x.node) if uses[x.node] else sweep.found.pop(x.node, None)
         if g is None and not allow_unused:
             raise RuntimeError(f"gradient: no output depends on input {i} (shape {x.shape}); pass allow_unused=True to get None for it")
-        results.append(g if g is None or isinstance(g, recording.tensor_class) else untracked(g))
+        results.append(None if g is None else _own(g, taken) if create_graph else untracked(_own_array(g)))
     return results[0] if isinstance(inputs, recording.tensor_class) else tuple(results)
 
 
@@ -79,21 +93,32 @@ def _as_list(tensors: Any, what: str) -> list[Any]:
 
 
 class _Pass(Sweep):
-    """A sweep and the leaves that it reached."""
+    """A sweep, the leaves that it reached, and the gradients that computed tensors want to retain."""
 
     leaves: list[Leaf]
+    retained: list[tuple[Any, Any]]
 
 
 def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, create_graph: bool) -> _Pass:
     mode = current_mode()
+    retained: list[tuple[Any, Any]] = []
+
+    def on_watched(node: Any, g: Any) -> Any:
+        for hook in list(node.watchers.hooks.values()):
+            g = _hooked(node, g, hook)
+        if node.watchers.retained_by is not None:
+            retained.append((node, g))
+        return g
+
     sweep = _Pass(
         seeds,
         wanted=wanted,
         retain_graph=create_graph if retain_graph is None else retain_graph,
         lift=lift if create_graph else None,
-        on_watched=_on_watched,
+        on_watched=on_watched,
         instrument=None if mode is RECORDING or mode is NOT_RECORDING else mode,
     )
+    sweep.retained = retained
     with enable_grad() if create_graph else no_grad():
         sweep.leaves = sweep.run()
     return sweep
@@ -122,7 +147,7 @@ def _first_gradient(output: Any, g: Any) -> Any:
     if g is None:
         if output.size != 1:
             raise ValueError(
-                f"backward: the output has shape {shape}, so it needs a gradient of that shape: y.backward(gradient), or reduce it, y.sum().backward()"
+                f"backward: the output has shape {shape}, so it needs a gradient of that shape: y.backward(gradient), or y.sum().backward()"
             )
         if dtype.kind == "c":
             raise TypeError("backward: a complex output needs an explicit gradient; differentiate a real loss, such as np.abs(y) ** 2")
@@ -136,43 +161,68 @@ def _first_gradient(output: Any, g: Any) -> Any:
     return g if g.dtype == dtype else g.astype(dtype)
 
 
-def _on_watched(node: Node, g: Any) -> Any:
-    """Call the hooks of `node` and leave its gradient where it is to be retained."""
-    watchers = node.watchers
-    assert watchers is not None
+def _hooked(node: Node, g: Any, hook: Any) -> Any:
+    """What `hook` makes of the gradient of `node`: checked, in the gradient's dtype, and raw if `g` is."""
     recorded = isinstance(g, recording.tensor_class)
-    for hook in list(watchers.hooks.values()):
-        replaced = hook(g if recorded else untracked(g))
-        if replaced is None:
-            continue
-        if replaced.shape != node.shape:
-            raise ValueError(f"hook on {node.op.name}: returned a gradient of shape {replaced.shape}, expected {node.shape}")
-        if not isinstance(replaced, recording.tensor_class):
-            replaced = untracked(replaced)
-        if replaced.dtype != node.dtype:
-            replaced = replaced.astype(node.dtype)
-        g = replaced if recorded else replaced._data
-    if watchers.retained_by is not None:
-        tensor = watchers.retained_by()
-        if tensor is not None:
-            own = g if recorded else untracked(g.copy())
-            tensor.grad = own if tensor.grad is None else tensor.grad + own
-    return g
+    replaced = hook(g if recorded else untracked(_read_only(g)))
+    if replaced is None:
+        return g
+    if not hasattr(replaced, "shape") or not hasattr(replaced, "dtype"):
+        raise TypeError(f"hook on {node.op.name}: returned {type(replaced).__name__}, expected None or a gradient of shape {node.shape}")
+    if replaced.shape != node.shape:
+        raise ValueError(f"hook on {node.op.name}: returned a gradient of shape {replaced.shape}, expected {node.shape}")
+    if replaced.dtype.kind == "c" and node.dtype.kind != "c":
+        raise TypeError(f"hook on {node.op.name}: returned a gradient of dtype {replaced.dtype}, expected {node.dtype}")
+    if replaced.dtype != node.dtype:
+        replaced = replaced.astype(node.dtype)
+    if not recorded:
+        return raw(replaced)
+    return replaced if isinstance(replaced, recording.tensor_class) else untracked(replaced)
 
 
-def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
-    tensor = leaf.tensor()
+def _read_only(g: Any) -> Any:
+    """A view that a hook cannot write to: the same array may be on its way to other nodes."""
+    if not isinstance(g, np.ndarray):
+        return g
+    view = g.view()
+    view.flags.writeable = False
+    return view
+
+
+def _leave(tensor: Any, g: Any) -> None:
+    """Add `g`, which nobody else holds, to the `grad` of `tensor` (None if it is no more)."""
     if tensor is None:
         return
-    if create_graph:
-        with enable_grad():
-            tensor.grad = g if tensor.grad is None else tensor.grad + g
-        return
-    previous = tensor.grad
-    if previous is not None:
-        tensor.grad = untracked(raw(previous) + g)
-        return
-    # 3 = the caller's local, ours and the call: nobody else holds the array, so it need not be copied.
-    if isinstance(g, np.ndarray) and not (sys.getrefcount(g) <= 3 and g.base is None and g.flags.writeable):
-        g = np.array(g, order="K")
-    tensor.grad = untracked(g)
+    if not isinstance(g, recording.tensor_class):
+        tensor.grad = untracked(g if tensor.grad is None else raw(tensor.grad) + g)
+    else:
+        tensor.grad = g if tensor.grad is None else tensor.grad + g
+
+
+def _references(g: Any) -> int:
+    return sys.getrefcount(g)
+
+
+def _references_when_alone() -> int:
+    g = np.empty(0)
+    return _references(g)
+
+
+# Asked, not known: how many references a call itself holds differs between versions of Python.
+_ALONE = _references_when_alone()
+
+
+def _own_array(g: Any) -> Any:
+    """`g` as an array that nobody else holds and that can be written to: itself if its caller's name is the only one, else a copy."""
+    if isinstance(g, np.ndarray):
+        return g if sys.getrefcount(g) <= _ALONE and g.base is None and g.flags.writeable else np.array(g, order="K")
+    return g if isinstance(g, np.generic) or sys.getrefcount(g) <= _ALONE else g.copy()
+
+
+def _own(g: Any, taken: set[int]) -> Any:
+    """The tracked gradient `g` as a tensor with an array of its own: itself, unless it is `taken` already or a view; then a recorded copy."""
+    data = g._data
+    if id(g) in taken or (isinstance(data, np.ndarray) and not (data.base is None and data.flags.writeable)):
+        g = +g
+    taken.add(id(g))
+    return g
