@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, overload
 
 from autograd_core import recording
 from autograd_core.recording import apply, operation
@@ -77,6 +77,14 @@ def defvjp(
         rules |= {p: rule for p, rule in zip(table_op.parameters, positional, strict=False) if rule is not None}
     table_op.define(rules, **attributes)
     return table_op
+
+
+@overload
+def op(function: Callable[..., Any], **definition: Any) -> Callable[..., Any]: ...
+
+
+@overload
+def op(function: None = None, **definition: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
 
 
 def op(function: Callable[..., Any] | None = None, **definition: Any) -> Any:

@@ -19,9 +19,10 @@ from autograd_core import recording
 from autograd_core.backward import backward
 from autograd_core.fingerprint import note_handed_out
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
+from autograd_core.indices import is_basic, may_repeat, settled
 from autograd_core.protocols import array_function, array_ufunc
 from autograd_core.recording import apply, binary_operator, operation, raw, reflected_operator, unary_method, untracked
-from autograd_core.tape import Leaf, Watchers, make_leaf, next_number
+from autograd_core.tape import Leaf, Node, Watchers, make_leaf, next_number
 
 __all__ = ["Hook", "Tensor", "astype", "setitem", "tensor"]
 
@@ -33,9 +34,24 @@ def astype(x: Any, dtype: Any) -> Any:
 
 def setitem(x: Any, index: Any, value: Any) -> Any:
     """A copy of `x` with `x[index] = value` done: item assignment as a function of values."""
-    out = x.copy()
-    out[index] = value
-    return out
+    result = Tensor(x) if isinstance(value, Tensor) and not isinstance(x, Tensor) else np.array(x) if isinstance(x, np.generic) else x.copy()
+    result[index] = value
+    return result
+
+
+_getitem = operation(operator.getitem)
+_setitem = operation(setitem)
+
+
+def _owns_memory(data: Any) -> bool:
+    return isinstance(data, np.ndarray) and data.base is None and data.flags.writeable
+
+
+def _stacked(values: Any) -> Any:
+    """A (nested) list with tensors in it as one tensor; other lists as they are."""
+    if not isinstance(values, list | tuple) or not any(isinstance(v, Tensor | list | tuple) for v in values):
+        return values
+    return np.stack([_stacked(v) for v in values])
 
 
 def _method(function: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
@@ -373,8 +389,8 @@ class Tensor:
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
-    __eq__ = _comparison(operator.eq)  # type: ignore[assignment]
-    __ne__ = _comparison(operator.ne)  # type: ignore[assignment]
+    __eq__ = _comparison(operator.eq)
+    __ne__ = _comparison(operator.ne)
     __lt__ = _comparison(operator.lt)
     __le__ = _comparison(operator.le)
     __gt__ = _comparison(operator.gt)
@@ -400,7 +416,32 @@ class Tensor:
     # --- indexing ---------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Tensor:
-        return apply(operation(operator.getitem), (self, index), {})  # type: ignore[no-any-return]
+        if type(index) is not int:
+            if isinstance(index, Tensor) and index.node is not None:
+                return apply(_getitem, (self, index), {})  # refused there
+            index = settled(raw(index))
+        parent = self.node
+        mode = current_mode()
+        if (mode is not RECORDING and mode is not NOT_RECORDING) or (parent is not None and not is_basic(index)):
+            return apply(_getitem, (self, index), {})
+        data = self._data[index]
+        if parent is None or mode is NOT_RECORDING:
+            result = untracked(data)
+        else:
+            if parent.plan.op is _setitem:
+                # This tensor is being filled: a view would force the next assignment to copy the whole of it.
+                data = data.copy()
+            node = Node()
+            node.plan = _getitem.first or _getitem.plan_first()
+            node.links = (parent, index)
+            node.shape = data.shape
+            node.dtype = data.dtype
+            node.number = next_number()
+            node.watchers = None
+            result = recording.lift(data, node)
+        if self.handed_out and getattr(data, "base", None) is not None:
+            result.handed_out = True  # a view of memory that the user can reach
+        return result
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Give this tensor a new value that differs at `index`. Recorded; earlier results keep what they saw.
@@ -408,33 +449,33 @@ class Tensor:
         The array is written in place where only this tensor holds it (so a loop of n assignments costs O(n)), else copied.
         """
         mode = current_mode()
-        recording_it = mode is not NOT_RECORDING
-        if recording_it and isinstance(self.node, Leaf):
+        if mode is not NOT_RECORDING and isinstance(self.node, Leaf):
             raise RuntimeError(
                 f"item assignment to a leaf that requires grad (shape {self.shape}) would lose the leaf; assign to a copy (t = t.copy()), "
                 "or inside ag.no_grad() to change its value"
             )
-        index, raw_value = raw(index), raw(value)
-        if not isinstance(self._data, np.ndarray):
+        if isinstance(value, list | tuple):
+            value = _stacked(value)
+        source = value.node if isinstance(value, Tensor) and mode is not NOT_RECORDING else None
+        if source is not None and self.dtype.kind not in "fc":
+            raise TypeError(f"item assignment of a tracked tensor into one of {self.dtype} would lose its gradient; assign into t.astype(float)")
+        index, raw_value = settled(raw(index)), raw(value)
+        if may_repeat(index):
+            raw_value = np.array(raw_value, order="C", copy=None)  # see `settled`
+        if isinstance(self._data, np.generic):
             self._data = np.array(self._data)
-        tracked = recording_it and (self.node is not None or getattr(value, "node", None) is not None)
         # 2 = this tensor's slot and the call: no node saved the array, no view of it is alive, the user does not hold it.
-        alone = sys.getrefcount(self._data) == 2 and self._data.base is None and self._data.flags.writeable
-        if not alone:
+        elif sys.getrefcount(self._data) > 2 or not _owns_memory(self._data):
             self._data = self._data.copy()
             self.handed_out = False
-        if not tracked:
-            self._data[index] = raw_value
-            if self.node is not None and not isinstance(self.node, Leaf):
-                self.node = None  # without recording, a computed tensor's changed value has no history
-            return
-        op = operation(setitem)
-        positions = [0] * (self.node is not None) + [2] * (getattr(value, "node", None) is not None)
-        parents = [node for node in (self.node, getattr(value, "node", None)) if node is not None]
-        plan = op.plan(tuple(positions))
         self._data[index] = raw_value
-        result = recording.record(plan, parents, (self._data, index, raw_value), {}, self._data, True, mode)
-        self.node = result.node
+        if mode is NOT_RECORDING:
+            if not isinstance(self.node, Leaf):
+                self.node = None  # without recording, a computed tensor's changed value has no history
+        elif self.node is not None or source is not None:
+            parents = [node for node in (self.node, source) if node is not None]
+            plan = _setitem.plan((0,) * (self.node is not None) + (2,) * (source is not None))
+            self.node = recording.record(plan, parents, (self._data, index, raw_value), {}, self._data, True, mode).node
 
     # --- ndarray's methods ------------------------------------------------------------------------------------------------
 
@@ -476,7 +517,7 @@ class Tensor:
 
     def compress(self, condition: Any, axis: Any = None) -> Any:
         """`np.compress(condition, self, axis)`: the slices for which `condition` holds."""
-        return np.compress(condition, self, axis)  # type: ignore[call-overload]
+        return np.compress(condition, self, axis)
 
     all = _constant_method("all")
     any = _constant_method("any")
@@ -490,17 +531,17 @@ class Tensor:
 
     def reshape(self, *shape: Any, order: Any = "C") -> Any:
         """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order, reversed if none is given."""
         if len(axes) == 1 and not isinstance(axes[0], SupportsIndex):
             axes = axes[0]
-        return np.transpose(self, axes or None)  # type: ignore[call-overload]
+        return np.transpose(self, axes or None)
 
     def flatten(self, order: Any = "C") -> Any:
         """A one-dimensional copy."""
-        return np.ravel(self, order)  # type: ignore[call-overload]
+        return np.ravel(self, order)
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """This tensor in another dtype; to an integer one, without gradient."""
@@ -516,22 +557,22 @@ class Tensor:
     @property
     def T(self) -> Any:
         """The axes reversed."""
-        return np.transpose(self)  # type: ignore[call-overload]
+        return np.transpose(self)
 
     @property
     def mT(self) -> Any:
         """The last two axes swapped."""
-        return np.matrix_transpose(self)  # type: ignore[call-overload]
+        return np.matrix_transpose(self)
 
     @property
     def real(self) -> Any:
         """The real part."""
-        return np.real(self)  # type: ignore[call-overload]
+        return np.real(self)
 
     @property
     def imag(self) -> Any:
         """The imaginary part."""
-        return np.imag(self)  # type: ignore[call-overload]
+        return np.imag(self)
 
 
 recording.tensor_class = Tensor

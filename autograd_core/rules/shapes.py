@@ -1,0 +1,138 @@
+"""Shape manipulation: the same elements in another shape or order. Gradients go back the same way.
+
+Copies along an axis that broadcasting made are summed in the sweep, so `broadcast_to` has no rule to speak of.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from autograd_core.define import composed, defvjp
+from autograd_core.samples import call
+from autograd_core.shapes import normalise_axes
+
+
+def inverse_permutation(axes: Any, ndim: int) -> tuple[int, ...] | None:
+    """The order of axes that undoes `axes` (None: reversed, its own inverse)."""
+    if axes is None:
+        return None
+    places = normalise_axes(tuple(axes), ndim)
+    return tuple(sorted(range(ndim), key=places.__getitem__))
+
+
+def in_order(function: Any) -> Any:
+    """`function` of an array, refusing to read its elements in memory order: a tensor is a value and has no layout."""
+
+    def ordered(a: Any, *args: Any, **kwargs: Any) -> Any:
+        order = kwargs.get("order", args[-1] if args else "C")
+        if isinstance(order, str) and order in "AK":
+            raise TypeError(
+                f"{function.__name__}: order={order!r} reads elements as they lie in memory, which is no part of a tensor's value; pass 'C' or 'F'"
+            )
+        return function(a, *args, **kwargs)
+
+    return ordered
+
+
+reshape = defvjp(
+    np.reshape,
+    a=lambda g, like, order: g.reshape(like.shape) if order == "C" else np.reshape(g, like.shape, order=order),
+    signature="a, shape=None, order='C', *, newshape=None, copy=None",
+    inert=("shape", "newshape", "copy"),
+    structural=True,
+    samples=lambda a: [
+        call(a(2, 3), (3, 2)),
+        call(a(2, 3), -1),
+        call(a(2, 3, 2), (4, -1), order="F"),
+        call(a(2, 3), (3, 2), "F"),
+        call(a(), (1, 1)),
+        call(a(1), ()),
+        call(a(0, 3), (3, 0, 2)),
+        call(a.complex(4), (2, 2)),
+    ],
+)
+reshape.function = in_order(np.reshape)
+ravel = defvjp(
+    np.ravel,
+    a=lambda g, like, order: np.reshape(g, like.shape, order=order),
+    signature="a, order='C'",
+    structural=True,
+    samples=lambda a: [call(a(2, 3)), call(a(2, 3, 2), "F"), call(a(2, 3).T, order="C"), call(a()), call(a(0, 2)), call(a.complex(2, 2), order="F")],
+)
+ravel.function = in_order(np.ravel)
+defvjp(
+    np.transpose,
+    a=lambda g, axes: np.transpose(g, inverse_permutation(axes, g.ndim)),
+    structural=True,
+    samples=lambda a: [
+        call(a(2, 3)),
+        call(a(2, 3, 4), (1, 2, 0)),
+        call(a(2, 3, 4), [-1, 0, 1]),
+        call(a()),
+        call(a(0, 2)),
+        call(a.complex(2, 3), axes=(1, 0)),
+    ],
+)
+defvjp(
+    np.expand_dims,
+    a=lambda g, like: g.reshape(like.shape),
+    inert=("axis",),
+    structural=True,
+    samples=lambda a: [call(a(2, 3), 0), call(a(2, 3), axis=(0, -1)), call(a(), 0), call(a(0), -1)],
+)
+defvjp(
+    np.squeeze,
+    a=lambda g, like: g.reshape(like.shape),
+    inert=("axis",),
+    structural=True,
+    samples=lambda a: [call(a(1, 3, 1)), call(a(1, 3, 1), 0), call(a(1, 3, 1), axis=(0, -1)), call(a()), call(a(1)), call(a(0, 1), 1), call(a(2, 3))],
+)
+defvjp(
+    np.swapaxes,
+    a=lambda g, axis1, axis2: g.swapaxes(axis1, axis2),
+    structural=True,
+    samples=lambda a: [call(a(2, 3), 0, 1), call(a(2, 3, 4), -1, 0), call(a(1, 0, 2), 1, 2), call(a.complex(2, 3), axis1=0, axis2=-1)],
+)
+defvjp(
+    np.moveaxis,
+    a=lambda g, source, destination: np.moveaxis(g, destination, source),
+    structural=True,
+    samples=lambda a: [call(a(2, 3, 4), 0, -1), call(a(2, 3, 4), (0, 2), (1, 0)), call(a(2, 3, 4), [-1], [0]), call(a(2), 0, 0)],
+)
+defvjp(
+    np.matrix_transpose,
+    x=lambda g: g.swapaxes(-1, -2),
+    structural=True,
+    samples=lambda a: [call(a(2, 3)), call(a(2, 3, 4)), call(a(0, 1)), call(a.complex(2, 3))],
+)
+defvjp(
+    np.broadcast_to,
+    array=lambda g: g,  # the sweep sums it back
+    inert=("shape", "subok"),
+    structural=True,
+    samples=lambda a: [call(a(3), (2, 3)), call(a(2, 1), (4, 2, 3)), call(a(), (2, 2)), call(a(1), (0,)), call(a(2, 3), (2, 3)), call(a(1), 3)],
+)
+defvjp(
+    np.copy,
+    a=lambda g: g,
+    inert=("order", "subok"),
+    structural=True,
+    samples=lambda a: [call(a(2, 3)), call(a(2, 3), order="F"), call(a()), call(a(0, 2)), call(a.complex(3))],
+)
+
+
+@composed(
+    np.rollaxis,
+    samples=lambda a: [call(a(2, 3, 4), 2), call(a(2, 3, 4), 0, 3), call(a(2, 3, 4), -1, start=1), call(a(2, 3, 4), 1, -1), call(a(2), 0)],
+)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """The axis moved to before `start`, as np.rollaxis counts."""
+    ndim = a.ndim
+    position = operator.index(axis) + ndim * (axis < 0)
+    before = operator.index(start) + ndim * (start < 0)
+    if not (0 <= position < ndim and 0 <= before <= ndim):
+        return np.rollaxis(np.empty(a.shape), axis, start)  # NumPy's own error
+    return np.moveaxis(a, position, before - (position < before))
