@@ -4,16 +4,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from autograd_core.backward import gradient
-from autograd_core.define import composed, constant, defvjp, op
+from autograd_core.define import composed, constant, defvjp, op, trust_elementwise
 from autograd_core.gradcheck import GradcheckError, gradcheck
 from autograd_core.grad_mode import enable_grad, is_grad_enabled, no_grad
 from autograd_core.samples import call
 from autograd_core.tensor import Tensor, tensor
-from autograd_core.rules import constants, elementwise, indexing, joining, reductions, shapes  # noqa: F401
+from autograd_core.rules import constants, einsum, elementwise, indexing, joining, products, reductions, shapes  # noqa: F401
+
+trust_elementwise()
 
 # Instruments are imported when first used, so that `import autograd_core` stays quick: public name -> module.
 _ON_FIRST_USE = {"draw": "drawing", "tape": "listing"}
-globals().pop("tape")  # the module autograd_core.tape; the public name is the function, found below
 if TYPE_CHECKING:
     from autograd_core.listing import tape
 

@@ -56,7 +56,8 @@ def _matmul_samples(a: Arrays) -> list[Call]:
         *[((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 2)), ((2, 2, 3), (2, 3, 1)), ((2, 1, 2, 3), (3, 3, 2)), ((1, 2, 3), (2, 3, 2))],
         *[((2, 2, 3), (3,)), ((3,), (2, 3, 2)), ((2, 0), (0, 3)), ((0, 3), (3, 2)), ((2, 0, 3), (3, 2)), ((0, 2, 3), (0, 3, 1)), ((0,), (0,))],
     ]
-    return [*[call(a(*s), a(*t)) for s, t in shapes], call(a.complex(2, 3), a.complex(3, 2)), call(a.complex(2, 2, 3), a(3, 2)), call(a.complex(3), a.complex(3))]
+    complex_calls = [call(a.complex(2, 3), a.complex(3, 2)), call(a.complex(2, 2, 3), a(3, 2)), call(a.complex(3), a.complex(3))]
+    return [*[call(a(*s), a(*t)) for s, t in shapes], *complex_calls]
 
 
 defvjp(np.matmul, x1=matmul_first, x2=matmul_second, samples=_matmul_samples)
@@ -200,7 +201,7 @@ defvjp(
 
 @composed(np.linalg.vecdot, samples=_vecdot_samples)
 def _linalg_vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    return np.vecdot(x1, x2, axis=axis)
+    return np.vecdot(x1, x2, axis=axis)  # type: ignore[call-overload]
 
 
 def _outermost(x1: Any, x2: Any) -> Any:
