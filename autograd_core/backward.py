@@ -13,7 +13,8 @@ import numpy as np
 from autograd_core import recording
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.recording import lift, raw, untracked
-from autograd_core.tape import Leaf, Node, Sweep
+from autograd_core.node import Node
+from autograd_core.sweep import Sweep
 
 __all__ = ["backward", "gradient"]
 
@@ -28,11 +29,10 @@ def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_gr
     # Only now, when no rule and no hook can raise any more, does a tensor's `grad` change.
     with _leaving_gradients, enable_grad() if create_graph else no_grad():
         taken = {id(seed) for seed in seeds.values()}
-        for leaf in sweep.leaves:
-            # pop: an array that only this loop holds can become the leaf's gradient without a copy.
-            g = sweep.table.pop(leaf, None)
-            if g is not None:
-                _leave(leaf.tensor(), _own(g, taken) if create_graph else _own_array(g))
+        while sweep.leaf_gradients:
+            # popitem: an array that only this loop holds can become the leaf's gradient without a copy.
+            leaf, g = sweep.leaf_gradients.popitem()
+            _leave(leaf.tensor(), _own(g, taken) if create_graph else _own_array(g))
         for node, g in sweep.retained:
             _leave(node.watchers.retained_by(), _own(g, taken) if create_graph else _own_array(g))
 
@@ -71,7 +71,7 @@ def gradient(
     tracked = [(y, g) for y, g in zip(output_list, given, strict=True) if y.node is not None or not allow_unused]
     seeds = _seeds([y for y, _ in tracked], [g for _, g in tracked], create_graph)
     sweep = _sweep(seeds, wanted=[x.node for x in input_list], retain_graph=retain_graph, create_graph=create_graph)
-    sweep.table.clear()
+    sweep.leaf_gradients.clear()
     uses = Counter(x.node for x in input_list)
     taken = {id(seed) for seed in seeds.values()}
     results: list[Any] = []
@@ -93,9 +93,8 @@ def _as_list(tensors: Any, what: str) -> list[Any]:
 
 
 class _Pass(Sweep):
-    """A sweep, the leaves that it reached, and the gradients that computed tensors want to retain."""
+    """A sweep, and the gradients that computed tensors want to retain."""
 
-    leaves: list[Leaf]
     retained: list[tuple[Any, Any]]
 
 
@@ -120,7 +119,7 @@ def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, cr
     )
     sweep.retained = retained
     with enable_grad() if create_graph else no_grad():
-        sweep.leaves = sweep.run()
+        sweep.run()
     return sweep
 
 

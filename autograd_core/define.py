@@ -11,7 +11,7 @@ from autograd_core.recording import apply, operation
 from autograd_core.samples import Arrays, Call, elementwise_calls
 from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, Composition, Op
 
-__all__ = ["composed", "constant", "defvjp", "op"]
+__all__ = ["composed", "constant", "defvjp", "op", "trust_elementwise"]
 
 Rule = Callable[..., Any]
 
@@ -132,3 +132,14 @@ def constant(*functions: Any) -> None:
     """Say that `functions` have no derivative: on tensors they return plain arrays."""
     CONSTANTS.update(functions)
 
+
+
+def trust_elementwise() -> None:
+    """Tell the sweep not to look at the shapes and dtypes of the engine's own elementwise rules, which the tests have seen.
+
+    Their contribution is made of g and the operands, so it has the result's shape and dtype. A rule that is defined or
+    replaced later (by a user) is looked at again.
+    """
+    for row in TABLE.values():
+        if row.elementwise and row.rules and getattr(row.function, "nout", 0) == 1:
+            row.exact = True

@@ -7,7 +7,7 @@ An array that only the tape can reach needs no guard, and that is nearly all of 
 kinds can be reached by the user: raw arrays given as arguments, and tensors' arrays handed out by `t.data` or `t.numpy()`.
 A node that saves such an array saves a fingerprint of it too, and the sweep compares. Arrays up to `WHOLE` bytes are
 compared whole; of larger ones a sample spread over every axis, so that the cost is bounded (debugging modes read all of it).
-An array that is handed out only after it was saved is noted in `_handed_out`, with its fingerprint at that moment.
+An array that is handed out only after it was saved is noted in `handed_out`, with its fingerprint at that moment.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_unchanged", "fingerprint", "full_fingerprint", "note_handed_out", "something_handed_out"]
+__all__ = ["check_unchanged", "fingerprint", "full_fingerprint", "handed_out", "memory_owner", "note_handed_out"]
 
 WHOLE = 1024  # bytes
 SAMPLES = 256  # elements of a larger array
 
 # id of an array that owns memory -> (weak reference to it, its fingerprint, number of the next node when handed out)
-_handed_out: dict[int, tuple[Any, bytes, int]] = {}
-something_handed_out = _handed_out.__len__
+handed_out: dict[int, tuple[Any, bytes, int]] = {}
 
 
 def fingerprint(array: Any) -> bytes | None:
@@ -47,7 +46,7 @@ def full_fingerprint(array: Any) -> bytes | None:
     return hashlib.blake2b(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"", digest_size=16).digest()
 
 
-def _memory_owner(array: Any) -> Any:
+def memory_owner(array: Any) -> Any:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
@@ -57,30 +56,30 @@ def note_handed_out(array: Any, number: int) -> None:
     """Remember what `array`, which nodes older than `number` may have saved, looks like as it is handed to the user."""
     if not isinstance(array, np.ndarray):
         return
-    owner = _memory_owner(array)
+    owner = memory_owner(array)
     key = id(owner)
     seen = fingerprint(owner)
-    if key in _handed_out or seen is None:
+    if key in handed_out or seen is None:
         return
-    _handed_out[key] = (weakref.ref(owner, lambda _: _handed_out.pop(key, None)), seen, number)
+    handed_out[key] = (weakref.ref(owner, lambda _: handed_out.pop(key, None)), seen, number)
 
 
 def check_unchanged(node: Any) -> None:
     """Raise RuntimeError if a value that `node` saved was changed since."""
     plan = node.plan
     saved = node.links[plan.arity :]
-    if plan.guarded is plan:
+    if plan.is_guarded:
         *saved, (prints, take, line) = saved
         for value, before, save in zip(saved, prints, plan.saves, strict=True):
             values, befores = (value, before) if isinstance(before, list) else ([value], [before])
             if any(b is not None and take(v) != b for v, b in zip(values, befores, strict=True)):
                 raise _changed(plan.op, save, values[0], line)
-    if _handed_out:
+    if handed_out:
         for value, save in zip(saved, plan.saves, strict=True):
             if not isinstance(value, np.ndarray):
                 continue
-            owner = _memory_owner(value)
-            entry = _handed_out.get(id(owner))
+            owner = memory_owner(value)
+            entry = handed_out.get(id(owner))
             if entry is not None and node.number < entry[2] and fingerprint(owner) != entry[1]:
                 raise _changed(plan.op, save, value, None)
 

@@ -18,7 +18,7 @@ from typing import Any, overload
 
 from autograd_core import recording
 from autograd_core.table import NO_VALUE, Op, Plan
-from autograd_core.tape import Node, program_order
+from autograd_core.node import Node, program_order
 
 __all__ = ["Argument", "Row", "Tape", "constant_text", "names_of_nodes", "output_tensors", "size_text", "tape"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from autograd_core import recording
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
-from autograd_core.recording import apply, raw, wrap
+from autograd_core.recording import apply, as_operand, raw, wrap
 from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE
 
 __all__ = ["array_function", "array_ufunc"]
@@ -26,7 +26,7 @@ def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
             "write the result to a name: a = a + t"
         )
     if method == "__call__":
-        return array_function(ufunc, inputs, kwargs)
+        return array_function(ufunc, tuple(as_operand(value) for value in inputs), kwargs)
     key: Any = (ufunc, method)
     return array_function(key, inputs, {k: v for k, v in kwargs.items() if k != "out"})
 

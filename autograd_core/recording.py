@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.fingerprint import fingerprint, full_fingerprint
+from autograd_core.fingerprint import fingerprint, full_fingerprint, memory_owner
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
-from autograd_core.table import OUT, TABLE, Like, Op, Plan
-from autograd_core.tape import Node, next_number
+from autograd_core.table import ALL_LINKS, OUT, SAVES_BOTH, SAVES_FIRST, SAVES_NOTHING, SAVES_OUT, SAVES_SECOND, TABLE, Edge, Like, Op, Plan
+from autograd_core.node import Node, interned_shape, make_node, next_number
 
 __all__ = ["apply", "binary_operator", "lift", "operation", "raw", "reflected_operator", "unary_method", "untracked", "wrap"]
 
@@ -93,7 +93,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     for i, value in enumerate(args):
         if isinstance(value, tensor_class):
             raw_args[i] = value._data
-            reachable |= value.handed_out
+            reachable = reachable or bool(value.handed_out)
             if value.node is not None:
                 tracked.append(i if variadic is None or i < variadic else (variadic, i - variadic))
                 parents.append(value.node)
@@ -117,7 +117,10 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             raise TypeError(f"{op.name}: out= is not supported with tensors, which are values; write the result to a name: y = {op.name}(...)")
     mode = current_mode()
     if not parents or mode is NOT_RECORDING:
-        return wrap(op.function(*raw_args, **raw_kwargs))
+        result = wrap(op.function(*raw_args, **raw_kwargs))
+        if reachable and isinstance(result, tensor_class) and getattr(result._data, "base", None) is not None:
+            result.handed_out = True
+        return result
     op.check_known(args, kwargs)
     if op.real_only and any(node.dtype.kind == "c" for node in parents):
         raise TypeError(f"{op.name} has no derivative for complex arguments; take the real part, or pass x.detach()")
@@ -130,7 +133,34 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         except BaseException as error:
             mode.failed(op, tuple(raw_args), raw_kwargs, error)
             raise
-    return record(plan, parents, raw_args, raw_kwargs, value, reachable, mode)
+    result = record(plan, parents, raw_args, raw_kwargs, value, reachable, mode)
+    if getattr(value, "base", None) is not None:
+        share_memory(args, result)
+    return result
+
+
+def share_memory(args: tuple[Any, ...], view: Any) -> None:
+    """Let `view` and the tensor whose memory it shows know of one another: what is handed out of one is handed out of both."""
+    owner = memory_owner(view._data)
+    for value in args:
+        if isinstance(value, tensor_class) and isinstance(value._data, np.ndarray) and memory_owner(value._data) is owner:
+            if not isinstance(value.handed_out, HandedOut):
+                value.handed_out = HandedOut(value.handed_out)
+            view.handed_out = value.handed_out
+            return
+    view.handed_out = True  # a view of an array that the user gave
+
+
+class HandedOut:
+    """Whether the memory that several tensors share was handed out to the user: in `handed_out` instead of a bool."""
+
+    __slots__ = ("yes",)
+
+    def __init__(self, yes: bool) -> None:
+        self.yes = yes
+
+    def __bool__(self) -> bool:
+        return self.yes
 
 
 def _unwrap_sequence(value: Any, where: int | str, tracked: list[Any], parents: list[Node], op: Op | None = None) -> Any:
@@ -141,7 +171,15 @@ def _unwrap_sequence(value: Any, where: int | str, tracked: list[Any], parents: 
             position = where if isinstance(where, int) else op.position(where)  # type: ignore[union-attr]
             tracked.append((position, element))
             parents.append(v.node)
+        elif type(v) in (list, tuple) and current_mode() is not NOT_RECORDING and _holds_tracked(v):
+            raise TypeError("tracked tensors in a list within a list would lose their gradients; join the inner ones first, with np.stack([...])")
     return raw(value)
+
+
+def _holds_tracked(value: Any) -> bool:
+    if isinstance(value, tensor_class):
+        return value.node is not None
+    return type(value) in (list, tuple) and any(_holds_tracked(v) for v in value)
 
 
 def record(plan: Plan, parents: list[Node], args: Any, kwargs: Any, value: Any, reachable: bool, mode: Instrument) -> Any:
@@ -161,30 +199,21 @@ def record(plan: Plan, parents: list[Node], args: Any, kwargs: Any, value: Any, 
     if mode is not RECORDING and mode.guards_memory:
         prints = tuple(_fingerprints(full_fingerprint, v) for v in saved)
         saved.append((prints, full_fingerprint, mode.line()))
-        plan = guarded(plan)
+        plan = plan.with_guard
     elif reachable and plan.keeps:
         prints = tuple(None if save == OUT else _fingerprints(fingerprint, v) for save, v in zip(plan.saves, saved, strict=True))
         if any(prints):
             saved.append((prints, fingerprint, None))
-            plan = guarded(plan)
-    node = new_object(Node)
-    node.plan = plan
-    node.links = (*parents, *saved)
-    node.number = next_number()
-    node.watchers = None
+            plan = plan.with_guard
     if several:
+        node = make_node(plan, (*parents, *saved), parents[0])
         node.shape = tuple(v.shape for v in value)
         node.dtype = tuple(v.dtype for v in value)
     else:
-        shape = value.shape
-        node.shape = parents[0].shape if parents[0].shape == shape else shape
-        node.dtype = value.dtype
+        node = make_node(plan, (*parents, *saved), value)
     if mode is not RECORDING:
         mode.recorded(node, tuple(args), kwargs, value)
-    result = lift(value, node)
-    if not several and reachable and getattr(value, "base", None) is not None:
-        result.handed_out = True  # a view of memory that the user can reach
-    return result
+    return lift(value, node)
 
 
 def _fingerprints(take: Callable[[Any], Any], value: Any) -> Any:
@@ -192,19 +221,6 @@ def _fingerprints(take: Callable[[Any], Any], value: Any) -> Any:
         prints = [take(v) for v in value]
         return prints if any(prints) else None
     return take(value)
-
-
-def guarded(plan: Plan) -> Plan:
-    """The same plan for a node whose last link holds fingerprints of its saved values."""
-    if plan.guarded is None:
-        twin = object.__new__(Plan)
-        for slot in Plan.__slots__:
-            setattr(twin, slot, getattr(plan, slot))
-        twin.guarded = twin
-        twin._freed = plan.freed
-        twin.keeps = True
-        plan.guarded = twin
-    return plan.guarded
 
 
 # --- operations with several results -------------------------------------------------------------------------------------
@@ -229,7 +245,8 @@ def _pick_plan(index: int) -> Plan:
             return _add_output(total, total_owned, g, g_owned, links[0], index)
 
         plan.arity = 1
-        plan.edges = plan.graph_edges = ((0, accumulate, accumulate, "results"),)
+        plan.edges = plan.graph_edges = (Edge("results", 0, accumulate, ALL_LINKS, accumulate),)
+        plan.special = True
     return plan
 
 
@@ -237,14 +254,7 @@ def _output(value: Any, node: Node, index: int) -> Any:
     """The tensor for one of several results."""
     if not hasattr(value, "dtype") or value.dtype.kind not in "fc":
         return wrap(value)
-    pick = new_object(Node)
-    pick.plan = _pick_plan(index)
-    pick.links = (node,)
-    pick.shape = value.shape
-    pick.dtype = value.dtype
-    pick.number = next_number()
-    pick.watchers = None
-    return lift(value, pick)
+    return lift(value, make_node(_pick_plan(index), (node,), value))
 
 
 # --- the hot path ----------------------------------------------------------------------------------------------------------
@@ -257,24 +267,26 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
 
     def method(self: Any) -> Any:
         parent = self.node
-        if parent is None or current_mode() is not RECORDING or self.handed_out:
+        if parent is None or self.handed_out or current_mode() is not RECORDING:
             return apply(op, (self,), {})
-        data = forward(self._data)
         plan = op.first or op.plan_first()
-        node = new_object(Node)
+        data = forward(self._data)
+        layout = plan.layout
+        node = Node()
         node.plan = plan
-        saves = plan.saves
-        if not saves:
-            node.links = (parent,)
-        elif saves == (OUT,):
+        if layout == SAVES_OUT:
             node.links = (parent, data)
+        elif layout == SAVES_FIRST:
+            node.links = (parent, self._data)
+        elif layout == SAVES_NOTHING:
+            node.links = (parent,)
         else:
-            node.links = (parent, *[data if save == OUT else self._data for save in saves])
+            node.links = (parent, *_chosen(plan.saves, (self._data, data)))
         shape = data.shape
-        node.shape = parent.shape if shape == parent.shape else shape
+        node.shape = parent.shape if shape == parent.shape else interned_shape(shape, shape)
         node.dtype = data.dtype
         node.number = next_number()
-        node.watchers = None
+        node.gradient = None
         result = new_object(tensor_class)
         result._data = data
         result.node = node
@@ -293,46 +305,54 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
 
     def method(self: Any, other: Any) -> Any:
         left = self.node
+        a = self._data
         if isinstance(other, tensor_class):
             right = other.node
-            a, b = self._data, other._data
+            b = other._data
             reachable = self.handed_out or other.handed_out
-        else:
-            if type(other) not in SCALARS:
-                if not _is_operand(other):
-                    return NotImplemented
-                return apply(op, (self, other), {})
+            if left is None:
+                if right is None:
+                    return untracked(forward(a, b))
+                parent = right
+                plan = op.second or op.plan_second()
+            else:
+                parent = left
+                plan = op.first or op.plan_first() if right is None else op.both or op.plan_both()
+        elif type(other) in SCALARS:
+            if left is None:
+                return untracked(forward(a, other))
             right = None
-            a, b = self._data, other
+            b = other
             reachable = self.handed_out
-        if left is not None:
             parent = left
-            plan = op.first or op.plan_first() if right is None else op.both or op.plan_both()
-        elif right is not None:
-            parent = right
-            plan = op.second or op.plan_second()
+            plan = op.first or op.plan_first()
         else:
-            return untracked(forward(a, b))
-        if current_mode() is not RECORDING or (reachable and plan.keeps):
+            return apply(op, (self, as_operand(other)), {}) if _is_operand(other) else NotImplemented
+        layout = plan.layout
+        if current_mode() is not RECORDING or (reachable and layout != SAVES_NOTHING):
             return apply(op, (self, other), {})
         data = forward(a, b)
-        saves = plan.saves
-        if not saves:
-            saved: tuple[Any, ...] = ()
-        elif saves == (1, 0):
-            saved = (b, a)
-        elif saves == (1,):
-            saved = (b,)
-        else:
-            saved = tuple([(a, b, data)[save] for save in saves])
-        node = new_object(Node)
+        node = Node()
         node.plan = plan
-        node.links = (parent, *saved) if plan.arity == 1 else (left, right, *saved)
+        # Tuples are written out: (*parents, *saved) would take a list and three times as long.
+        if left is None or right is None:
+            if layout == SAVES_SECOND:
+                node.links = (parent, b)
+            elif layout == SAVES_NOTHING:
+                node.links = (parent,)
+            else:
+                node.links = (parent, *_chosen(plan.saves, (a, b, data)))
+        elif layout == SAVES_BOTH:
+            node.links = (left, right, b, a)
+        elif layout == SAVES_NOTHING:
+            node.links = (left, right)
+        else:
+            node.links = (left, right, *_chosen(plan.saves, (a, b, data)))
         shape = data.shape
-        node.shape = parent.shape if shape == parent.shape else shape
+        node.shape = parent.shape if shape == parent.shape else interned_shape(shape, shape)
         node.dtype = data.dtype
         node.number = next_number()
-        node.watchers = None
+        node.gradient = None
         result = new_object(tensor_class)
         result._data = data
         result.node = node
@@ -345,6 +365,11 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
     return method
 
 
+def _chosen(saves: tuple[Any, ...], values: tuple[Any, ...]) -> list[Any]:
+    """The values that a plan saves, of (arguments..., result). Not inlined: a comprehension would make cells of the method's locals."""
+    return [values[save] for save in saves]
+
+
 def reflected_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """The method for `other * x` where `other` is no tensor."""
     op = operation(function)
@@ -352,11 +377,16 @@ def reflected_operator(function: Callable[[Any, Any], Any], forward: Callable[[A
     def method(self: Any, other: Any) -> Any:
         if self.node is None and type(other) in SCALARS:
             return untracked(forward(other, self._data))
-        return apply(op, (other, self), {}) if type(other) in SCALARS or _is_operand(other) else NotImplemented
+        return apply(op, (as_operand(other), self), {}) if type(other) in SCALARS or _is_operand(other) else NotImplemented
 
     method.__name__ = op.name
     method.__doc__ = f"`np.{op.name}(other, self)`"
     return method
+
+
+def as_operand(other: Any) -> Any:
+    """A list or tuple as the array that NumPy's arithmetic takes it for; anything else as it is."""
+    return np.asarray(other) if isinstance(other, list | tuple) else other
 
 
 def _is_operand(other: Any) -> bool:

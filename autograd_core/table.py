@@ -16,17 +16,39 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["COMPOSITIONS", "CONSTANTS", "Composition", "NO_VALUE", "Edge", "Like", "Op", "Plan", "TABLE", "Tracked"]
 
 NO_VALUE = inspect.Parameter.empty
 OUT = -1  # where a plan saves the result instead of an argument
 
+# What a plan of one or two arguments saves, as a number that the hot path compares.
+SAVES_NOTHING, SAVES_FIRST, SAVES_SECOND, SAVES_BOTH, SAVES_OUT, SAVES_OTHERWISE = range(6)
+_LAYOUTS = {(): SAVES_NOTHING, (0,): SAVES_FIRST, (1,): SAVES_SECOND, (1, 0): SAVES_BOTH, (OUT,): SAVES_OUT}
+
+# How an edge's rule is called: rule(g), rule(g, links[n]) for n > 0, or pull(g, links).
+NOTHING_MORE, ALL_LINKS = 0, -1
+
 # One tracked argument: its position, or (position, place) for an element of a sequence argument such as concatenate's.
 Tracked = int | tuple[int, int]
-# (parent's place in the links, pull(g, links) -> contribution, accumulate or None, the argument's name)
-Edge = tuple[Any, Callable[..., Any], Any, str]
+
+
+class Edge(NamedTuple):
+    """How a gradient goes back to one argument.
+
+    name        the argument's
+    place       of its parent in the node's links; for a sequence argument, all (place, element) pairs
+    rule        the rule, or what adapts it to (g, links)
+    takes       NOTHING_MORE, the place of the one saved value that the rule takes, or ALL_LINKS
+    accumulate  adds into an existing gradient instead, or None
+    """
+
+    name: str
+    place: Any
+    rule: Callable[..., Any]
+    takes: int
+    accumulate: Callable[..., Any] | None
 
 
 class Like:
@@ -59,8 +81,9 @@ class Op:
     accumulate   argument's name -> a function that adds its contribution into an existing gradient
     inert        arguments that rules need not know: they do not change the derivative
     elementwise  each element of the result depends on the elements at its own place only
-    selects      the result leaves out elements of its arguments (where, indexing, clip): see tape.py, "structural zeros"
+    selects      the result leaves out elements of its arguments (where, indexing, clip): see sweep.py, "structural zeros"
     structural   moves, copies or sums elements without mixing places that carry zeros with others
+    exact        the rules give the result's own shape and dtype before un-broadcasting: the sweep need not look
     real_only    refuse tracked complex arguments: the function has no complex derivative
     samples      makes sample calls for tests and the gradient checker: `lambda a: [call(a(2, 3), axis=0)]` (samples.py)
     """
@@ -75,6 +98,7 @@ class Op:
         self.selects = False
         self.structural = False
         self.real_only = False
+        self.exact = False
         self.samples: Callable[..., Any] | None = None
         self._signature = signature
         self._parameters: tuple[str, ...] | None = None
@@ -86,6 +110,7 @@ class Op:
     def define(self, rules: Mapping[str, Callable[..., Any]], **attributes: Any) -> None:
         """Add or replace rules; plans made from the old ones are forgotten."""
         self.rules.update(rules)
+        self.exact = False  # until `define.trust_elementwise` says so of the engine's own
         for attribute, value in attributes.items():
             setattr(self, attribute, value)
         self._forget_plans()
@@ -192,13 +217,32 @@ class Plan:
     edges  for each differentiated argument: its parents' places, the rule adapted to (g, links), accumulate, name
     """
 
-    __slots__ = ("_freed", "arity", "edges", "graph_edges", "guarded", "keeps", "lifts", "op", "saves", "sequences", "tracked")
+    __slots__ = (
+        "arity",
+        "edges",
+        "exact",
+        "freed",
+        "graph_edges",
+        "guarded",
+        "is_freed",
+        "is_guarded",
+        "keeps",
+        "layout",
+        "lifts",
+        "op",
+        "quick_edges",
+        "saves",
+        "special",
+        "tracked",
+        "watchers",
+    )
 
     def __init__(self, op: Op, tracked: tuple[Tracked, ...]) -> None:
         self.op = op
         self.tracked = tracked
         self.arity = len(tracked)
-        self._freed: Plan | None = None
+        self.is_freed = self.is_guarded = False
+        self.watchers: Any = None
         self.guarded: Plan | None = None
         groups: dict[int, list[tuple[int, int | None]]] = {}  # position -> [(place in links, element or None)]
         for place, where in enumerate(tracked):
@@ -216,13 +260,19 @@ class Plan:
                     f'(README, "Custom operations"), or pass {name}.detach() to treat it as a constant'
                 )
         # A rule with `accumulate` may use up g (item assignment clears it in place), so it goes last.
-        edges.sort(key=lambda edge: edge[2] is not None)
+        edges.sort(key=lambda edge: edge.accumulate is not None)
         self.edges = tuple(edges)
-        self.graph_edges = tuple((k, pull, None if acc and not getattr(acc, "graph", False) else acc, name) for k, pull, acc, name in edges)
+        self.graph_edges = tuple(e if getattr(e.accumulate, "graph", False) else e._replace(accumulate=None) for e in edges)
+        # Plain tuples: unpacking a named one takes three times as long.
+        self.quick_edges = tuple((e.name, e.place, e.rule, e.takes) for e in edges)
         self.saves = tuple(saves)
+        self.layout = _LAYOUTS.get(self.saves, SAVES_OTHERWISE)
         self.keeps = len(self.saves) > 0
-        self.sequences = any(isinstance(k, tuple) for k, *_ in edges)
         self.lifts = tuple(self._lift(save, groups) for save in saves)
+        # What the sweep's quick loop leaves to the careful one.
+        self.special = op.selects or any(e.accumulate is not None or isinstance(e.place, tuple) for e in edges)
+        self.exact = op.exact
+        self.freed = self._make_freed()
 
     def _edge(self, name: str, position: int, places: list[tuple[int, int | None]], saves: list[Any]) -> Edge:
         op = self.op
@@ -239,11 +289,11 @@ class Plan:
                 saves.append(save)
             return self.arity + saves.index(save)
 
-        pull = _adapt(op.rules[name], [place_of(p) for p in rule_parameters(op.rules[name])])
+        rule, takes = _adapt(op.rules[name], [place_of(p) for p in rule_parameters(op.rules[name])])
         accumulate = op.accumulate.get(name)
         if accumulate is not None and not sequence:
             accumulate = _adapt_accumulate(accumulate, [place_of(p) for p in rule_parameters(accumulate, skip=4)])
-        return (tuple(places) if sequence else places[0][0]), pull, accumulate, name
+        return Edge(name, tuple(places) if sequence else places[0][0], rule, takes, accumulate)
 
     def _lift(self, save: Any, groups: Mapping[int, list[tuple[int, int | None]]]) -> Any:
         """Where the node of a saved value is: a parent's place, OUT for the node itself, {element: place}, or None."""
@@ -254,21 +304,35 @@ class Plan:
             return None
         return places[0][0] if places[0][1] is None else {element: place for place, element in places}
 
-    @property
-    def freed(self) -> Plan:
+    def copy(self) -> Plan:
+        """The same plan as an object of its own."""
+        twin = object.__new__(Plan)
+        for slot in Plan.__slots__:
+            setattr(twin, slot, getattr(self, slot))
+        return twin
+
+    def _make_freed(self) -> Plan:
         """The same plan for a node whose saved values are gone: it keeps the structure, for listings and pictures."""
-        if self._freed is None:
-            freed = object.__new__(Plan)
-            for slot in Plan.__slots__:
-                setattr(freed, slot, getattr(self, slot))
-            freed._freed = freed
-            freed.edges = freed.graph_edges = freed.saves = freed.lifts = ()
-            self._freed = freed
-        return self._freed
+        self.freed = self
+        freed = self.copy()
+        freed.freed = freed
+        freed.is_freed = True
+        freed.edges = freed.quick_edges = freed.graph_edges = freed.saves = freed.lifts = ()
+        return freed
+
+    def _make_guarded(self) -> Plan:
+        """The same plan for a node whose last link holds fingerprints of its saved values."""
+        guarded = self.copy()
+        guarded.is_guarded = True
+        guarded.keeps = guarded.special = True
+        return guarded
 
     @property
-    def is_freed(self) -> bool:
-        return self._freed is self
+    def with_guard(self) -> Plan:
+        """The plan of a node that guards its saved values (fingerprint.py); made when first needed."""
+        if self.guarded is None:
+            self.guarded = self._make_guarded()
+        return self.guarded
 
 
 def rule_parameters(rule: Callable[..., Any], skip: int = 1) -> tuple[str, ...]:
@@ -279,17 +343,19 @@ def rule_parameters(rule: Callable[..., Any], skip: int = 1) -> tuple[str, ...]:
     return tuple(inspect.signature(rule).parameters)[skip:]
 
 
-def _adapt(rule: Callable[..., Any], places: Sequence[int]) -> Callable[..., Any]:
-    """`rule(g, x2, ...)` as `pull(g, links)`."""
+def _adapt(rule: Callable[..., Any], places: Sequence[int]) -> tuple[Callable[..., Any], int]:
+    """The rule as the sweep calls it, and what it takes besides g (see `Edge`)."""
     match places:
         case []:
-            return lambda g, links: rule(g)
+            return rule, NOTHING_MORE
+        case [i] if i > 0:
+            return rule, i
         case [i]:
-            return lambda g, links: rule(g, links[i])
+            return lambda g, links: rule(g, links[i]), ALL_LINKS
         case [i, j]:
-            return lambda g, links: rule(g, links[i], links[j])
+            return lambda g, links: rule(g, links[i], links[j]), ALL_LINKS
         case _:
-            return lambda g, links: rule(g, *[links[i] for i in places])
+            return lambda g, links: rule(g, *[links[i] for i in places]), ALL_LINKS
 
 
 def _adapt_accumulate(accumulate: Callable[..., Any], places: Sequence[int]) -> Callable[..., Any]:

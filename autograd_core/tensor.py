@@ -22,7 +22,7 @@ from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.indices import is_basic, may_repeat, settled
 from autograd_core.protocols import array_function, array_ufunc
 from autograd_core.recording import apply, binary_operator, operation, raw, reflected_operator, unary_method, untracked
-from autograd_core.tape import Leaf, Node, Watchers, make_leaf, next_number
+from autograd_core.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
 
 __all__ = ["Hook", "Tensor", "astype", "setitem", "tensor"]
 
@@ -148,7 +148,8 @@ class Tensor:
             # Scalars are kept as NumPy scalars, ten times as quick as 0-d arrays, until somebody wants the array.
             data = self._data = np.asarray(data)
         if not self.handed_out:
-            if sys.getrefcount(data) > 3:  # more than this tensor, `data` and the call: a node may have saved it
+            # More than this tensor, `data` and the call: a node may have saved it, or what it is a view of.
+            if sys.getrefcount(data) > 3 or getattr(data, "base", None) is not None:
                 note_handed_out(data, next_number())
             self.handed_out = True
         return data
@@ -331,10 +332,7 @@ class Tensor:
     def _watchers(self, what: str) -> Watchers:
         if self.node is None:
             raise RuntimeError(f"{what} needs a tensor that requires grad; this one has no history")
-        if self.node.watchers is None:
-            self.node.watchers = Watchers()
-        watchers: Watchers = self.node.watchers
-        return watchers
+        return watch(self.node)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Hook:
         """Call `hook(gradient)` when this tensor's gradient is known; what it returns (if anything) takes the gradient's place.
@@ -431,16 +429,9 @@ class Tensor:
             if parent.plan.op is _setitem:
                 # This tensor is being filled: a view would force the next assignment to copy the whole of it.
                 data = data.copy()
-            node = Node()
-            node.plan = _getitem.first or _getitem.plan_first()
-            node.links = (parent, index)
-            node.shape = data.shape
-            node.dtype = data.dtype
-            node.number = next_number()
-            node.watchers = None
-            result = recording.lift(data, node)
-        if self.handed_out and getattr(data, "base", None) is not None:
-            result.handed_out = True  # a view of memory that the user can reach
+            result = recording.lift(data, make_node(_getitem.first or _getitem.plan_first(), (parent, index), data))
+        if getattr(data, "base", None) is not None:
+            recording.share_memory((self,), result)
         return result
 
     def __setitem__(self, index: Any, value: Any) -> None:

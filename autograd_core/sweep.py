@@ -1,0 +1,347 @@
+"""The backward sweep: it carries gradients from the outputs back to the leaves, youngest node first.
+
+A node's rules run when all contributions to its gradient have arrived. First contributions are kept as they are, a second
+one makes an array of the sweep's own, later ones are added in place. Un-broadcasting and casts are done here and not in the
+rules, so a gradient always has exactly its argument's shape and dtype.
+
+There are two loops. `_run_quick` does what nearly every pass needs and keeps gradients in the nodes themselves; only one
+such sweep runs at a time. `_pull` does everything: it serves nodes that ask for more (hooks, guards, indexing) and whole
+passes that do (create_graph, chosen inputs, instruments, a second thread), with gradients in a dict of the sweep's own.
+
+Structural zeros. Where an operation leaves elements out (`np.where`, indexing, `clip`), their gradient is zero because they
+do not matter, not because it happened to vanish. `np.where(x > 0, np.sqrt(x), 0)` at x = 0 sends 0 back to a square root of
+infinite slope; 0 * inf would be nan. Below such an operation the sweep reads 0 * anything as 0 at those places.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from autograd_core.fingerprint import check_unchanged, handed_out
+from autograd_core.grad_mode import Instrument
+from autograd_core.node import Leaf, Node, by_number, program_order
+from autograd_core.shapes import unbroadcast
+from autograd_core.table import ALL_LINKS, NOTHING_MORE, OUT, Edge, Op
+
+__all__ = ["Sweep"]
+
+_one_quick_sweep = threading.Lock()
+
+
+class _Pending:
+    """In a node's `gradient`: the running sweep will come by, and no contribution has arrived yet."""
+
+    def __repr__(self) -> str:
+        return "<pending>"
+
+
+PENDING = _Pending()
+
+
+class _InNodes:
+    """The table of gradients kept in the nodes' own slots, as the quick sweep has it."""
+
+    def get(self, node: Node) -> Any:
+        return None if node.gradient is PENDING else node.gradient
+
+    def __setitem__(self, node: Node, gradient: Any) -> None:
+        node.gradient = gradient
+
+
+class Sweep:
+    """One backward pass from `seeds` (node -> gradient).
+
+    wanted       nodes whose gradients are asked for, if not just those of the leaves; they come to be in `found`
+    lift         (raw value, node) -> tensor; given when a graph of the gradient is wanted (create_graph), else None
+    on_watched   (node, gradient) -> gradient, for nodes with watchers
+    """
+
+    def __init__(
+        self,
+        seeds: Mapping[Node, Any],
+        *,
+        wanted: Iterable[Node] | None = None,
+        retain_graph: bool = False,
+        lift: Callable[[Any, Node], Any] | None = None,
+        on_watched: Callable[[Node, Any], Any],
+        instrument: Instrument | None = None,
+    ) -> None:
+        self.seeds = seeds
+        self.wanted = None if wanted is None else set(wanted)
+        self.retain_graph = retain_graph
+        self.lift = lift
+        self.on_watched = on_watched
+        self.instrument = instrument
+        self.table: Any = {}
+        self.owned: set[Node] = set()  # whose gradient is an array that nobody else holds
+        self.zeroed: set[Node] = set()  # whose gradient has structural zeros
+        self.needed: set[Node] | None = None  # through which a wanted node can be reached
+        self.leaf_gradients: dict[Leaf, Any] = {}
+        self.found: dict[Node, Any] = {}
+
+    def run(self) -> None:
+        """Carry the seeds back. A gradient that is infinite is documented (sqrt at 0), not worth a RuntimeWarning from here."""
+        with np.errstate(all="ignore"):
+            plain = self.lift is None and self.instrument is None and self.wanted is None and not handed_out
+            if plain and _one_quick_sweep.acquire(blocking=False):
+                try:
+                    self._run_quick()
+                finally:
+                    _one_quick_sweep.release()
+            else:
+                self._run_carefully()
+            for leaf, g in self.leaf_gradients.items():
+                if leaf.watchers is not None:
+                    self.leaf_gradients[leaf] = self.on_watched(leaf, g)
+        if self.wanted is not None:
+            self.found.update((leaf, g) for leaf, g in self.leaf_gradients.items() if leaf in self.wanted)
+
+    # --- the quick loop -----------------------------------------------------------------------------------------------------
+
+    def _run_quick(self) -> None:
+        self.table = _InNodes()
+        operations: list[Node] = []
+        leaves: list[Any] = []
+        try:
+            _mark_pending(list(self.seeds), operations, leaves)
+            operations.sort(key=by_number, reverse=True)
+            for node, g in self.seeds.items():
+                node.gradient = g
+            self._pull_all(operations)
+            for leaf in leaves:
+                if leaf.gradient is not PENDING:
+                    self.leaf_gradients[leaf] = leaf.gradient
+        finally:
+            for node in operations:
+                node.gradient = None
+            for leaf in leaves:
+                leaf.gradient = None
+
+    def _pull_all(self, operations: list[Node]) -> None:
+        owned, retain_graph = self.owned, self.retain_graph
+        for node in operations:
+            g = node.gradient
+            if g is PENDING:
+                continue  # no rule had anything to say about it
+            plan = node.plan
+            links = node.links
+            if plan.special or self.zeroed:
+                self._pull(node, g)
+            else:
+                exact, shape, dtype = plan.exact, node.shape, node.dtype
+                for name, place, rule, takes in plan.quick_edges:
+                    if takes > 0:
+                        contribution = rule(g, links[takes])
+                    elif takes == NOTHING_MORE:
+                        contribution = rule(g)
+                    else:
+                        contribution = rule(g, links)
+                    parent = links[place]
+                    if not exact or parent.shape is not shape or parent.dtype is not dtype:
+                        if contribution is None:
+                            continue
+                        contribution = fitted(contribution, parent, plan.op, name)
+                    total = parent.gradient
+                    if total is PENDING:
+                        parent.gradient = contribution
+                    elif parent in owned:
+                        total += contribution  # in place
+                    else:
+                        parent.gradient = total = total + contribution
+                        if type(total) is ndarray:
+                            owned.add(parent)
+            node.gradient = None
+            if not retain_graph:
+                if plan.keeps:
+                    arity = plan.arity
+                    node.links = (links[0],) if arity == 1 else (links[0], links[1]) if arity == 2 else links[:arity]
+                node.plan = plan.freed
+
+    # --- with everything ------------------------------------------------------------------------------------------------------
+
+    def _run_carefully(self) -> None:
+        table = self.table = dict(self.seeds)
+        operations, leaves = program_order(table)
+        for node in operations:
+            if node.plan.is_freed:
+                raise freed_error(node)
+        if self.wanted is not None:
+            self.needed = _leading_to(self.wanted, operations)
+        for node in operations:
+            g = table.pop(node, None)
+            if g is None:
+                continue
+            ran = self._pull(node, g)
+            if ran and not self.retain_graph:
+                node.links = node.parents
+                node.plan = node.plan.freed
+        self.leaf_gradients = {leaf: table[leaf] for leaf in leaves if leaf in table}
+
+    def _pull(self, node: Node, g: Any) -> bool:
+        """Run a node's rules with everything that the quick loop leaves out; False if none of them was needed."""
+        g = self._attend(node, g)
+        plan, table, needed = node.plan, self.table, self.needed
+        if needed is not None and needed.isdisjoint(node.parents):
+            return False
+        if plan.is_guarded or handed_out:
+            check_unchanged(node)
+        links = node.links if self.lift is None else lifted_links(node, self.lift)
+        for edge in plan.edges if self.lift is None else plan.graph_edges:
+            if isinstance(edge.place, tuple):
+                contributions = _contribution(edge, g, links)
+                for link, element in edge.place:
+                    if needed is None or links[link] in needed:
+                        self._add(node, g, f"{edge.name}[{element}]", contributions[element], links[link])
+                continue
+            parent = links[edge.place]
+            if needed is not None and parent not in needed:
+                continue
+            if edge.accumulate is None:
+                self._add(node, g, edge.name, _contribution(edge, g, links), parent)
+            else:
+                table[parent] = edge.accumulate(table.get(parent), parent in self.owned, g, node in self.owned, links)
+                self.owned.add(parent)
+        return True
+
+    def _attend(self, node: Node, g: Any) -> Any:
+        """What a node asks for before its rules run: its hooks, its place among the results, structural zeros."""
+        if node.watchers is not None:
+            g = self.on_watched(node, g)
+            self.owned.discard(node)
+        if self.wanted is not None and node in self.wanted:
+            self.found[node] = g
+            self.owned.discard(node)
+        op = node.op
+        if op.selects or (node in self.zeroed and (op.elementwise or op.structural)):
+            self.zeroed.update(node.parents)
+        return g
+
+    def _add(self, node: Node, g: Any, name: str, contribution: Any, parent: Node) -> None:
+        """Add a contribution, fitted to its parent's shape and dtype, to what the table holds for the parent."""
+        if contribution is None:
+            return
+        if node in self.zeroed and node.op.elementwise:
+            contribution = without_structural_zeros(g, contribution)
+        contribution = fitted(contribution, parent, node.op, name)
+        if self.instrument is not None:
+            self.instrument.swept(node, parent, g, contribution)
+        total = self.table.get(parent)
+        if total is None:
+            self.table[parent] = contribution
+        elif parent in self.owned and type(total) is ndarray:
+            total += contribution
+        else:
+            self.table[parent] = total = total + contribution
+            if type(total) is ndarray:
+                self.owned.add(parent)
+
+
+def _mark_pending(stack: list[Node], operations: list[Node], leaves: list[Leaf]) -> None:
+    """Collect the nodes that `stack` depends on and mark each as pending; refuse a freed graph.
+
+    Each node is in `operations` or `leaves` before it is marked, so that the caller can unmark them whatever happens.
+    """
+    for node in stack:
+        node.gradient = PENDING
+    while stack:
+        node = stack.pop()
+        plan = node.plan
+        arity = plan.arity
+        if arity == 0:
+            leaves.append(node)  # type: ignore[arg-type]
+            continue
+        operations.append(node)
+        if plan.is_freed:
+            operations.extend(stack)
+            raise freed_error(node)
+        links = node.links
+        parent = links[0]
+        if parent.gradient is None:
+            parent.gradient = PENDING
+            stack.append(parent)
+        if arity == 1:
+            continue
+        for parent in links[1:arity]:
+            if parent.gradient is None:
+                parent.gradient = PENDING
+                stack.append(parent)
+
+
+def freed_error(node: Node) -> RuntimeError:
+    return RuntimeError(
+        f"backward a second time through a freed graph (at {node.op.name}, shape {node.shape}): its saved values are gone; "
+        "pass retain_graph=True to the first backward, or compute the forward pass again"
+    )
+
+
+def _leading_to(wanted: set[Node], operations: list[Node]) -> set[Node]:
+    """The nodes through which a gradient can reach a wanted one: no other rule has to run."""
+    needed = set(wanted)
+    for node in reversed(operations):
+        if not needed.isdisjoint(node.links[: node.plan.arity]):
+            needed.add(node)
+    return needed
+
+
+def lifted_links(node: Node, lift: Callable[[Any, Node], Any]) -> tuple[Any, ...]:
+    """The links with their saved values as tensors of the graph, so that rules record what they do."""
+    plan = node.plan
+    lifted = list(node.links)
+    for at, where in enumerate(plan.lifts, plan.arity):
+        if where is None:
+            continue
+        if where == OUT:
+            lifted[at] = lift(lifted[at], node)
+        elif isinstance(where, int):
+            lifted[at] = lift(lifted[at], lifted[where])
+        else:
+            lifted[at] = [lift(value, lifted[where[i]]) if i in where else value for i, value in enumerate(lifted[at])]
+    return tuple(lifted)
+
+
+def _contribution(edge: Edge, g: Any, links: tuple[Any, ...]) -> Any:
+    if edge.takes == ALL_LINKS:
+        return edge.rule(g, links)
+    return edge.rule(g) if edge.takes == NOTHING_MORE else edge.rule(g, links[edge.takes])
+
+
+def fitted(contribution: Any, parent: Node, op: Op, name: str) -> Any:
+    """`contribution` in its argument's own shape and dtype; a real argument takes the real part of a complex gradient.
+
+    raises : ValueError or TypeError naming the op and the argument, if the rule returned something that does not fit
+    """
+    dtype = parent.dtype
+    try:
+        if contribution.shape != parent.shape:
+            contribution = unbroadcast(contribution, parent.shape)
+        if contribution.dtype == dtype:
+            return contribution
+        if contribution.dtype.kind == "c" and dtype.kind != "c":
+            contribution = np.real(contribution)
+        return contribution.astype(dtype)
+    except (ValueError, TypeError, AttributeError):
+        raise _wrong_contribution(op, name, contribution, parent) from None
+
+
+def without_structural_zeros(g: Any, contribution: Any) -> Any:
+    """Read 0 * inf as 0 where `g` is a structural zero; see the module's first paragraph.
+
+    The sum tells cheaply whether there is anything to mend: it is finite if all elements are (or overflows, which costs a look).
+    """
+    if contribution is g or contribution.shape != g.shape or bool(np.isfinite(contribution.sum())):
+        return contribution
+    return np.where((g == 0) & ~np.isfinite(contribution), 0.0, contribution)
+
+
+def _wrong_contribution(op: Op, name: str, contribution: Any, parent: Node) -> Exception:
+    shape = getattr(contribution, "shape", None)
+    if shape is None:
+        return TypeError(f"{op.name}: rule for {name} returned {type(contribution).__name__}, expected an array of shape {parent.shape}")
+    if shape == parent.shape:
+        return TypeError(f"{op.name}: rule for {name} returned dtype {contribution.dtype}, which {parent.dtype} cannot hold")
+    return ValueError(f"{op.name}: rule for {name} returned shape {shape}, expected {parent.shape}")
