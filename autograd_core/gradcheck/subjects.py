@@ -127,17 +127,24 @@ def traced(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tra
             # Directly, because NumPy dispatches only on some arguments of some functions.
             function = COMPOSITIONS[function].compute
         places = differentiable_places(args, kwargs, *parameter_names(function))
+    hermitian = op.hermitian if op is not None and kwargs.get("hermitian", "hermitian" not in op.parameters) else ()
+
+    def mirrored(values: Sequence[Any]) -> list[Any]:
+        # Where one triangle is read, the derivative is defined along Hermitian directions only.
+        pairs = zip(values, places, strict=True)
+        return [(x + x.conjugate().swapaxes(-1, -2)) / 2 if place.name in hermitian else x for x, place in pairs]
+
     if not places:
         raise TypeError(f"gradcheck: {name} was given no floating-point array to differentiate; pass arrays such as np.array([1.0, 2.0])")
 
     def call(tensors: Sequence[Any]) -> Any:
-        new_args, new_kwargs = replaced(args, kwargs, places, tensors)
+        new_args, new_kwargs = replaced(args, kwargs, places, mirrored(tensors))
         return apply(op, tuple(new_args), new_kwargs) if op is not None else function(*new_args, **new_kwargs)
 
     def compute(arrays: Sequence[Any]) -> Any:
         if op is None:
             return call([untracked(a if a.ndim else a[()]) for a in arrays])
-        new_args, new_kwargs = replaced(args, kwargs, places, arrays)
+        new_args, new_kwargs = replaced(args, kwargs, places, mirrored(arrays))
         return op.function(*new_args, **new_kwargs)
 
     return Traced(name, places, call, compute)
