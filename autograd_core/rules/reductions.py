@@ -1,10 +1,354 @@
+"""Derivatives of reductions and running totals: sums, products, means, variances, extremes, and their nan-ignoring versions.
+
+The gradient of a sum is the sum's gradient copied to every element; the others weigh the copies. All of them know the
+keywords axis (None, int, tuple), keepdims, where, initial, dtype and those of their own (ddof, correction, mean).
+
+At ties and edges: elements that share a maximum share its gradient equally; a product or a running product with zeros has
+its exact derivative, at every order; the standard deviation of equal elements has slope 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
 import numpy as np
-from autograd_core.define import defvjp
-from autograd_core.shapes import keep_reduced_axes
+from numpy import _NoValue
+
+from autograd_core.define import composed, defvjp, op
+from autograd_core.samples import Arrays, Call, call
+from autograd_core.shapes import keep_reduced_axes, normalise_axes, reduced_size
+
+__all__ = [
+    "cumprod_rule",
+    "deviation_rule",
+    "everywhere",
+    "extreme_rules",
+    "mean_rule",
+    "product_initial_rule",
+    "product_rule",
+    "reduction_calls",
+    "running_calls",
+    "running_from_the_end",
+    "running_recurrence",
+    "spread",
+    "variance_rule",
+    "where_calls",
+]
+
+
+def everywhere(where: Any) -> bool:
+    """Whether a `where=` keyword leaves nothing out."""
+    return where is _NoValue or where is True
+
+
+def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: Any, where: Any) -> Any:
+    """The gradient of a reduction, copied to the elements of `shape` that it took in."""
+    g = np.broadcast_to(keep_reduced_axes(g, axis, keepdims, len(shape)), shape)
+    return g if everywhere(where) else np.where(where, g, 0.0)
+
+
+def _taken_in(shape: tuple[int, ...], axis: Any, where: Any) -> Any:
+    """How many elements of `shape` each result took in: a Python number, or an array with reduced axes of size 1."""
+    if everywhere(where):
+        return reduced_size(shape, axis)
+    return np.sum(np.broadcast_to(where, shape), axis=axis, keepdims=True)
+
+
+def reduction_calls(a: Arrays) -> list[Call]:
+    """What every reduction is tried on."""
+    return [
+        call(a(2, 3)),
+        call(a(2, 3), axis=0),
+        call(a(2, 3), axis=-1, keepdims=True),
+        call(a(2, 3, 2), axis=(0, -1)),
+        call(a(2, 3), axis=()),
+        call(a(2, 3), keepdims=True),
+        call(a(2, 1), 1),
+        call(a()),
+        call(a(2, 3).T, axis=0),
+    ]
+
+
+def where_calls(a: Arrays, **initial: Any) -> list[Call]:
+    """Calls that leave elements out."""
+    mask = np.array([[True, False, True], [True, True, False]])
+    return [
+        call(a(2, 3), where=mask, **initial),
+        call(a(2, 3), axis=1, where=mask[0, ::-1], **initial),
+        call(a(2, 3), axis=0, keepdims=True, where=mask, **initial),
+    ]
+
+
+def _with_empty(a: Arrays) -> list[Call]:
+    return [call(a(0, 3), axis=0), call(a(0, 3), axis=1)]
+
+
+# --- sums and means ------------------------------------------------------------------------------------------------------------
 
 defvjp(
     np.sum,
-    a=lambda g, like, axis, keepdims: np.broadcast_to(keep_reduced_axes(g, axis, keepdims, like.ndim), like.shape),
+    a=lambda g, like, axis, keepdims, where: spread(g, like.shape, axis, keepdims, where),
+    # The sweep sums a gradient down to its argument's shape, here that of a number.
+    initial=lambda g: g,
     inert=("dtype",),
     structural=True,
+    samples=lambda a: reduction_calls(a) + where_calls(a, initial=1.5) + _with_empty(a) + [call(a(2, 3), dtype=np.float64, initial=a())],
 )
+
+
+def mean_rule(g: Any, like: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+    """The gradient's share of each element that was averaged."""
+    count = _taken_in(like.shape, axis, where)
+    return spread(keep_reduced_axes(g, axis, keepdims, like.ndim) / count, like.shape, axis, True, where)
+
+
+defvjp(
+    np.mean,
+    a=mean_rule,
+    inert=("dtype",),
+    structural=True,
+    samples=lambda a: reduction_calls(a) + where_calls(a) + [call(a.complex(2, 3), axis=1, dtype=np.complex128)],
+)
+
+# --- variances -----------------------------------------------------------------------------------------------------------------
+
+
+def variance_rule(g: Any, a: Any, axis: Any, ddof: Any, keepdims: Any, where: Any, mean: Any, correction: Any) -> Any:
+    """2 (a - mean) / (n - ddof). What a moves the mean by adds nothing: deviations from the mean sum to 0."""
+    count = _taken_in(a.shape, axis, where) - (ddof if correction is _NoValue else correction)
+    weight = 2 * keep_reduced_axes(g, axis, keepdims, a.ndim) / count
+    if mean is _NoValue:
+        mean = np.mean(a, axis=axis, keepdims=True, where=where) if not everywhere(where) else np.mean(a, axis=axis, keepdims=True)
+    product = weight * (a - mean)
+    return product if everywhere(where) else np.where(where, product, 0.0)
+
+
+def deviation_rule(g: Any, out: Any, a: Any, axis: Any, ddof: Any, keepdims: Any, where: Any, mean: Any, correction: Any) -> Any:
+    """The variance's rule by the chain rule of the square root; 0 where the deviation is 0."""
+    return variance_rule(np.where(out == 0, 0.0, 0.5 * g / out), a, axis, ddof, keepdims, where, mean, correction)
+
+
+def _variances(a: Arrays) -> list[Call]:
+    given = a(2, 3)
+    return (
+        reduction_calls(a)[:4]
+        + where_calls(a)
+        + [
+            call(a(2, 3), axis=1, ddof=1),
+            call(a(2, 3), axis=0, correction=1, keepdims=True),
+            call(given, axis=1, mean=given.mean(axis=1, keepdims=True)),
+            call(given, axis=1, mean=a(2, 1)),
+            call(a.complex(2, 3), axis=1),
+        ]
+    )
+
+
+# A mean that is given (mean=) is an argument like any other: both partial derivatives are right also where it is no mean.
+defvjp(np.var, a=variance_rule, inert=("dtype",), samples=_variances)
+defvjp(np.var, mean=lambda g, a, axis, ddof, keepdims, where, mean, correction: -variance_rule(g, a, axis, ddof, keepdims, where, mean, correction))
+defvjp(np.std, a=deviation_rule, inert=("dtype",), samples=_variances)
+defvjp(
+    np.std,
+    mean=lambda g, out, a, axis, ddof, keepdims, where, mean, correction: -deviation_rule(g, out, a, axis, ddof, keepdims, where, mean, correction),
+)
+
+# --- largest and smallest --------------------------------------------------------------------------------------------------------
+
+
+def _shares(g: Any, out: Any, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any, nan_wins: bool) -> tuple[Any, Any, Any]:
+    """Which elements equal the result, each one's share of the gradient, and the result; with reduced axes of size 1."""
+    out = keep_reduced_axes(out, axis, keepdims, a.ndim)
+    mask = (a == out) | (a != a) if nan_wins else a == out
+    if not everywhere(where):
+        mask = mask & where
+    # In g's dtype: an integer count would promote float32.
+    count = mask.sum(axis=axis, keepdims=True, dtype=g.dtype)
+    return mask, keep_reduced_axes(g, axis, keepdims, a.ndim) / (count if initial is _NoValue else count + (initial == out)), out
+
+
+def extreme_rules(nan_wins: bool) -> dict[str, Any]:
+    """Elements equal to the result share its gradient, with `initial` if that is equal too. A nan result came from nans."""
+
+    def rule(g: Any, out: Any, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Any:
+        mask, share, _ = _shares(g, out, a, axis, keepdims, initial, where, nan_wins)
+        return np.where(mask, share, 0.0)
+
+    def initial_rule(g: Any, out: Any, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Any:
+        _, share, kept = _shares(g, out, a, axis, keepdims, initial, where, nan_wins)
+        return np.where(initial == kept, share, 0.0)
+
+    return {"a": rule, "initial": initial_rule}
+
+
+for _extreme in (np.max, np.amax, np.min, np.amin):
+    defvjp(_extreme, **extreme_rules(nan_wins=True), selects=True, samples=lambda a: reduction_calls(a) + where_calls(a, initial=0.5))
+
+
+@composed(np.ptp, samples=lambda a: reduction_calls(a)[:5])
+def ptp(a: Any, axis: Any = None, out: None = None, keepdims: Any = False) -> Any:
+    """Largest minus smallest."""
+    return np.max(a, axis=axis, out=out, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
+
+
+# --- products --------------------------------------------------------------------------------------------------------------------
+
+
+def _others(a: Any, axis: Any) -> Any:
+    """For each element the product of all others along `axis`, with no division: those before times those after it.
+
+    Linear in the size, and a polynomial like the product itself, so that zeros are right at every order of derivative.
+    """
+    axes = normalise_axes(axis, a.ndim)
+    kept = [k for k in range(a.ndim) if k not in axes]
+    order = (*kept, *axes)
+    rows = np.transpose(a, order).reshape((*[a.shape[k] for k in kept], math.prod(a.shape[k] for k in axes)))
+    ones = np.ones_like(rows[..., :1])
+    before = np.concatenate([ones, np.cumprod(rows[..., :-1], axis=-1)], axis=-1)
+    after = np.concatenate([np.cumprod(rows[..., :0:-1], axis=-1)[..., ::-1], ones], axis=-1)
+    back = sorted(range(a.ndim), key=order.__getitem__)
+    return np.transpose((before * after).reshape([a.shape[k] for k in order]), back)
+
+
+def product_rule(g: Any, out: Any, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Any:
+    """The gradient times the product of all other elements."""
+    if a.size == 0:
+        return np.zeros_like(a)
+    g = keep_reduced_axes(g, axis, keepdims, a.ndim)
+    factors = a if everywhere(where) else np.where(where, a, 1.0)
+    # Where no product is zero, infinite, or so small that it lost digits, one division gives the product of the others.
+    if np.isfinite(out).all() and np.isfinite(1 / out).all():
+        others = keep_reduced_axes(out, axis, keepdims, a.ndim) / factors
+    else:
+        others = _others(factors, axis)
+        others = others if initial is _NoValue else others * initial
+    product = g * others.conjugate()
+    return product if everywhere(where) else np.where(where, product, 0.0)
+
+
+def product_initial_rule(g: Any, a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+    """The derivative of a product with respect to its first factor is the product of the rest."""
+    factors = a if everywhere(where) else np.where(where, a, 1.0)
+    return g * np.prod(factors, axis=axis, keepdims=False if keepdims is _NoValue else keepdims).conjugate()
+
+
+def zero_calls(a: Arrays) -> list[Call]:
+    one, two = a(2, 3), a(2, 3)
+    one[0, 1] = two[0, 0] = two[0, 2] = two[1, 1] = 0
+    return [call(one, axis=1), call(one), call(two, axis=1), call(two, axis=(1, 0)), call(two, axis=0)]
+
+
+defvjp(
+    np.prod,
+    a=product_rule,
+    initial=product_initial_rule,
+    inert=("dtype",),
+    samples=lambda a: reduction_calls(a) + where_calls(a, initial=a()) + zero_calls(a) + _with_empty(a) + [call(a.complex(2, 3), axis=0)],
+)
+
+# --- running totals ----------------------------------------------------------------------------------------------------------------
+
+
+def running_from_the_end(g: Any, axis: int) -> Any:
+    """Element i of the result is the sum of elements i, i + 1, ... along `axis`."""
+    return np.flip(np.cumsum(np.flip(g, axis), axis), axis)
+
+
+def running_calls(a: Arrays) -> list[Call]:
+    """What every running total is tried on."""
+    return [call(a(2, 3)), call(a(2, 3), axis=0), call(a(2, 3, 2), -2), call(a(4)), call(a()), call(a(0)), call(a(2, 1), axis=1)]
+
+
+defvjp(
+    np.cumsum,
+    a=lambda g, like, axis: running_from_the_end(g, 0).reshape(like.shape) if axis is None else running_from_the_end(g, axis),
+    inert=("dtype",),
+    samples=lambda a: [*running_calls(a), call(a(2, 3), axis=1, dtype=np.float64)],
+)
+
+
+def _recur(a: Any, b: Any) -> Any:
+    """Solve y[0] = b[0], y[i] = a[i] y[i - 1] + b[i] along the first axis, in linear time without a loop over elements.
+
+    Two steps make one of the same form, so the odd elements are a recurrence of half the length; the even ones follow.
+    """
+    if len(b) < 2:
+        return b.copy()
+    y = np.empty_like(b)
+    y[1::2] = odd = _recur(a[1::2] * a[:-1:2], a[1::2] * b[:-1:2] + b[1::2])
+    y[0] = b[0]
+    y[2::2] = a[2::2] * odd[: len(a[2::2])] + b[2::2]
+    return y
+
+
+@op
+def running_recurrence(a: Any, b: Any, axis: int) -> Any:
+    """Solve y[0] = b[0], y[i] = a[i] y[i - 1] + b[i] along `axis`; a, b and y have one shape, a[0] is not used."""
+    return np.moveaxis(_recur(np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)), 0, axis)
+
+
+def _moved(x: Any, axis: int, by: int) -> Any:
+    """`x` moved `by` places up along `axis`, with a zero at the end that came free."""
+    first = (slice(None),) * (axis % x.ndim)
+    zero = np.zeros_like(x[(*first, slice(0, 1))])
+    parts = [zero, x[(*first, slice(0, -1))]] if by == 1 else [x[(*first, slice(1, None))], zero]
+    return np.concatenate(parts, axis=axis)
+
+
+def _recurrence_adjoint(g: Any, a: Any, axis: int) -> Any:
+    """The recurrence run from the end: z[i] = g[i] + a[i + 1] z[i + 1]."""
+    return np.flip(running_recurrence(np.flip(_moved(a, axis, -1), axis).conjugate(), np.flip(g, axis), axis), axis)
+
+
+defvjp(
+    running_recurrence,
+    a=lambda g, out, a, axis: _recurrence_adjoint(g, a, axis) * _moved(out, axis, 1).conjugate(),
+    b=lambda g, a, axis: _recurrence_adjoint(g, a, axis),
+    samples=lambda a: [call(a(n, 2), a(n, 2), 0) for n in (1, 2, 5, 8)] + [call(a.complex(2, 3), a.complex(2, 3), -1)],
+)
+
+
+def cumprod_rule(g: Any, out: Any, a: Any, axis: Any) -> Any:
+    """The product before an element times the sum, over the later results, of g times the factors between: no division.
+
+    That sum is a recurrence, linear in the size and exact for zeros at every order of derivative.
+    """
+    if a.size == 0:
+        return g.reshape(a.shape)
+    factors, axis = (a.reshape((-1,)), 0) if axis is None else (a, axis)
+    first = (slice(None),) * (axis % factors.ndim)
+    before = np.concatenate([np.ones_like(out[(*first, slice(0, 1))]), out[(*first, slice(0, -1))]], axis=axis)
+    return (before.conjugate() * _recurrence_adjoint(g, factors, axis)).reshape(a.shape)
+
+
+defvjp(
+    np.cumprod,
+    a=cumprod_rule,
+    inert=("dtype",),
+    samples=lambda a: running_calls(a) + [c for c in zero_calls(a) if isinstance(c.kwargs.get("axis"), int)] + [call(a.complex(5))],
+)
+
+
+def _cumulative(total: Any, start: float) -> Any:
+    """The array-API spelling of a running total, which can begin with the total of nothing."""
+
+    def cumulative(x: Any, /, *, axis: Any = None, dtype: Any = None, out: None = None, include_initial: bool = False) -> Any:
+        if axis is None and x.ndim > 1:
+            raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+        axis = 0 if axis is None else axis
+        totals = total(x, axis=axis, dtype=dtype, out=out)
+        if not include_initial:
+            return totals
+        first = (slice(None),) * (axis % x.ndim)
+        return np.concatenate([np.full_like(totals[(*first, slice(0, 1))], start), totals], axis=axis)
+
+    return cumulative
+
+
+def _cumulative_samples(a: Arrays) -> list[Call]:
+    return [call(a(4)), call(a(2, 3), axis=-1, include_initial=True), call(a(2, 3), axis=0), call(a(3), dtype=np.float64)]
+
+
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    composed(np.cumulative_sum, samples=_cumulative_samples)(_cumulative(np.cumsum, 0))
+    composed(np.cumulative_prod, samples=_cumulative_samples)(_cumulative(np.cumprod, 1))
