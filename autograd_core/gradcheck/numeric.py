@@ -38,9 +38,13 @@ def as_complex_array(vector: Any, like: Any) -> Any:
 
 
 def step_scale(vector: Any) -> Any:
-    """What a step is small against, per element: its own size, but not less than a little of the typical one."""
-    typical = float(np.abs(vector).mean()) if vector.size else 1.0
-    return np.maximum(np.abs(vector), 0.1 * typical if typical > 0 else 1.0)
+    """What a step is small against, per element: its own size, but not less than a little of the typical one.
+
+    Elements that are nan or infinite have no size; functions that ignore nan are checked with some.
+    """
+    sizes = np.where(np.isfinite(vector), np.abs(vector), 0.0)
+    typical = float(sizes.mean()) if vector.size else 1.0
+    return np.maximum(sizes, 0.1 * typical if typical > 0 else 1.0)
 
 
 def precision(arrays: Sequence[Any]) -> float:

@@ -25,7 +25,7 @@ from autograd_core.rules.reductions import (
     variance_rule,
     where_calls,
 )
-from autograd_core.samples import Arrays, Call
+from autograd_core.samples import Arrays, Call, call
 
 __all__: list[str] = []
 
@@ -59,7 +59,7 @@ defvjp(
     initial=lambda g: g,
     inert=("dtype",),
     selects=True,
-    samples=_without_nan(_reductions, lambda a: where_calls(a, initial=1.5)),
+    samples=_without_nan(_reductions, lambda a: where_calls(a, initial=a())),
 )
 defvjp(
     np.nanmean,
@@ -83,7 +83,10 @@ def _nan_deviation_rule(g: Any, out: Any, a: Any, axis: Any, ddof: Any, keepdims
 def _variances(a: Arrays) -> list[Call]:
     plain = [c for c in _reductions(a) if c.args[0].ndim > 1 and c.args[0].shape[-1] > 2]
     return (
-        plain + where_calls(a)[:1] + [c._replace(kwargs=c.kwargs | {"ddof": 1}) for c in plain[:1]] + [Call((a(4, 3),), {"axis": 0, "correction": 2})]
+        plain
+        + where_calls(a)[:1]
+        + [c._replace(kwargs=c.kwargs | {"ddof": 1}) for c in plain[:1]]
+        + [call(a(4, 3), axis=0, correction=2), call(a(2, 3), axis=1, mean=a(2, 1))]
     )
 
 
@@ -107,7 +110,7 @@ defvjp(
 )
 
 for _extreme in (np.nanmax, np.nanmin):
-    defvjp(_extreme, **extreme_rules(nan_wins=False), selects=True, samples=_without_nan(_reductions, lambda a: where_calls(a, initial=0.5)))
+    defvjp(_extreme, **extreme_rules(nan_wins=False), selects=True, samples=_without_nan(_reductions, lambda a: where_calls(a, initial=a())))
 
 defvjp(
     np.nanprod,
@@ -115,7 +118,7 @@ defvjp(
     initial=lambda g, a, axis, keepdims, where: product_initial_rule(g, a, axis, keepdims, _numbers(a, where)),
     inert=("dtype",),
     selects=True,
-    samples=_without_nan(_reductions, lambda a: where_calls(a, initial=1.5)),
+    samples=_without_nan(_reductions, lambda a: where_calls(a, initial=a())),
 )
 defvjp(
     np.nancumsum,

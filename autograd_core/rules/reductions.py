@@ -48,11 +48,12 @@ def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: Any, where: Any)
     return g if everywhere(where) else np.where(where, g, 0.0)
 
 
-def _taken_in(shape: tuple[int, ...], axis: Any, where: Any) -> Any:
-    """How many elements of `shape` each result took in: a Python number, or an array with reduced axes of size 1."""
+def _taken_in(shape: tuple[int, ...], dtype: Any, axis: Any, where: Any) -> Any:
+    """How many elements of `shape` each result took in: a Python number, or an array of `dtype` with reduced axes of size 1."""
     if everywhere(where):
         return reduced_size(shape, axis)
-    return np.sum(np.broadcast_to(where, shape), axis=axis, keepdims=True)
+    # An integer array would promote float32.
+    return np.sum(np.broadcast_to(where, shape), axis=axis, keepdims=True, dtype=dtype)
 
 
 def reduction_calls(a: Arrays) -> list[Call]:
@@ -93,13 +94,13 @@ defvjp(
     initial=lambda g: g,
     inert=("dtype",),
     structural=True,
-    samples=lambda a: reduction_calls(a) + where_calls(a, initial=1.5) + _with_empty(a) + [call(a(2, 3), dtype=np.float64, initial=a())],
+    samples=lambda a: reduction_calls(a) + where_calls(a, initial=a()) + _with_empty(a) + [call(a(2, 3), dtype=np.float64, initial=a())],
 )
 
 
 def mean_rule(g: Any, like: Any, axis: Any, keepdims: Any, where: Any) -> Any:
     """The gradient's share of each element that was averaged."""
-    count = _taken_in(like.shape, axis, where)
+    count = _taken_in(like.shape, g.dtype, axis, where)
     return spread(keep_reduced_axes(g, axis, keepdims, like.ndim) / count, like.shape, axis, True, where)
 
 
@@ -116,7 +117,7 @@ defvjp(
 
 def variance_rule(g: Any, a: Any, axis: Any, ddof: Any, keepdims: Any, where: Any, mean: Any, correction: Any) -> Any:
     """2 (a - mean) / (n - ddof). What a moves the mean by adds nothing: deviations from the mean sum to 0."""
-    count = _taken_in(a.shape, axis, where) - (ddof if correction is _NoValue else correction)
+    count = _taken_in(a.shape, g.dtype, axis, where) - (ddof if correction is _NoValue else correction)
     weight = 2 * keep_reduced_axes(g, axis, keepdims, a.ndim) / count
     if mean is _NoValue:
         mean = np.mean(a, axis=axis, keepdims=True, where=where) if not everywhere(where) else np.mean(a, axis=axis, keepdims=True)
@@ -130,15 +131,13 @@ def deviation_rule(g: Any, out: Any, a: Any, axis: Any, ddof: Any, keepdims: Any
 
 
 def _variances(a: Arrays) -> list[Call]:
-    given = a(2, 3)
     return (
         reduction_calls(a)[:4]
         + where_calls(a)
         + [
             call(a(2, 3), axis=1, ddof=1),
             call(a(2, 3), axis=0, correction=1, keepdims=True),
-            call(given, axis=1, mean=given.mean(axis=1, keepdims=True)),
-            call(given, axis=1, mean=a(2, 1)),
+            call(a(2, 3), axis=1, mean=a(2, 1)),
             call(a.complex(2, 3), axis=1),
         ]
     )
@@ -182,7 +181,7 @@ def extreme_rules(nan_wins: bool) -> dict[str, Any]:
 
 
 for _extreme in (np.max, np.amax, np.min, np.amin):
-    defvjp(_extreme, **extreme_rules(nan_wins=True), selects=True, samples=lambda a: reduction_calls(a) + where_calls(a, initial=0.5))
+    defvjp(_extreme, **extreme_rules(nan_wins=True), selects=True, samples=lambda a: reduction_calls(a) + where_calls(a, initial=a()))
 
 
 @composed(np.ptp, samples=lambda a: reduction_calls(a)[:5])
@@ -214,6 +213,8 @@ def product_rule(g: Any, out: Any, a: Any, axis: Any, keepdims: Any, initial: An
     """The gradient times the product of all other elements."""
     if a.size == 0:
         return np.zeros_like(a)
+    if a.dtype != out.dtype:  # dtype= was given: NumPy multiplied in that
+        a = a.astype(out.dtype)
     g = keep_reduced_axes(g, axis, keepdims, a.ndim)
     factors = a if everywhere(where) else np.where(where, a, 1.0)
     # Where no product is zero, infinite, or so small that it lost digits, one division gives the product of the others.
@@ -315,6 +316,8 @@ def cumprod_rule(g: Any, out: Any, a: Any, axis: Any) -> Any:
     """
     if a.size == 0:
         return g.reshape(a.shape)
+    if a.dtype != out.dtype:  # dtype= was given: NumPy multiplied in that
+        a = a.astype(out.dtype)
     factors, axis = (a.reshape((-1,)), 0) if axis is None else (a, axis)
     first = (slice(None),) * (axis % factors.ndim)
     before = np.concatenate([np.ones_like(out[(*first, slice(0, 1))]), out[(*first, slice(0, -1))]], axis=axis)
