@@ -136,7 +136,7 @@ def watch(node: Node) -> Watchers:
     if node.plan.watchers is None:
         own, freed = node.plan.copy(), node.plan.freed.copy()
         own.watchers = freed.watchers = Watchers()
-        own.freed = freed.freed = freed
+        own.freed = freed  # (and freed.freed is the shared one: pointing to itself it would be a cycle)
         own.special = True
         node.plan = freed if node.plan.is_freed else own
     watchers: Watchers = node.plan.watchers
