@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_basic", "may_repeat", "settled"]
+__all__ = ["along", "is_basic", "may_repeat", "settled"]
 
 
 def is_basic(index: Any) -> bool:
@@ -52,3 +52,12 @@ def _settled_entry(entry: Any) -> Any:
     if isinstance(entry, np.ndarray) and not entry.flags.c_contiguous:
         return np.array(entry, order="C")
     return entry
+
+
+def along(axis: int, entry: Any) -> tuple[Any, ...]:
+    """The index that applies `entry` to one axis (counted from the front) and takes all of the others.
+
+    >>> along(1, 0)
+    (slice(None, None, None), 0)
+    """
+    return (slice(None),) * axis + (entry,)

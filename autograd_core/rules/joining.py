@@ -10,14 +10,10 @@ from typing import Any
 import numpy as np
 
 from autograd_core.define import composed, defvjp
+from autograd_core.indices import along
 from autograd_core.samples import call
 from autograd_core.shapes import normalise_axes
 from autograd_core.table import Like
-
-
-def along(axis: int, entry: Any) -> tuple[Any, ...]:
-    """The index that applies `entry` to one axis and takes all of those before it."""
-    return (slice(None),) * axis + (entry,)
 
 
 def _concatenated(g: Any, like: Any, axis: Any) -> Any:
