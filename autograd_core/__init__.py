@@ -9,7 +9,18 @@ from autograd_core.gradcheck import GradcheckError, gradcheck
 from autograd_core.grad_mode import enable_grad, is_grad_enabled, no_grad
 from autograd_core.samples import call
 from autograd_core.tensor import Tensor, tensor
-from autograd_core.rules import constants, einsum, elementwise, indexing, joining, nan_reductions, products, reductions, shapes  # noqa: F401
+from autograd_core.rules import (  # noqa: F401
+    constants,
+    einsum,
+    elementwise,
+    indexing,
+    joining,
+    nan_reductions,
+    products,
+    rearranging,
+    reductions,
+    shapes,
+)
 
 trust_elementwise()
 
