@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections import Counter
@@ -20,6 +21,7 @@ __all__ = ["backward", "gradient"]
 
 # A leaf's `grad` is read, added to and written; threads that share the leaf must take turns.
 _leaving_gradients = threading.Lock()
+_nothing = contextlib.nullcontext()
 
 
 def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_graph: bool) -> None:
@@ -27,7 +29,7 @@ def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_gr
     seeds = _seeds([output], [gradient], create_graph)
     sweep = _sweep(seeds, wanted=None, retain_graph=retain_graph, create_graph=create_graph)
     # Only now, when no rule and no hook can raise any more, does a tensor's `grad` change.
-    with _leaving_gradients, enable_grad() if create_graph else no_grad():
+    with _leaving_gradients, enable_grad() if create_graph else _nothing:
         taken = {id(seed) for seed in seeds.values()}
         while sweep.leaf_gradients:
             # popitem: an array that only this loop holds can become the leaf's gradient without a copy.

@@ -20,7 +20,7 @@ from autograd_core import recording
 from autograd_core.table import NO_VALUE, Op, Plan
 from autograd_core.node import Node, program_order
 
-__all__ = ["Argument", "Row", "Tape", "constant_text", "names_of_nodes", "output_tensors", "size_text", "tape"]
+__all__ = ["Argument", "Row", "Tape", "constant_text", "counted", "names_of_nodes", "output_tensors", "size_text", "tape"]
 
 NOT_KEPT = "_"  # the text of a constant argument that the tape has not kept
 LONGEST_PRINT = 2000  # rows; more are printed as the first and the last half
@@ -133,7 +133,7 @@ class Tape(Sequence[Row]):
 
     def __repr__(self) -> str:
         leaves = sum(row.leaf for row in self._rows)
-        return f"<tape of {_count(leaves, 'leaf', 'leaves')} and {_count(len(self) - leaves, 'operation')}>"
+        return f"<tape of {counted(leaves, 'leaf', 'leaves')} and {counted(len(self) - leaves, 'operation')}>"
 
     def __str__(self) -> str:
         return self.text(LONGEST_PRINT)
@@ -157,7 +157,7 @@ class Tape(Sequence[Row]):
         freed = sum(row.freed for row in self._rows)
         parts = [f"output{'s' * (len(self.outputs) > 1)} {outputs}", f"{size_text(self.saved_bytes)} saved for backward"]
         if freed:
-            parts.append(f"{_count(freed, 'operation')} freed by a backward pass")
+            parts.append(f"{counted(freed, 'operation')} freed by a backward pass")
         if any(a.constant == NOT_KEPT for row in self._rows for a in row.arguments):
             parts.append(f"{NOT_KEPT} is a constant that the tape does not keep")
         return "; ".join(parts)
@@ -368,5 +368,6 @@ def _cells(row: Row) -> tuple[str, ...]:
     return f"%{row.index}", row.op, row.arguments_text, shape, dtype, (row.name or "") + (" (freed)" if row.freed else "")
 
 
-def _count(n: int, one: str, many: str | None = None) -> str:
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """`3 leaves`: a number with its noun."""
     return f"{n} {one if n == 1 else many or one + 's'}"

@@ -6,12 +6,11 @@ Nothing detaches silently: a function without a rule raises if an argument is tr
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from autograd_core import recording
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
-from autograd_core.recording import apply, as_operand, raw, wrap
+from autograd_core.recording import apply, as_operand, raw, tensors_in, wrap
 from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE
 
 __all__ = ["array_function", "array_ufunc"]
@@ -42,19 +41,9 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     compute = getattr(*function) if isinstance(function, tuple) else function
     if function in CONSTANTS:
         return compute(*raw(tuple(args)), **raw(kwargs))
-    if current_mode() is not NOT_RECORDING and any(t.node is not None for t in _tensors((args, kwargs))):
+    if current_mode() is not NOT_RECORDING and any(t.node is not None for t in tensors_in((args, kwargs))):
         raise TypeError(_no_rule(function))
     return wrap(compute(*raw(tuple(args)), **raw(kwargs)))
-
-
-def _tensors(values: Any) -> Iterator[Any]:
-    if isinstance(values, recording.tensor_class):
-        yield values
-    elif isinstance(values, tuple | list):
-        for value in values:
-            yield from _tensors(value)
-    elif isinstance(values, dict):
-        yield from _tensors(list(values.values()))
 
 
 def full_name(function: Any) -> str:

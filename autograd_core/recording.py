@@ -6,10 +6,11 @@ are the same thing with everything that cannot happen left out: this is the hot 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from autograd_core.fingerprint import fingerprint, full_fingerprint, memory_owner
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
@@ -121,7 +122,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if reachable and isinstance(result, tensor_class) and getattr(result._data, "base", None) is not None:
             result.handed_out = True
         return result
-    op.check_known(args, kwargs)
+    form = (len(args), *kwargs)
+    op.check_known(form, args, kwargs)
     if op.real_only and any(node.dtype.kind == "c" for node in parents):
         raise TypeError(f"{op.name} has no derivative for complex arguments; take the real part, or pass x.detach()")
     plan = op.plan(tuple(tracked))
@@ -133,17 +135,32 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         except BaseException as error:
             mode.failed(op, tuple(raw_args), raw_kwargs, error)
             raise
-    result = record(plan, parents, raw_args, raw_kwargs, value, reachable, mode)
+    result = record(plan, parents, raw_args, raw_kwargs, value, reachable, mode, form)
     if getattr(value, "base", None) is not None:
-        share_memory(args, result)
+        share_memory((args, kwargs), result)
+    elif type(value) is not ndarray and isinstance(value, tuple | list):
+        for part in tensors_in(result):
+            if getattr(part._data, "base", None) is not None:
+                share_memory((args, kwargs), part)
     return result
 
 
-def share_memory(args: tuple[Any, ...], view: Any) -> None:
+def tensors_in(values: Any) -> Iterator[Any]:
+    """The tensors in `values`, a nest of tuples, lists and dicts."""
+    if isinstance(values, tensor_class):
+        yield values
+    elif isinstance(values, tuple | list):
+        for value in values:
+            yield from tensors_in(value)
+    elif isinstance(values, dict):
+        yield from tensors_in(list(values.values()))
+
+
+def share_memory(args: Any, view: Any) -> None:
     """Let `view` and the tensor whose memory it shows know of one another: what is handed out of one is handed out of both."""
     owner = memory_owner(view._data)
-    for value in args:
-        if isinstance(value, tensor_class) and isinstance(value._data, np.ndarray) and memory_owner(value._data) is owner:
+    for value in tensors_in(args):
+        if isinstance(value._data, np.ndarray) and memory_owner(value._data) is owner:
             if not isinstance(value.handed_out, HandedOut):
                 value.handed_out = HandedOut(value.handed_out)
             view.handed_out = value.handed_out
@@ -165,7 +182,7 @@ class HandedOut:
 
 def _unwrap_sequence(value: Any, where: int | str, tracked: list[Any], parents: list[Node], op: Op | None = None) -> Any:
     if not any(isinstance(v, tensor_class) or type(v) in (list, tuple) for v in value):
-        return value
+        return list(value) if type(value) is list else value  # a list of the user's may change before the backward pass
     for element, v in enumerate(value):
         if isinstance(v, tensor_class) and v.node is not None:
             position = where if isinstance(where, int) else op.position(where)  # type: ignore[union-attr]
@@ -182,20 +199,14 @@ def _holds_tracked(value: Any) -> bool:
     return type(value) in (list, tuple) and any(_holds_tracked(v) for v in value)
 
 
-def record(plan: Plan, parents: list[Node], args: Any, kwargs: Any, value: Any, reachable: bool, mode: Instrument) -> Any:
+def record(
+    plan: Plan, parents: list[Node], args: Any, kwargs: Any, value: Any, reachable: bool, mode: Instrument, form: tuple[Any, ...] | None = None
+) -> Any:
     """Make the node for a computed `value`, and the tensor (or tensors) around it."""
     several = isinstance(value, tuple | list)
     if not several and value.dtype.kind not in "fc":
         return untracked(value)  # piecewise constant: an integer result has no derivative
-    op = plan.op
-    saved = [
-        value
-        if save == OUT
-        else op.argument(save, args, kwargs)
-        if isinstance(save, int)
-        else tuple(Like(np.shape(v), getattr(v, "dtype", None)) for v in op.argument(save[1], args, kwargs))
-        for save in plan.saves
-    ]
+    saved = plan.saved_values(form or (len(args), *kwargs), args, kwargs, value)
     if mode is not RECORDING and mode.guards_memory:
         prints = tuple(_fingerprints(full_fingerprint, v) for v in saved)
         saved.append((prints, full_fingerprint, mode.line()))
@@ -282,8 +293,7 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
             node.links = (parent,)
         else:
             node.links = (parent, *_chosen(plan.saves, (self._data, data)))
-        shape = data.shape
-        node.shape = parent.shape if shape == parent.shape else interned_shape(shape, shape)
+        node.shape = parent.shape
         node.dtype = data.dtype
         node.number = next_number()
         node.gradient = None
@@ -302,6 +312,7 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
 def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """The method for an operator such as `x * other`; `forward` is Python's operator, which is quicker than the ufunc."""
     op = operation(function)
+    elementwise = op.elementwise
 
     def method(self: Any, other: Any) -> Any:
         left = self.node
@@ -336,20 +347,27 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
         node.plan = plan
         # Tuples are written out: (*parents, *saved) would take a list and three times as long.
         if left is None or right is None:
+            shape = data.shape
+            node.shape = parent.shape if shape == parent.shape else interned_shape(shape, shape)
             if layout == SAVES_SECOND:
                 node.links = (parent, b)
             elif layout == SAVES_NOTHING:
                 node.links = (parent,)
             else:
                 node.links = (parent, *_chosen(plan.saves, (a, b, data)))
-        elif layout == SAVES_BOTH:
-            node.links = (left, right, b, a)
-        elif layout == SAVES_NOTHING:
-            node.links = (left, right)
         else:
-            node.links = (left, right, *_chosen(plan.saves, (a, b, data)))
-        shape = data.shape
-        node.shape = parent.shape if shape == parent.shape else interned_shape(shape, shape)
+            # Equal shapes are one object (node.py), and broadcast to the same: nothing to look up.
+            if elementwise and left.shape is right.shape:
+                node.shape = left.shape
+            else:
+                shape = data.shape
+                node.shape = interned_shape(shape, shape)
+            if layout == SAVES_BOTH:
+                node.links = (left, right, b, a)
+            elif layout == SAVES_NOTHING:
+                node.links = (left, right)
+            else:
+                node.links = (left, right, *_chosen(plan.saves, (a, b, data)))
         node.dtype = data.dtype
         node.number = next_number()
         node.gradient = None

@@ -26,9 +26,11 @@ from autograd_core.fingerprint import check_unchanged, handed_out
 from autograd_core.grad_mode import Instrument
 from autograd_core.node import Leaf, Node, by_number, program_order
 from autograd_core.shapes import unbroadcast
-from autograd_core.table import ALL_LINKS, NOTHING_MORE, OUT, Edge, Op
+from autograd_core.table import ALL_LINKS, G_ITSELF, NOTHING_MORE, OUT, Edge, Plan
 
 __all__ = ["Sweep"]
+
+SINGLE_COMPLEX, COMPLEX, LONG_COMPLEX = np.dtype(np.complex64), np.dtype(np.complex128), np.dtype(np.clongdouble)
 
 _one_quick_sweep = threading.Lock()
 
@@ -113,30 +115,36 @@ class Sweep:
             for node, g in self.seeds.items():
                 node.gradient = g
             self._pull_all(operations)
-            for leaf in leaves:
-                if leaf.gradient is not PENDING:
-                    self.leaf_gradients[leaf] = leaf.gradient
-        finally:
+        except BaseException:
             for node in operations:
                 node.gradient = None
+            raise
+        finally:
             for leaf in leaves:
+                if leaf.gradient is not PENDING and leaf.gradient is not None:
+                    self.leaf_gradients[leaf] = leaf.gradient
                 leaf.gradient = None
 
     def _pull_all(self, operations: list[Node]) -> None:
-        owned, retain_graph = self.owned, self.retain_graph
+        owned, zeroed, keep = self.owned, self.zeroed, self.retain_graph
         for node in operations:
             g = node.gradient
+            node.gradient = None
             if g is PENDING:
                 continue  # no rule had anything to say about it
             plan = node.plan
             links = node.links
-            if plan.special or self.zeroed:
+            dtype = node.dtype
+            # Results of ufuncs have the native dtypes, which are single objects: three comparisons instead of dtype.kind.
+            if plan.special or zeroed or dtype is COMPLEX or dtype is SINGLE_COMPLEX or dtype is LONG_COMPLEX:
                 self._pull(node, g)
             else:
-                exact, shape, dtype = plan.exact, node.shape, node.dtype
-                for name, place, rule, takes in plan.quick_edges:
+                exact, shape = plan.exact, node.shape
+                for place, rule, takes in plan.quick_edges:
                     if takes > 0:
                         contribution = rule(g, links[takes])
+                    elif takes == G_ITSELF:
+                        contribution = g
                     elif takes == NOTHING_MORE:
                         contribution = rule(g)
                     else:
@@ -145,7 +153,7 @@ class Sweep:
                     if not exact or parent.shape is not shape or parent.dtype is not dtype:
                         if contribution is None:
                             continue
-                        contribution = fitted(contribution, parent, plan.op, name)
+                        contribution = fitted(contribution, parent, plan, place)
                     total = parent.gradient
                     if total is PENDING:
                         parent.gradient = contribution
@@ -155,8 +163,7 @@ class Sweep:
                         parent.gradient = total = total + contribution
                         if type(total) is ndarray:
                             owned.add(parent)
-            node.gradient = None
-            if not retain_graph:
+            if not keep:
                 if plan.keeps:
                     arity = plan.arity
                     node.links = (links[0],) if arity == 1 else (links[0], links[1]) if arity == 2 else links[:arity]
@@ -191,18 +198,23 @@ class Sweep:
         if plan.is_guarded or handed_out:
             check_unchanged(node)
         links = node.links if self.lift is None else lifted_links(node, self.lift)
+        # (conj(g) J) conj = g conj(J): the conjugate that PyTorch's convention wants, around a rule that knows none.
+        conjugate = plan.op.holomorphic and node.dtype.kind == "c"
+        if conjugate:
+            g = g.conjugate()
         for edge in plan.edges if self.lift is None else plan.graph_edges:
             if isinstance(edge.place, tuple):
                 contributions = _contribution(edge, g, links)
                 for link, element in edge.place:
                     if needed is None or links[link] in needed:
-                        self._add(node, g, f"{edge.name}[{element}]", contributions[element], links[link])
+                        self._add(node, g, contributions[element], link)
                 continue
             parent = links[edge.place]
             if needed is not None and parent not in needed:
                 continue
             if edge.accumulate is None:
-                self._add(node, g, edge.name, _contribution(edge, g, links), parent)
+                contribution = _contribution(edge, g, links)
+                self._add(node, g, contribution.conjugate() if conjugate else contribution, edge.place)
             else:
                 table[parent] = edge.accumulate(table.get(parent), parent in self.owned, g, node in self.owned, links)
                 self.owned.add(parent)
@@ -221,13 +233,14 @@ class Sweep:
             self.zeroed.update(node.parents)
         return g
 
-    def _add(self, node: Node, g: Any, name: str, contribution: Any, parent: Node) -> None:
+    def _add(self, node: Node, g: Any, contribution: Any, place: int) -> None:
         """Add a contribution, fitted to its parent's shape and dtype, to what the table holds for the parent."""
         if contribution is None:
             return
+        parent = node.links[place]
         if node in self.zeroed and node.op.elementwise:
             contribution = without_structural_zeros(g, contribution)
-        contribution = fitted(contribution, parent, node.op, name)
+        contribution = fitted(contribution, parent, node.plan, place)
         if self.instrument is not None:
             self.instrument.swept(node, parent, g, contribution)
         total = self.table.get(parent)
@@ -266,7 +279,11 @@ def _mark_pending(stack: list[Node], operations: list[Node], leaves: list[Leaf])
             stack.append(parent)
         if arity == 1:
             continue
-        for parent in links[1:arity]:
+        parent = links[1]
+        if parent.gradient is None:
+            parent.gradient = PENDING
+            stack.append(parent)
+        for parent in links[2:arity] if arity > 2 else ():
             if parent.gradient is None:
                 parent.gradient = PENDING
                 stack.append(parent)
@@ -307,10 +324,12 @@ def lifted_links(node: Node, lift: Callable[[Any, Node], Any]) -> tuple[Any, ...
 def _contribution(edge: Edge, g: Any, links: tuple[Any, ...]) -> Any:
     if edge.takes == ALL_LINKS:
         return edge.rule(g, links)
+    if edge.takes == G_ITSELF:
+        return g
     return edge.rule(g) if edge.takes == NOTHING_MORE else edge.rule(g, links[edge.takes])
 
 
-def fitted(contribution: Any, parent: Node, op: Op, name: str) -> Any:
+def fitted(contribution: Any, parent: Node, plan: Plan, place: int) -> Any:
     """`contribution` in its argument's own shape and dtype; a real argument takes the real part of a complex gradient.
 
     raises : ValueError or TypeError naming the op and the argument, if the rule returned something that does not fit
@@ -325,7 +344,7 @@ def fitted(contribution: Any, parent: Node, op: Op, name: str) -> Any:
             contribution = np.real(contribution)
         return contribution.astype(dtype)
     except (ValueError, TypeError, AttributeError):
-        raise _wrong_contribution(op, name, contribution, parent) from None
+        raise _wrong_contribution(plan, place, contribution, parent) from None
 
 
 def without_structural_zeros(g: Any, contribution: Any) -> Any:
@@ -338,10 +357,13 @@ def without_structural_zeros(g: Any, contribution: Any) -> Any:
     return np.where((g == 0) & ~np.isfinite(contribution), 0.0, contribution)
 
 
-def _wrong_contribution(op: Op, name: str, contribution: Any, parent: Node) -> Exception:
+def _wrong_contribution(plan: Plan, place: int, contribution: Any, parent: Node) -> Exception:
+    where = plan.tracked[place]
+    name = plan.op.parameters[where] if isinstance(where, int) else f"{plan.op.parameters[where[0]]}[{where[1]}]"
+    rule = f"{plan.op.name}: rule for {name} returned"
     shape = getattr(contribution, "shape", None)
     if shape is None:
-        return TypeError(f"{op.name}: rule for {name} returned {type(contribution).__name__}, expected an array of shape {parent.shape}")
+        return TypeError(f"{rule} {type(contribution).__name__}, expected an array of shape {parent.shape}")
     if shape == parent.shape:
-        return TypeError(f"{op.name}: rule for {name} returned dtype {contribution.dtype}, which {parent.dtype} cannot hold")
-    return ValueError(f"{op.name}: rule for {name} returned shape {shape}, expected {parent.shape}")
+        return TypeError(f"{rule} dtype {contribution.dtype}, which {parent.dtype} cannot hold")
+    return ValueError(f"{rule} shape {shape}, expected {parent.shape}")

@@ -27,8 +27,12 @@ OUT = -1  # where a plan saves the result instead of an argument
 SAVES_NOTHING, SAVES_FIRST, SAVES_SECOND, SAVES_BOTH, SAVES_OUT, SAVES_OTHERWISE = range(6)
 _LAYOUTS = {(): SAVES_NOTHING, (0,): SAVES_FIRST, (1,): SAVES_SECOND, (1, 0): SAVES_BOTH, (OUT,): SAVES_OUT}
 
-# How an edge's rule is called: rule(g), rule(g, links[n]) for n > 0, or pull(g, links).
-NOTHING_MORE, ALL_LINKS = 0, -1
+# Where a call has a value that a plan saves.
+FROM_ARGS, FROM_KWARGS, FROM_REST, FROM_RESULT, FROM_DEFAULT, FROM_SHAPES = range(6)
+
+# How an edge's rule is called: rule(g), rule(g, links[n]) for n > 0, pull(g, links), or not at all: it would return g.
+NOTHING_MORE, ALL_LINKS, G_ITSELF = 0, -1, -2
+_RETURNS_G = (lambda g: g).__code__
 
 # One tracked argument: its position, or (position, place) for an element of a sequence argument such as concatenate's.
 Tracked = int | tuple[int, int]
@@ -40,7 +44,7 @@ class Edge(NamedTuple):
     name        the argument's
     place       of its parent in the node's links; for a sequence argument, all (place, element) pairs
     rule        the rule, or what adapts it to (g, links)
-    takes       NOTHING_MORE, the place of the one saved value that the rule takes, or ALL_LINKS
+    takes       NOTHING_MORE, G_ITSELF, ALL_LINKS, or the place of the one saved value that the rule takes
     accumulate  adds into an existing gradient instead, or None
     """
 
@@ -83,6 +87,7 @@ class Op:
     elementwise  each element of the result depends on the elements at its own place only
     selects      the result leaves out elements of its arguments (where, indexing, clip): see sweep.py, "structural zeros"
     structural   moves, copies or sums elements without mixing places that carry zeros with others
+    holomorphic  the rules are written without conjugates, as on real numbers; on complex ones the sweep conjugates around them
     exact        the rules give the result's own shape and dtype before un-broadcasting: the sweep need not look
     real_only    refuse tracked complex arguments: the function has no complex derivative
     hermitian    arguments read as Hermitian matrices, by one triangle (of a function with a keyword `hermitian`: where it is
@@ -102,6 +107,7 @@ class Op:
         self.real_only = False
         self.hermitian: tuple[str, ...] = ()
         self.exact = False
+        self.holomorphic = False
         self.samples: Callable[..., Any] | None = None
         self._signature = signature
         self._parameters: tuple[str, ...] | None = None
@@ -185,9 +191,8 @@ class Op:
         name = self.parameters[position]
         return kwargs[name] if name in kwargs else self._defaults[name]
 
-    def check_known(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def check_known(self, form: tuple[Any, ...], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise if an argument is used that no rule knows: `where=` swallowed is a wrong gradient."""
-        form = (len(args), *kwargs)
         if form in self._accepted:
             return
         names = self.parameters
@@ -234,6 +239,7 @@ class Plan:
         "lifts",
         "op",
         "quick_edges",
+        "recipes",
         "saves",
         "special",
         "tracked",
@@ -267,7 +273,7 @@ class Plan:
         self.edges = tuple(edges)
         self.graph_edges = tuple(e if getattr(e.accumulate, "graph", False) else e._replace(accumulate=None) for e in edges)
         # Plain tuples: unpacking a named one takes three times as long.
-        self.quick_edges = tuple((e.name, e.place, e.rule, e.takes) for e in edges)
+        self.quick_edges = tuple((e.place, e.rule, e.takes) for e in edges)
         self.saves = tuple(saves)
         self.layout = _LAYOUTS.get(self.saves, SAVES_OTHERWISE)
         self.keeps = len(self.saves) > 0
@@ -275,6 +281,7 @@ class Plan:
         # What the sweep's quick loop leaves to the careful one.
         self.special = op.selects or any(e.accumulate is not None or isinstance(e.place, tuple) for e in edges)
         self.exact = op.exact
+        self.recipes: dict[tuple[Any, ...], tuple[tuple[int, Any], ...]] = {}
         self.freed = self._make_freed()
 
     def _edge(self, name: str, position: int, places: list[tuple[int, int | None]], saves: list[Any]) -> Edge:
@@ -306,6 +313,41 @@ class Plan:
         if not places:
             return None
         return places[0][0] if places[0][1] is None else {element: place for place, element in places}
+
+    def saved_values(self, form: tuple[Any, ...], args: Sequence[Any], kwargs: Mapping[str, Any], value: Any) -> list[Any]:
+        """What to save of a call with the result `value`; `form` is (number of positional arguments, *names of keywords)."""
+        recipe = self.recipes.get(form)
+        if recipe is None:
+            recipe = self.recipes[form] = tuple(self._source(save, form) for save in self.saves)
+        saved = []
+        for source, key in recipe:
+            if source == FROM_ARGS:
+                saved.append(args[key])
+            elif source == FROM_KWARGS:
+                saved.append(kwargs[key])
+            elif source == FROM_REST:
+                saved.append(tuple(args[key:]))
+            elif source == FROM_RESULT:
+                saved.append(value)
+            elif source == FROM_DEFAULT:
+                saved.append(key)
+            else:
+                saved.append(tuple(Like(getattr(v, "shape", ()), getattr(v, "dtype", None)) for v in self.op.argument(key, args, kwargs)))
+        return saved
+
+    def _source(self, save: Any, form: tuple[Any, ...]) -> tuple[int, Any]:
+        """Where a call of this form has the value for `save`."""
+        op = self.op
+        if save == OUT:
+            return FROM_RESULT, None
+        if not isinstance(save, int):
+            return FROM_SHAPES, save[1]
+        if save == op.variadic:
+            return FROM_REST, save
+        if save < form[0] and (op.variadic is None or save < op.variadic):
+            return FROM_ARGS, save
+        name = op.parameters[save]
+        return (FROM_KWARGS, name) if name in form[1:] else (FROM_DEFAULT, op.argument(save, (), {}))
 
     def copy(self) -> Plan:
         """The same plan as an object of its own."""
@@ -350,7 +392,9 @@ def _adapt(rule: Callable[..., Any], places: Sequence[int]) -> tuple[Callable[..
     """The rule as the sweep calls it, and what it takes besides g (see `Edge`)."""
     match places:
         case []:
-            return rule, NOTHING_MORE
+            code = getattr(rule, "__code__", None)
+            returns_g = code is not None and code.co_code == _RETURNS_G.co_code and code.co_varnames == ("g",)
+            return rule, G_ITSELF if returns_g else NOTHING_MORE
         case [i] if i > 0:
             return rule, i
         case [i]:

@@ -210,6 +210,8 @@ class Tensor:
         except TypeError:  # an array library without conversion
             text = repr(data)
         parts = [text]
+        if not data.size and data.shape != (0,):
+            parts.append(f"shape={data.shape}")  # which no brackets show
         if data.dtype not in (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)):
             parts.append(f"dtype={data.dtype}")
         if self.node is not None:
