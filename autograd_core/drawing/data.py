@@ -1,0 +1,58 @@
+"""The JSON writer: the document as it is, for programs that look at graphs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from autograd_core.drawing.document import Document, Group
+
+__all__ = ["json_of"]
+
+
+def json_of(document: Document) -> str:
+    """The document as JSON text: vertices, edges, the tree of groups, notes."""
+    vertices = [
+        {
+            "index": v.index,
+            "kind": v.kind,
+            "op": v.op,
+            "label": v.label,
+            "shape": v.shape,
+            "dtype": v.dtype,
+            "bytes": v.nbytes,
+            "saved_bytes": v.saved_bytes,
+            "requires_grad": v.kind != "constant",
+            "freed": v.freed,
+            "name": v.name,
+            "arguments": v.arguments,
+            "output": v.output,
+            **({"facts": v.facts} if v.facts else {}),
+        }
+        for v in document.vertices
+    ]
+    edges = [{"source": e.source, "target": e.target, "argument": e.argument, "place": e.place} for e in document.edges]
+    content = {
+        "format": "autograd-core graph 1",
+        "vertices": vertices,
+        "edges": edges,
+        "program": _group(document.root),
+        "saved_bytes": document.saved_bytes,
+        "notes": document.notes,
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _group(root: Group) -> dict[str, Any]:
+    made: dict[int, dict[str, Any]] = {}
+    for group in reversed(list(root.groups())):  # the innermost first
+        children = [made.pop(id(child)) if isinstance(child, Group) else child for child in group.children]
+        made[id(group)] = {
+            "key": group.key,
+            "kind": group.kind,
+            "name": group.name,
+            "detail": group.detail,
+            "count": group.count,
+            "children": children,
+        }
+    return made[id(root)]

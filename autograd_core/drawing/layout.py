@@ -1,0 +1,499 @@
+"""Where everything goes: a layered layout, written for pictures of programs, with nothing but Python.
+
+Each open group is laid out by itself, inside out, and is then one box for the group around it; so the cost depends on what is
+open. In one group the boxes are put on ranks (rows) by the longest way from its inputs, an edge that spans several ranks gets
+a column of its own on each rank between (Sugiyama, Tagawa & Toda 1981), rows are ordered by the barycentres of their neighbours,
+and the columns' places are the least-squares fit to their neighbours' under the minimal distances, which is an isotonic
+regression (pool adjacent violators). Edges run straight down in their columns and bend between ranks only, where there are no
+boxes: no edge passes through a box, by construction.
+
+Lengths are in pixels, x to the right and y down, for a flow from top to bottom; `direction="right"` swaps the two at the end.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["Box", "Wire", "arrange"]
+
+GAP = 14.0  # between boxes of one rank
+LANE = 10.0  # between an edge's column and its neighbours
+RANK_GAP = 26.0  # between ranks, at least
+PAD = 12.0  # inside an open group's border
+HEADER = 20.0  # an open group's title
+SWEEPS = 8
+LIGHT = 0.05  # how much a leaf's edge pulls, where one of the stream pulls 1
+
+
+@dataclass(eq=False)
+class Box:
+    """A box to place. For an open group, `children` and `wires` are what is inside.
+
+    key      unique
+    w, h     its size; of an open group, found by the layout
+    light    whether it hangs on its consumer (a leaf, a constant) rather than being part of the stream
+    free     whether the order of its inputs may be changed to untangle edges
+    inputs   values that enter, in order; the edge of value v ends at x + in_ports[v]
+    outputs  values that leave, in order
+    """
+
+    key: str
+    w: float = 0.0
+    h: float = 0.0
+    light: bool = False
+    free: bool = False
+    inputs: list[str] = field(default_factory=list)
+    light_inputs: set[str] = field(default_factory=set)
+    outputs: list[str] = field(default_factory=list)
+    children: list[Box] | None = None
+    wires: list[Wire] = field(default_factory=list)
+    title_width: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    in_ports: dict[str, float] = field(default_factory=dict)
+    out_ports: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Wire:
+    """One value inside one group: from a child's output, or from outside (None), to children's inputs, or outside (None).
+
+    paths  per target, the points that the edge goes through; between points of different x it bends
+    """
+
+    value: str
+    source: Box | None
+    targets: list[Box | None]
+    paths: list[list[tuple[float, float]]] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class _Slot:
+    """A place on a rank: a box, a column of an edge that passes, or a port of the group."""
+
+    w: float
+    box: Box | None = None
+    rank: int = 0
+    x: float = 0.0
+    order: float = 0.0
+    up: list[tuple[_Slot, float, float, float]] = field(default_factory=list)  # (other, my offset, its offset, weight)
+    down: list[tuple[_Slot, float, float, float]] = field(default_factory=list)
+
+
+def arrange(box: Box, direction: str = "down") -> None:
+    """Place everything inside `box`: sets sizes, positions (absolute) and paths of it and all below it."""
+    order: list[Box] = []
+    stack = [box]
+    while stack:
+        group = stack.pop()
+        order.append(group)
+        stack.extend(child for child in group.children or () if child.children is not None)
+    if direction == "right":
+        _swap_sizes(order)
+    for group in reversed(order):
+        _Level(group, across=direction == "right").place()
+    for group in order:  # outermost first: from relative to absolute
+        for child in group.children or ():
+            child.x += group.x
+            child.y += group.y
+        for wire in group.wires:
+            wire.paths = [[(x + group.x, y + group.y) for x, y in path] for path in wire.paths]
+    if direction == "right":
+        _transpose(order)
+
+
+class _Level:
+    """The layout of one open group."""
+
+    def __init__(self, group: Box, across: bool) -> None:
+        self.group = group
+        self.across = across
+        self.slots: dict[Box, _Slot] = {}
+        self.ranks: list[list[_Slot]] = []
+        self.lanes: dict[tuple[int, int], _Slot] = {}  # (wire, rank) -> its column there
+
+    def place(self) -> None:
+        group = self.group
+        for wire in group.wires:
+            if wire.source is not None and wire.source.light:
+                for target in wire.targets:
+                    if target is not None:
+                        target.light_inputs.add(wire.value)
+        for child in group.children or ():
+            _default_ports(child)
+            self.slots[child] = _Slot(child.w, child)
+        self._assign_ranks()
+        self._make_lanes()
+        self._order_ranks()
+        if self._reorder_inputs():
+            self._order_ranks()
+        self._assign_columns()
+        self._finish()
+
+    # --- ranks ------------------------------------------------------------------------------------------------------------
+
+    def _assign_ranks(self) -> None:
+        children = self.group.children or []
+        position = {child: i for i, child in enumerate(children)}
+        after: list[list[int]] = [[] for _ in children]
+        before: list[list[int]] = [[] for _ in children]
+        for wire in self.group.wires:
+            if wire.source is None:
+                continue
+            for target in wire.targets:
+                if target is not None and target is not wire.source:
+                    after[position[wire.source]].append(position[target])
+                    before[position[target]].append(position[wire.source])
+        order = _topological(after, before)
+        rank = [0] * len(children)
+        for i in order:
+            rank[i] = max((rank[j] + 1 for j in before[i]), default=0)
+        # What hangs on nothing above goes right above what it is for.
+        for i in reversed(order):
+            if not before[i] and after[i]:
+                rank[i] = min(rank[j] for j in after[i]) - 1
+        lowest = min(rank, default=0)
+        count = max(rank, default=0) - lowest + 1
+        # Rank 0 holds the inputs of the group and the last its outputs.
+        self.ranks = [[] for _ in range(count + 2)]
+        for child, r in zip(children, rank, strict=True):
+            slot = self.slots[child]
+            slot.rank = r - lowest + 1
+            self.ranks[slot.rank].append(slot)
+
+    def _make_lanes(self) -> None:
+        """Give each wire a column on every rank that it passes, shared by its targets."""
+        last = len(self.ranks) - 1
+        for number, wire in enumerate(self.group.wires):
+            first = 0 if wire.source is None else self.slots[wire.source].rank + 1
+            end = max(last + 1 if target is None else self.slots[target].rank for target in wire.targets)
+            for rank in range(first, max(end, first + (wire.source is None))):
+                lane = self.lanes[number, rank] = _Slot(2.0, rank=rank)
+                self.ranks[rank].append(lane)
+        self._tie_all()
+
+    def _tie_all(self) -> None:
+        """Tie together the slots that a wire joins from rank to rank."""
+        for number, wire in enumerate(self.group.wires):
+            light = wire.source is not None and wire.source.light
+            source = None if wire.source is None else self.slots[wire.source]
+            start = -1 if source is None else source.rank
+            previous, offset = source, 0.0 if wire.source is None else wire.source.out_ports[wire.value]
+            rank = start + 1
+            while (number, rank) in self.lanes:
+                lane = self.lanes[number, rank]
+                if previous is not None:
+                    _tie(previous, offset, lane, 0.0, LIGHT if light else 2.0 if previous.box is not None else 6.0)
+                previous, offset, rank = lane, 0.0, rank + 1
+            for target in wire.targets:
+                if target is None:
+                    continue
+                end = self.slots[target]
+                to, weight = target.in_ports[wire.value], LIGHT if light else 1.0
+                if source is not None and wire.source is not None and end.rank - 1 == start:
+                    _tie(source, wire.source.out_ports[wire.value], end, to, weight)
+                elif end.rank > start:
+                    _tie(self.lanes[number, end.rank - 1], 0.0, end, to, weight)
+
+    # --- order within the ranks -------------------------------------------------------------------------------------------
+
+    def _order_ranks(self) -> None:
+        for rank in self.ranks:
+            for i, slot in enumerate(rank):
+                slot.order = i
+        self._spread()
+        best, best_crossings = [list(rank) for rank in self.ranks], self._crossings()
+        for sweep in range(SWEEPS):
+            if best_crossings == 0 and sweep > 1:
+                break
+            downward = sweep % 2 == 0
+            for rank in self.ranks if downward else reversed(self.ranks):
+                for slot in rank:
+                    ties = slot.up if downward else slot.down
+                    if ties:
+                        slot.order = sum((other.x + theirs) * weight for other, _, theirs, weight in ties) / sum(t[3] for t in ties)
+                    else:
+                        slot.order = slot.x
+                rank.sort(key=_order)
+                self._spread_rank(rank)
+            crossings = self._crossings()
+            if crossings < best_crossings:
+                best, best_crossings = [list(rank) for rank in self.ranks], crossings
+        self.ranks = best
+        self._spread()
+
+    def _spread(self) -> None:
+        for rank in self.ranks:
+            self._spread_rank(rank)
+
+    def _spread_rank(self, rank: list[_Slot]) -> None:
+        """Rough places for the ordering: side by side, centred on 0."""
+        x = 0.0
+        for i, slot in enumerate(rank):
+            x += _distance(rank[i - 1], slot) if i else 0.0
+            slot.x = x
+            x += slot.w
+        for slot in rank:
+            slot.x -= x / 2
+
+    def _crossings(self) -> int:
+        total = 0
+        for upper in self.ranks[:-1]:
+            ends = [(slot.x + mine, other.x + theirs) for slot in upper for other, mine, theirs, _ in slot.down]
+            ends.sort()
+            total += _inversions([lower for _, lower in ends])
+        return total
+
+    def _reorder_inputs(self) -> bool:
+        """Where the order of arguments means nothing, let edges enter in the order in which they come."""
+        changed = False
+        coming: dict[Box, dict[str, float]] = {}
+        for number, wire in enumerate(self.group.wires):
+            for target in wire.targets:
+                if target is not None and target.free:
+                    end = self.slots[target].rank - 1
+                    lane = self.lanes.get((number, end))
+                    at = lane.x if lane is not None else self.slots[wire.source].x + wire.source.out_ports[wire.value] if wire.source else 0.0
+                    coming.setdefault(target, {})[wire.value] = at
+        for target, places in coming.items():
+            order = sorted(target.inputs, key=lambda value: (value in target.light_inputs, places.get(value, 0.0)))
+            if order != target.inputs:
+                changed = True
+                target.inputs = order
+                _default_ports(target)
+        if changed:
+            for rank in self.ranks:
+                for slot in rank:
+                    slot.up, slot.down = [], []
+            self._tie_all()
+        return changed
+
+    # --- columns ----------------------------------------------------------------------------------------------------------
+
+    def _assign_columns(self) -> None:
+        for sweep in range(2 * SWEEPS):
+            downward = sweep % 2 == 0
+            for rank in self.ranks if downward else reversed(self.ranks):
+                if not rank:
+                    continue
+                wanted, weights = [], []
+                for slot in rank:
+                    ties = (slot.up if downward else slot.down) if sweep < 2 * SWEEPS - 4 else slot.up + slot.down
+                    weight = sum(t[3] for t in ties)
+                    if ties:
+                        wanted.append(sum((other.x + theirs - mine) * w for other, mine, theirs, w in ties) / weight)
+                        weights.append(weight)
+                    else:
+                        wanted.append(slot.x)
+                        weights.append(0.01)
+                apart = [slot.w + _distance(slot, after) for slot, after in itertools.pairwise(rank)]
+                for slot, x in zip(rank, isotonic(wanted, weights, apart), strict=True):
+                    slot.x = x
+
+        for _ in range(2):
+            self._straighten()
+
+    def _straighten(self) -> None:
+        """Take out small kinks: a slot goes exactly below (then above) its one heavy neighbour where there is room."""
+        for ranks, downward in ((self.ranks, True), (self.ranks[::-1], False)):
+            for rank in ranks:
+                for i, slot in enumerate(rank):
+                    ties = [t for t in (slot.up if downward else slot.down) if t[3] > LIGHT]
+                    opposite = [t for t in (slot.down if downward else slot.up) if t[3] > LIGHT]
+                    if len(ties) != 1 or (not downward and len(opposite) == 1):
+                        continue
+                    other, mine, theirs, _ = ties[0]
+                    x = other.x + theirs - mine
+                    low = rank[i - 1].x + rank[i - 1].w + _distance(rank[i - 1], slot) if i else x
+                    high = rank[i + 1].x - _distance(slot, rank[i + 1]) - slot.w if i + 1 < len(rank) else x
+                    if low <= x <= high and abs(x - slot.x) < 40:
+                        slot.x = x
+
+    # --- the result -------------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        group = self.group
+        across = self.across
+        left = min((slot.x for rank in self.ranks for slot in rank), default=0.0)
+        right = max((slot.x + slot.w for rank in self.ranks for slot in rank), default=0.0)
+        inner = right - left
+        header = HEADER if group.title_width else 0.0
+        pad = PAD if group.title_width else 4.0
+        # The title stands at the top; where the flow goes to the right, that is the side.
+        side = header if across else 0.0
+        group.w = max(inner + 2 * pad + side, 0.0 if across else group.title_width + 2 * pad)
+        shift = (group.w - inner + side) / 2 - left
+        for rank in self.ranks:
+            for slot in rank:
+                slot.x = round(slot.x + shift, 1)
+        tops, bottoms = self._rank_heights(pad, 0.0 if across else header)
+        group.h = bottoms[-1]
+        if across:
+            group.h = max(group.h, group.title_width + 2 * pad)
+        for rank, top, bottom in zip(self.ranks, tops, bottoms, strict=True):
+            for slot in rank:
+                if slot.box is not None:
+                    slot.box.x = slot.x
+                    slot.box.y = round(top + (bottom - top - slot.box.h) / 2, 1)
+        self._route(tops, bottoms)
+
+    def _rank_heights(self, pad: float, header: float) -> tuple[list[float], list[float]]:
+        tops, bottoms = [], []
+        y = 0.0
+        for r, rank in enumerate(self.ranks):
+            height = max((slot.box.h for slot in rank if slot.box is not None), default=0.0)
+            tops.append(y)
+            bottoms.append(y + height)
+            bend = max((abs(slot.x + mine - other.x - theirs) for slot in rank for other, mine, theirs, _ in slot.down), default=0.0)
+            gap = RANK_GAP + min(bend / 10, 30.0)
+            if r == 0:
+                gap = header + pad + (min(bend / 10, 30.0) if bend else 0.0)
+            if r == len(self.ranks) - 2:
+                gap = pad + (min(bend / 10, 30.0) + 4 if rank and self.ranks[-1] else 0.0)
+            y = round(bottoms[-1] + gap, 1)
+        return tops, bottoms
+
+    def _route(self, tops: list[float], bottoms: list[float]) -> None:
+        group = self.group
+        last = len(self.ranks) - 1
+        for number, wire in enumerate(group.wires):
+            source = wire.source
+            for target in wire.targets:
+                path: list[tuple[float, float]] = []
+                if source is None:
+                    start = 0
+                    x = self.lanes[number, 0].x + 1
+                    path.append((x, 0.0))
+                    group.in_ports[wire.value] = x
+                else:
+                    start = self.slots[source].rank
+                    x = source.x + source.out_ports[wire.value]
+                    path += [(x, source.y + source.h), (x, bottoms[start])]
+                end = last if target is None else self.slots[target].rank
+                for rank in range(start + 1, end):
+                    x = self.lanes[number, rank].x + 1
+                    path += [(x, tops[rank]), (x, bottoms[rank])]
+                if target is None:
+                    x = self.lanes[number, last].x + 1
+                    path.append((x, tops[last]))
+                    group.out_ports[wire.value] = x
+                else:
+                    x = target.x + target.in_ports[wire.value]
+                    path += [(x, tops[end]), (x, target.y)]
+                wire.paths.append(_without_repeats(path))
+
+
+def isotonic(wanted: Sequence[float], weights: Sequence[float], apart: Sequence[float]) -> list[float]:
+    """Places that minimise sum_i weights_i (x_i - wanted_i)^2 under x_(i+1) - x_i >= apart_i: pool adjacent violators.
+
+    >>> isotonic([0.0, 0.0, 9.0], [1.0, 1.0, 1.0], [2.0, 2.0])
+    [-1.0, 1.0, 9.0]
+    """
+    offset = 0.0
+    offsets = [0.0]
+    for gap in apart:
+        offset += gap
+        offsets.append(offset)
+    blocks: list[tuple[float, float, int]] = []  # (mean, weight, how many)
+    for want, weight, shift in zip(wanted, weights, offsets, strict=True):
+        mean, count = want - shift, 1
+        while blocks and blocks[-1][0] >= mean:
+            other, heavy, many = blocks.pop()
+            mean = (mean * weight + other * heavy) / (weight + heavy)
+            weight += heavy
+            count += many
+        blocks.append((mean, weight, count))
+    means = [mean for mean, _, count in blocks for _ in range(count)]
+    return [mean + shift for mean, shift in zip(means, offsets, strict=True)]
+
+
+def _tie(upper: _Slot, at: float, lower: _Slot, to: float, weight: float) -> None:
+    centre_upper = at if upper.box is not None else upper.w / 2
+    centre_lower = to if lower.box is not None else lower.w / 2
+    upper.down.append((lower, centre_upper, centre_lower, weight))
+    lower.up.append((upper, centre_lower, centre_upper, weight))
+
+
+def _distance(left: _Slot, right: _Slot) -> float:
+    return GAP if left.box is not None and right.box is not None else LANE
+
+
+def _order(slot: _Slot) -> float:
+    return slot.order
+
+
+def _topological(after: list[list[int]], before: list[list[int]]) -> list[int]:
+    """Indices with all of `before` first."""
+    waiting = [len(b) for b in before]
+    ready = [i for i in range(len(after) - 1, -1, -1) if waiting[i] == 0]
+    order: list[int] = []
+    while ready:
+        i = ready.pop()
+        order.append(i)
+        for j in reversed(after[i]):
+            waiting[j] -= 1
+            if waiting[j] == 0:
+                ready.append(j)
+    return order
+
+
+def _default_ports(box: Box) -> None:
+    """Spread the ports of a box that is not an open group over its sides.
+
+    What comes down the stream enters at the middle and leaves there, so that it runs straight; leaves enter beside it.
+    """
+    if box.children is not None:
+        return
+    box.out_ports = {value: box.w * (i + 1) / (len(box.outputs) + 1) for i, value in enumerate(box.outputs)}
+    stream = [i for i, value in enumerate(box.inputs) if value not in box.light_inputs]
+    if not stream:
+        box.in_ports = {value: box.w * (i + 1) / (len(box.inputs) + 1) for i, value in enumerate(box.inputs)}
+        return
+    # Marks at the ends and at each stream input; the leaves between two marks share the room there.
+    marks = [(-1, 0.0), *((at, (n + 1) / (len(stream) + 1)) for n, at in enumerate(stream)), (len(box.inputs), 1.0)]
+    for (before, low), (after, high) in itertools.pairwise(marks):
+        for at in range(before + 1, after):
+            box.in_ports[box.inputs[at]] = box.w * (low + (high - low) * (at - before) / (after - before))
+        if after < len(box.inputs):
+            box.in_ports[box.inputs[after]] = box.w * high
+
+
+def _inversions(values: list[float]) -> int:
+    """How many pairs stand in the wrong order, by merging."""
+    total, width = 0, 1
+    n = len(values)
+    while width < n:
+        for start in range(0, n, 2 * width):
+            left, right = values[start : start + width], values[start + width : start + 2 * width]
+            merged, i = [], 0
+            for value in right:
+                while i < len(left) and left[i] <= value:
+                    merged.append(left[i])
+                    i += 1
+                total += len(left) - i
+                merged.append(value)
+            values[start : start + 2 * width] = merged + left[i:]
+        width *= 2
+    return total
+
+
+def _without_repeats(path: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [point for i, point in enumerate(path) if i == 0 or point != path[i - 1]]
+
+
+def _swap_sizes(order: list[Box]) -> None:
+    for group in order:
+        for child in group.children or ():
+            if child.children is None:
+                child.w, child.h = child.h, child.w
+
+
+def _transpose(order: list[Box]) -> None:
+    order[0].w, order[0].h = order[0].h, order[0].w
+    for group in order:
+        for child in group.children or ():
+            child.x, child.y, child.w, child.h = child.y, child.x, child.h, child.w
+        for wire in group.wires:
+            wire.paths = [[(y, x) for x, y in path] for path in wire.paths]

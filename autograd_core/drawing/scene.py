@@ -1,0 +1,257 @@
+"""The scene: what of a document is in view, which depends on the groups that are open.
+
+Operations and closed groups are in view as boxes, open groups as frames around theirs. A leaf stands beside what uses it:
+once in a frame where it is used a few times, and once per use (a ghost) where it is used at every step, because the edges of
+a shared weight would hide everything else. Of a repeat, one member is shown for all (a plate, marked x20); what a step hands
+to the next then enters the plate from a ghost named "previous".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from autograd_core.drawing.document import COMMUTATIVE, Document, Edge, Group, Vertex
+
+__all__ = ["Item", "Net", "Scene", "scene_of"]
+
+FEW_USES = 4  # a leaf that is used more often in one frame is drawn once per use
+MANY_VALUES = 4  # a closed group that hands out more values than this hands them out by one edge
+
+
+@dataclass(eq=False, slots=True)
+class Item:
+    """Something in view.
+
+    kind      "op", "leaf", "constant", "previous" or "group"
+    vertex    what it shows, or None for a group
+    children  what is in the frame of an open group, else None
+    nets      the values inside the frame
+    inputs    values that enter it, with the names of the arguments that they are, in order
+    ghost     whether it is one of several drawings of the same leaf
+    """
+
+    key: str
+    kind: str
+    parent: Item | None
+    depth: int
+    vertex: Vertex | None = None
+    group: Group | None = None
+    children: list[Item] | None = None
+    nets: dict[tuple[str, str], Net] = field(default_factory=dict)
+    inputs: dict[str, list[str]] = field(default_factory=dict)
+    outputs: dict[str, None] = field(default_factory=dict)
+    ghost: bool = False
+    carried: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Net:
+    """A value's ways inside one frame: from an item, or from outside (None), to items, or outside (None)."""
+
+    value: str
+    vertex: Vertex
+    source: Item | None
+    targets: dict[Item | None, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Scene:
+    """The outermost frame, and every item in view by its key."""
+
+    root: Item
+    items: dict[str, Item]
+    document: Document
+
+
+def scene_of(document: Document, opened: Collection[str], plates: Collection[str] = ()) -> Scene:
+    """What is in view when the groups with the keys `opened` are open, repeats in `plates` showing one member for all."""
+    return _Builder(document, frozenset(opened), frozenset(plates)).build()
+
+
+class _Builder:
+    def __init__(self, document: Document, opened: frozenset[str], plates: frozenset[str]) -> None:
+        self.document = document
+        self.opened = opened
+        self.plates = plates
+        self.items: dict[str, Item] = {}
+        self.shown: dict[int, Item] = {}  # vertex -> the item that it is in view as, or inside of
+        self.member: dict[int, list[tuple[str, int]]] = {}  # vertex -> the plates that it is in, and in which member
+        self.arity: dict[int, int] = {}  # vertex -> how many edges end there
+        for edge in document.edges:
+            self.arity[edge.target] = self.arity.get(edge.target, 0) + 1
+        self.represents: dict[int, int] = {}  # vertex -> the vertex that stands for it in a plate
+
+    def build(self) -> Scene:
+        root = Item("", "group", None, 0, group=self.document.root, children=[])
+        self._open(root)
+        uses: dict[tuple[int, Item], int] = {}
+        edges = self._edges_in_view()
+        for edge, item in edges:
+            if self.document.vertices[edge.source].kind != "op":
+                frame = item.parent
+                assert frame is not None
+                uses[edge.source, frame] = uses.get((edge.source, frame), 0) + 1
+        for edge, target in edges:
+            self._connect(edge, target, uses)
+        self._order_children(root)
+        return Scene(root, self.items, self.document)
+
+    # --- boxes and frames -------------------------------------------------------------------------------------------------
+
+    def _open(self, frame: Item) -> None:
+        stack = [frame]
+        while stack:
+            frame = stack.pop()
+            assert frame.group is not None
+            assert frame.children is not None
+            children = frame.group.children
+            if frame.group.key in self.plates:
+                self._note_plate(frame.group)
+                children = frame.group.children[:1]
+            for child in children:
+                if isinstance(child, Group):
+                    item = Item(child.key, "group", frame, frame.depth + 1, group=child)
+                    if child.key in self.opened:
+                        item.children = []
+                        stack.append(item)
+                    else:
+                        self.shown.update((v, item) for v in child.vertices())
+                else:
+                    vertex = self.document.vertices[child]
+                    item = Item(f"n{child}", "op", frame, frame.depth + 1, vertex=vertex)
+                    self.shown[child] = item
+                self.items[item.key] = item
+                frame.children.append(item)
+
+    def _note_plate(self, group: Group) -> None:
+        """Remember which vertex of the first member stands for which of the others."""
+        members = [list(child.vertices()) if isinstance(child, Group) else [child] for child in group.children]
+        for number, member in enumerate(members):
+            for vertex, first in zip(member, members[0], strict=True):
+                self.member.setdefault(vertex, []).append((group.key, number))
+                self.represents[vertex] = first
+
+    def _stands_for(self, vertex: int) -> int:
+        while self.represents.get(vertex, vertex) != vertex:
+            vertex = self.represents[vertex]
+        return vertex
+
+    # --- edges ------------------------------------------------------------------------------------------------------------
+
+    def _edges_in_view(self) -> list[tuple[Edge, Item]]:
+        """Edges with the item in view at their end, without those inside a closed group."""
+        result = []
+        vertices = self.document.vertices
+        for edge in self.document.edges:
+            target = self.shown.get(self._stands_for(edge.target))
+            if target is None:
+                continue
+            source = vertices[edge.source]
+            if source.kind == "op":
+                if self.shown.get(self._stands_for(edge.source)) is not target or self._carried(edge):
+                    result.append((edge, target))
+            elif self._stands_for(edge.target) == edge.target and (target.kind == "op" or self._is_input(source, target)):
+                result.append((edge, target))
+        return result
+
+    def _is_input(self, source: Vertex, target: Item) -> bool:
+        """Whether a leaf or constant that a closed group uses is worth an edge: data is, a parameter belongs to the module."""
+        return target.group is not None and source.index in target.group.data
+
+    def _carried(self, edge: Edge) -> bool:
+        """Whether the edge goes from one member of a plate to another."""
+        source, target = self.member.get(edge.source), self.member.get(edge.target)
+        if not source or not target:
+            return False
+        return any(a[0] == b[0] and a[1] != b[1] for a, b in zip(source, target, strict=False))
+
+    def _connect(self, edge: Edge, target: Item, uses: dict[tuple[int, Item], int]) -> None:
+        vertex = self.document.vertices[self._stands_for(edge.source)]
+        if vertex.kind != "op":
+            source = self._leaf_item(vertex, edge, target, uses)
+        elif self._carried(edge):
+            self.shown[vertex.index].carried = True
+            source = self._beside(f"p{vertex.index}@{target.key}", "previous", vertex, target)
+        else:
+            source = self.shown[vertex.index]
+        if source is target:
+            return
+        value = f"{vertex.index}"
+        if source.kind == "group" and value not in source.outputs and len(source.outputs) >= MANY_VALUES:
+            value = source.key
+        if source.kind != "op":
+            value = f"{value}@{source.key}"
+        names = target.inputs.setdefault(value, [])
+        ordered = target.vertex is not None and target.vertex.op not in COMMUTATIVE and self.arity[target.vertex.index] > 1
+        if ordered and edge.argument not in names and len(names) < 3:
+            names.append(edge.argument)
+        self._route(value, vertex, source, target)
+
+    def _leaf_item(self, vertex: Vertex, edge: Edge, target: Item, uses: dict[tuple[int, Item], int]) -> Item:
+        frame = target.parent
+        assert frame is not None
+        each_use = uses[vertex.index, frame] > FEW_USES
+        item = self._beside(f"n{vertex.index}@{target.key if each_use else frame.key}", vertex.kind, vertex, target)
+        item.ghost = each_use
+        return item
+
+    def _beside(self, key: str, kind: str, vertex: Vertex, target: Item) -> Item:
+        """The item `key`, made in the frame of `target` if it is not there yet."""
+        item = self.items.get(key)
+        if item is None:
+            frame = target.parent
+            assert frame is not None
+            assert frame.children is not None
+            item = self.items[key] = Item(key, kind, frame, target.depth, vertex=vertex)
+            frame.children.append(item)
+        return item
+
+    def _route(self, value: str, vertex: Vertex, source: Item, target: Item) -> None:
+        """Enter the value into the nets of every frame between source and target."""
+        up, down = source, target
+        up.outputs.setdefault(value)
+        into: list[Item] = []  # frames from the common one down to the target
+        while down.depth > up.depth:
+            into.append(down)
+            down = _parent(down)
+        while up.depth > down.depth:
+            self._net(_parent(up), value, vertex, up).targets.setdefault(None)
+            up = _parent(up)
+            up.outputs.setdefault(value)
+        while up.parent is not down.parent:
+            self._net(_parent(up), value, vertex, up).targets.setdefault(None)
+            up = _parent(up)
+            up.outputs.setdefault(value)
+            into.append(down)
+            down = _parent(down)
+        self._net(_parent(up), value, vertex, up).targets.setdefault(down)
+        down.inputs.setdefault(value, [])
+        for inner in reversed(into):
+            self._net(_parent(inner), value, vertex, None).targets.setdefault(inner)
+            inner.inputs.setdefault(value, [])
+
+    def _net(self, frame: Item, value: str, vertex: Vertex, source: Item | None) -> Net:
+        key = (value, "" if source is None else source.key)
+        net = frame.nets.get(key)
+        if net is None:
+            net = frame.nets[key] = Net(value, vertex, source)
+        return net
+
+    def _order_children(self, root: Item) -> None:
+        """Put leaves right before the first item that they are for: the rest is in the program's order already."""
+        stack = [root]
+        while stack:
+            frame = stack.pop()
+            children = frame.children or []
+            place = {child: i for i, child in enumerate(child for child in children if child.kind in ("op", "group"))}
+            for net in frame.nets.values():
+                if net.source is not None and net.source not in place:
+                    place[net.source] = min((place[t] for t in net.targets if t is not None and t in place), default=0)
+            children.sort(key=lambda child: (place.get(child, 0), child.kind in ("op", "group")))
+            stack.extend(child for child in children if child.children is not None)
+
+
+def _parent(item: Item) -> Item:
+    assert item.parent is not None
+    return item.parent

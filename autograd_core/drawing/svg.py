@@ -1,0 +1,165 @@
+"""The SVG writer: one self-contained picture, light or dark as the reader's screen is, with a tooltip on everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+from autograd_core.drawing.document import Vertex
+from autograd_core.drawing.figure import LINE, Figure, Placed, description, group_title
+
+__all__ = ["STYLE", "path_data", "svg_of"]
+
+MARGIN = 12.0
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'DejaVu Sans', sans-serif"
+
+# name: (light, dark). Text on its ground has a contrast of at least 4.5 to 1 in both.
+COLOURS = {
+    "ground": ("#ffffff", "#16181d"),
+    "text": ("#1b1f27", "#e8eaf0"),
+    "muted": ("#5b6372", "#a3abba"),
+    "wire": ("#7a8494", "#828c9e"),
+    "op": ("#f6f7f9", "#23262e"),
+    "op-line": ("#aab2bf", "#565e6c"),
+    "leaf": ("#dcebfb", "#173a5e"),
+    "leaf-line": ("#2f78bf", "#5ea6ea"),
+    "output": ("#fdebd0", "#573a10"),
+    "output-line": ("#c47a12", "#e8a849"),
+    "group": ("#eceef3", "#2c3140"),
+    "frame": ("#f4f5f8", "#1d2027"),
+    "frame-line": ("#b9c0cc", "#454c59"),
+}
+
+_LIGHT, _DARK = (";".join(f"--{name}:{pair[at]}" for name, pair in COLOURS.items()) for at in (0, 1))
+STYLE = (
+    f".ag-graph{{{_LIGHT};background:var(--ground)}}@media(prefers-color-scheme:dark){{.ag-graph{{{_DARK}}}}}"
+    f".ag-graph text{{fill:var(--text);font-family:{FONT}}}"
+    ".ag-graph .m{fill:var(--muted)}"
+    ".ag-graph .w{fill:none;stroke:var(--wire);stroke-width:1.4}.ag-graph .w.l{stroke-width:1}"
+    ".ag-graph .a{fill:var(--wire);stroke:none}"
+    ".ag-graph .n text,.ag-graph .c text{text-anchor:middle}"
+    ".ag-graph .op rect{fill:var(--op);stroke:var(--op-line)}"
+    ".ag-graph .leaf rect{fill:var(--leaf);stroke:var(--leaf-line)}.ag-graph .ghost rect{stroke-dasharray:4 2}"
+    ".ag-graph .constant rect,.ag-graph .previous rect{fill:var(--ground);stroke:var(--op-line);stroke-dasharray:3 3}"
+    ".ag-graph .out rect{fill:var(--output);stroke:var(--output-line);stroke-width:1.6}"
+    ".ag-graph .group rect{fill:var(--group);stroke:var(--muted)}"
+    ".ag-graph .frame rect{fill:var(--frame);stroke:var(--frame-line)}"
+    ".ag-graph .h{paint-order:stroke;stroke:var(--frame);stroke-width:4px;stroke-linejoin:round}"
+    ".ag-graph .arg{font-size:9px;fill:var(--muted);paint-order:stroke;stroke:var(--ground);stroke-width:3px}"
+)
+
+
+def svg_of(figure: Figure) -> str:
+    """The picture as an SVG document, the same bytes for the same figure."""
+    notes = figure.scene.document.notes
+    width = max(figure.width + 2 * MARGIN, *(6.2 * len(note) + 2 * MARGIN for note in notes), 120.0)
+    height = figure.height + 2 * MARGIN + 16 * len(notes)
+    count = figure.scene.document.operations
+    label = f"Computation graph of {count} operation{'s' * (count != 1)}"
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="ag-graph" role="img" aria-label="{label}" '
+        f'width="{_n(width)}" height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}">',
+        f"<title>{label}</title><style>{STYLE}</style>",
+        f'<rect width="100%" height="100%" fill="var(--ground)"/><g transform="translate({_n((width - figure.width) / 2)} {_n(MARGIN)})">',
+    ]
+    frames = [entry for entry in figure.placed if entry.item.children is not None and entry.item.parent is not None]
+    out += [_frame(entry) for entry in frames]
+    out += _wires(figure)
+    out += [_frame_title(entry) for entry in frames]
+    out += [_node(entry) for entry in figure.placed if entry.item.children is None]
+    out.append("</g>")
+    for i, note in enumerate(notes):
+        out.append(f'<text class="m" font-size="11" x="{_n(MARGIN)}" y="{_n(height - MARGIN - 16 * (len(notes) - 1 - i))}">{escape(note)}</text>')
+    out.append("</svg>\n")
+    return "\n".join(out)
+
+
+def _frame(entry: Placed) -> str:
+    box = entry.box
+    return f'<g class="frame"><title>{escape(group_title(entry.item))}</title>{_rect(box.x, box.y, box.w, box.h, 8)}</g>'
+
+
+def _frame_title(entry: Placed) -> str:
+    text, size = entry.lines[0]
+    return f'<text class="m h" x="{_n(entry.box.x + 10)}" y="{_n(entry.box.y + 15)}" font-size="{_n(size)}" font-weight="600">{escape(text)}</text>'
+
+
+def _node(entry: Placed) -> str:
+    item, box = entry.item, entry.box
+    vertex = item.vertex
+    kind = item.kind
+    if vertex is None:
+        title = f"{group_title(item)}: {entry.lines[1][0]}"
+    else:
+        title = description(vertex)
+        kind += " out" * (bool(vertex.output) and kind == "op") + " ghost" * item.ghost
+    radius = box.h / 2 if item.kind in ("leaf", "constant", "previous") else 5
+    extra = _rect(box.x + 3, box.y + 3, box.w, box.h, radius) if item.group is not None and item.group.count > 1 else ""
+    return f'<g class="n {kind}"><title>{escape(title)}</title>{extra}{_rect(box.x, box.y, box.w, box.h, radius)}{"".join(_texts(entry))}</g>'
+
+
+def _texts(entry: Placed) -> Iterable[str]:
+    box = entry.box
+    y = box.y + 4
+    for text, size in entry.lines:
+        y += size * LINE
+        style = ' font-weight="600"' if size == 12 else ' class="m"'
+        yield f'<text x="{_n(box.x + box.w / 2)}" y="{_n(y - size * 0.34)}" font-size="{_n(size)}"{style}>{escape(text)}</text>'
+
+
+def _wires(figure: Figure) -> Iterable[str]:
+    down = figure.direction == "down"
+    for net, wire in figure.wires:
+        light = " l" if net.source is not None and net.source.kind != "op" and net.source.kind != "group" else ""
+        title = _wire_title(net.vertex)
+        for target, path in zip(net.targets, wire.paths, strict=True):
+            yield f'<path class="w{light}" d="{path_data(path, down)}"><title>{escape(title)}</title></path>'
+            if target is not None and target.children is None:
+                yield _arrow(path[-1], down)
+                names = target.inputs.get(net.value)
+                if names:
+                    yield _argument(path[-1], ", ".join(names), down)
+
+
+def _wire_title(vertex: Vertex) -> str:
+    return f"{vertex.name or vertex.label}, {vertex.size}"
+
+
+def _arrow(tip: tuple[float, float], down: bool) -> str:
+    x, y = tip
+    d = f"M{_n(x)} {_n(y)}l-3.4-6.5h6.8z" if down else f"M{_n(x)} {_n(y)}l-6.5-3.4v6.8z"
+    return f'<path class="a" d="{d}"/>'
+
+
+def _argument(tip: tuple[float, float], name: str, down: bool) -> str:
+    x, y = (tip[0] + 5, tip[1] - 4) if down else (tip[0] - 4, tip[1] - 5)
+    anchor = "" if down else ' text-anchor="end"'
+    return f'<text class="arg" x="{_n(x)}" y="{_n(y)}"{anchor}>{escape(name)}</text>'
+
+
+def path_data(path: list[tuple[float, float]], down: bool = True) -> str:
+    """The points of a wire as SVG path data: straight along the flow, an S-curve where it changes columns."""
+    (x, y), *rest = path
+    parts = [f"M{_n(x)} {_n(y)}"]
+    for x2, y2 in rest:
+        if (x2 == x) if down else (y2 == y):
+            parts.append(f"L{_n(x2)} {_n(y2)}")
+        elif down:
+            middle = (y + y2) / 2
+            parts.append(f"C{_n(x)} {_n(middle)} {_n(x2)} {_n(middle)} {_n(x2)} {_n(y2)}")
+        else:
+            middle = (x + x2) / 2
+            parts.append(f"C{_n(middle)} {_n(y)} {_n(middle)} {_n(y2)} {_n(x2)} {_n(y2)}")
+        x, y = x2, y2
+    return "".join(parts)
+
+
+def _rect(x: float, y: float, w: float, h: float, radius: float) -> str:
+    return f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}" rx="{_n(radius)}"/>'
+
+
+def _n(value: Any) -> str:
+    """A length with at most one decimal."""
+    text = f"{value:.1f}"
+    return text[:-2] if text.endswith(".0") else text
