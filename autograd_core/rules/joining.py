@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_core.define import composed, defvjp
 from autograd_core.indices import along
+from autograd_core.rules.shapes import array_of
 from autograd_core.samples import call
 from autograd_core.shapes import normalise_axes
 from autograd_core.table import Like
@@ -117,3 +118,157 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Parts along an axis, equal but for one element."""
     return _sections(ary, indices_or_sections, axis, uneven=True)
+
+
+# --- shorthands for an axis --------------------------------------------------------------------------------------------------
+
+
+@composed(np.hsplit, samples=lambda a: [call(a(4), 2), call(a(2, 4), [1, 3]), call(a(1, 4, 2), 2)])
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """Parts along the second axis, or along the only one."""
+    if ary.ndim == 0:
+        raise ValueError("hsplit only works on arrays of 1 or more dimensions")
+    return split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
+
+
+@composed(np.vsplit, samples=lambda a: [call(a(4, 2), 2), call(a(3, 2), [1])])
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """Parts along the first axis."""
+    if ary.ndim < 2:
+        raise ValueError("vsplit only works on arrays of 2 or more dimensions")
+    return split(ary, indices_or_sections, 0)
+
+
+@composed(np.dsplit, samples=lambda a: [call(a(1, 2, 4), 2), call(a(1, 2, 3), [1])])
+def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """Parts along the third axis."""
+    if ary.ndim < 3:
+        raise ValueError("dsplit only works on arrays of 3 or more dimensions")
+    return split(ary, indices_or_sections, 2)
+
+
+if hasattr(np, "unstack"):  # NumPy 2.1
+
+    @composed(np.unstack, samples=lambda a: [call(a(2, 3)), call(a(2, 3), axis=-1), call(a(2))])
+    def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+        """The slices along an axis."""
+        if x.ndim == 0:
+            raise ValueError("Input array must be at least 1-d.")
+        moved = x if axis == 0 else np.moveaxis(x, axis, 0)
+        return tuple(moved[i] for i in range(moved.shape[0]))
+
+
+def _each(promote: Callable[[Any], Any], arrays: Any) -> list[Any]:
+    return [promote(a) for a in arrays]
+
+
+@composed(
+    np.vstack, samples=lambda a: [call([a(3), a(3)]), call((a(2, 3), a(1, 3))), call([a(), a()]), call(a(2, 3)), call([a(2), a(2)], dtype=complex)]
+)
+def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """Arrays below one another; vectors are rows."""
+    return np.concatenate(_each(np.atleast_2d, tup), 0, dtype=dtype, casting=casting)
+
+
+@composed(
+    np.hstack, samples=lambda a: [call([a(3), a(2)]), call((a(2, 3), a(2, 1))), call([a(), a()]), call(a(2, 3)), call([a(2), a(2)], dtype=complex)]
+)
+def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """Arrays beside one another; vectors end to end."""
+    arrays = _each(np.atleast_1d, tup)
+    return np.concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype, casting=casting)
+
+
+@composed(np.dstack, samples=lambda a: [call([a(3), a(3)]), call((a(2, 3), a(2, 3))), call([a(2, 1, 2), a(2, 1, 1)]), call(a(2, 3))])
+def dstack(tup: Any) -> Any:
+    """Arrays behind one another, along the third axis."""
+    return np.concatenate(_each(np.atleast_3d, tup), 2)
+
+
+@composed(np.column_stack, samples=lambda a: [call([a(3), a(3)]), call((a(2, 3), a(2))), call([a(), a()]), call(a(2, 3))])
+def column_stack(tup: Any) -> Any:
+    """Vectors as the columns of a matrix."""
+    return np.concatenate(_each(lambda x: x if np.ndim(x) >= 2 else np.atleast_2d(x).T, tup), 1)
+
+
+# --- growing ---------------------------------------------------------------------------------------------------------------------
+
+
+@composed(
+    np.append,
+    samples=lambda a: [
+        call(a(2, 3), a(2)),
+        call(a(2, 3), a(1, 3), axis=0),
+        call(a(2, 3), a(2, 1), -1),
+        call(a(2), 3.0),
+        call(a(), a()),
+        call(a(0), a(2)),
+    ],
+)
+def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    """`values` at the end along `axis`; without one, both are flattened first."""
+    return np.concatenate((np.ravel(arr), np.ravel(values)), 0) if axis is None else np.concatenate((arr, values), axis)
+
+
+@composed(
+    np.insert,
+    samples=lambda a: [
+        call(a(4), 1, a()),
+        call(a(2, 3), 1, a(3), axis=0),
+        call(a(2, 3), [0, 2], a(2, 2), axis=1),
+        call(a(2, 3), [0, -1], a(2)),
+        call(a(4), slice(1, 3), a(2)),
+        call(a(2, 3), 1, 5.0, axis=-1),
+        call(a(2, 3), [1], a(2, 1), axis=1),
+        call(a(4), np.array([True, False, True, False]), a(2)),
+        call(a(0), 0, a(2)),
+    ],
+)
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """`values` before the places `obj`. NumPy does it on the elements' numbers, which tells where each element comes from."""
+    arr, values = array_of(arr), array_of(values).astype(array_of(arr).dtype)
+    numbers = np.arange(arr.size + values.size)
+    places = np.insert(numbers[: arr.size].reshape(arr.shape), obj, numbers[arr.size :].reshape(values.shape), axis)
+    return np.concatenate((np.ravel(arr), np.ravel(values)))[places]
+
+
+def _block(arrays: Any, depth: int, ndim: int) -> Any:
+    if isinstance(arrays, list):
+        return np.concatenate([_block(a, depth - 1, ndim) for a in arrays], axis=-depth)
+    array = array_of(arrays)
+    return array.reshape((1,) * (ndim - array.ndim) + array.shape)
+
+
+def _depths(arrays: Any) -> Iterator[tuple[int, int]]:
+    """For each array in a nested list: how deep it is, and how many axes it has."""
+    if isinstance(arrays, tuple):
+        raise TypeError("np.block takes nested lists, not tuples")
+    if not isinstance(arrays, list):
+        yield 0, np.ndim(arrays)
+        return
+    if not arrays:
+        raise ValueError("List at arrays cannot be empty")
+    for array in arrays:
+        for depth, ndim in _depths(array):
+            yield depth + 1, ndim
+
+
+@composed(
+    np.block,
+    samples=lambda a: [
+        call([a(2), a(3)]),
+        call([[a(2, 2), a(2, 1)], [a(1, 2), a(1, 1)]]),
+        call([[a(2), 1.0], [a(), a(2)]]),
+        call(a(2, 3)),
+        call([a(), a()]),
+        call([[[a(1, 2, 2)]], [[a(2, 2)]]]),
+    ],
+)
+def block(arrays: Any) -> Any:
+    """Nested lists of arrays as one: the innermost lists are joined along the last axis, the next along the one before."""
+    shapes = list(_depths(arrays))
+    depth = shapes[0][0]
+    if any(d != depth for d, _ in shapes):
+        raise ValueError("np.block: the arrays stand at different depths of the nested list")
+    result = _block(arrays, depth, max(depth, *(ndim for _, ndim in shapes)))
+    return np.copy(result) if depth == 0 else result

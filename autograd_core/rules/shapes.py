@@ -6,6 +6,7 @@ Copies along an axis that broadcasting made are summed in the sweep, so `broadca
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -136,3 +137,46 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     if not (0 <= position < ndim and 0 <= before <= ndim):
         return np.rollaxis(np.empty(a.shape), axis, start)  # NumPy's own error
     return np.moveaxis(a, position, before - (position < before))
+
+
+# --- at least so many axes -------------------------------------------------------------------------------------------------
+
+
+def array_of(value: Any) -> Any:
+    """A tensor or array as it is; a number or list as an array."""
+    return value if hasattr(value, "shape") else np.asanyarray(value)
+
+
+def _at_least(promote: Callable[[Any], Any], arrays: tuple[Any, ...]) -> Any:
+    results = tuple(promote(array_of(a)) for a in arrays)
+    return results[0] if len(results) == 1 else results
+
+
+@composed(np.atleast_1d, samples=lambda a: [call(a()), call(a(2, 3)), call(a(), a(2)), call(a(0)), call(a(), 3.0)])
+def atleast_1d(*arys: Any) -> Any:
+    """A 0-d array as one of one element."""
+    return _at_least(lambda x: x.reshape(1) if x.ndim == 0 else x, arys)
+
+
+@composed(np.atleast_2d, samples=lambda a: [call(a()), call(a(3)), call(a(2, 3)), call(a(), a(2), a(1, 1, 2)), call(a(0))])
+def atleast_2d(*arys: Any) -> Any:
+    """A vector as one row."""
+    return _at_least(lambda x: x.reshape((1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x, arys)
+
+
+@composed(np.atleast_3d, samples=lambda a: [call(a()), call(a(3)), call(a(2, 3)), call(a(), a(2), a(1, 2, 2)), call(a(0, 2))])
+def atleast_3d(*arys: Any) -> Any:
+    """A vector of n as (1, n, 1), a matrix of (m, n) as (m, n, 1)."""
+    return _at_least(lambda x: x.reshape((1, *(x.shape or (1,)), 1) if x.ndim < 2 else (*x.shape, 1)) if x.ndim < 3 else x, arys)
+
+
+# --- another dtype ---------------------------------------------------------------------------------------------------------------
+
+if hasattr(np, "astype"):
+
+    @composed(np.astype, samples=lambda a: [call(a(2, 3), np.complex128), call(a(), np.float64), call(a(0), np.float64, copy=False)])
+    def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+        """The same values in another dtype."""
+        if device not in (None, "cpu"):
+            raise ValueError(f'Device not understood. Only "cpu" is allowed, but received: {device}')
+        return x.astype(dtype, copy=copy)
