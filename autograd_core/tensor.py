@@ -21,7 +21,7 @@ from autograd_core.fingerprint import note_handed_out
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.indices import is_basic, may_repeat, settled
 from autograd_core.protocols import array_function, array_ufunc
-from autograd_core.recording import apply, binary_operator, operation, raw, reflected_operator, unary_method, untracked
+from autograd_core.recording import HandedOut, apply, binary_operator, operation, raw, reflected_operator, unary_method, untracked
 from autograd_core.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
 
 __all__ = ["Hook", "Tensor", "astype", "setitem", "tensor"]
@@ -148,22 +148,26 @@ class Tensor:
             # Scalars are kept as NumPy scalars, ten times as quick as 0-d arrays, until somebody wants the array.
             data = self._data = np.asarray(data)
         if not self.handed_out:
-            # More than this tensor, `data` and the call: a node may have saved it, or what it is a view of.
-            if sys.getrefcount(data) > 3 or getattr(data, "base", None) is not None:
+            # Somebody else holds the array, perhaps a node that saved it; or it is a view, and nodes may have saved the rest.
+            if sys.getrefcount(data) > _HELD_HERE_ALONE or getattr(data, "base", None) is not None:
                 note_handed_out(data, next_number())
-            self.handed_out = True
+            if isinstance(self.handed_out, HandedOut):
+                self.handed_out.yes = True
+            else:
+                self.handed_out = True
         return data
 
     @data.setter
     def data(self, value: Any) -> None:
-        value = _as_data(value, None, copy=False)
+        value = _as_data(value.data if isinstance(value, Tensor) else value, None, copy=False)
         if self.node is not None and (value.shape != self.node.shape or value.dtype != self.node.dtype):
             raise ValueError(
                 f"data: a tracked tensor of shape {self.node.shape}, {self.node.dtype} cannot hold an array of shape {value.shape}, "
                 f"{value.dtype}; make a new tensor with ag.tensor"
             )
-        self.handed_out = True
-        self._data = value
+        # A 0-d array is taken by value: as a NumPy scalar nobody can change it, and it is quick.
+        self._data = value[()] if value.ndim == 0 and isinstance(value, np.ndarray) else value
+        self.handed_out = self._data is value
 
     @property
     def requires_grad(self) -> bool:
@@ -389,6 +393,9 @@ class Tensor:
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     __eq__ = _comparison(operator.eq)
     __ne__ = _comparison(operator.ne)
     __lt__ = _comparison(operator.lt)
@@ -571,6 +578,15 @@ class Tensor:
 recording.tensor_class = Tensor
 
 
+def _references_to_own_data(tensor: Tensor) -> int:
+    data = tensor._data
+    return sys.getrefcount(data)
+
+
+# Asked, not known: how many references a method that looks at its tensor's array holds differs between versions of Python.
+_HELD_HERE_ALONE = _references_to_own_data(untracked(np.empty(1)))
+
+
 def _unpickled(cls: type[Tensor], data: Any, requires_grad: bool, grad: Any) -> Tensor:
     result = object.__new__(cls)
     result._data = data
@@ -583,6 +599,8 @@ def _unpickled(cls: type[Tensor], data: Any, requires_grad: bool, grad: Any) -> 
 def _as_data(data: Any, dtype: Any = None, copy: bool = True) -> Any:
     """What a tensor holds for `data`: an array of its own, or a NumPy scalar instead of a 0-d array."""
     if isinstance(data, Tensor):
+        if data.node is not None and current_mode() is not NOT_RECORDING:
+            raise TypeError("ag.tensor of a tracked tensor would lose its gradient; use t.copy() to keep it, ag.tensor(t.detach()) to drop it")
         data = data._data
     if not hasattr(data, "__array_function__"):  # numbers, lists, NumPy scalars
         if isinstance(data, list | tuple) and any(isinstance(v, Tensor) and v.node is not None for v in data):
