@@ -11,10 +11,12 @@ from autograd_core.samples import call
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.rules import (  # noqa: F401
     constants,
+    decompositions,
     einsum,
     elementwise,
     indexing,
     joining,
+    linalg,
     nan_reductions,
     products,
     rearranging,
