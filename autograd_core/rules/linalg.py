@@ -1,0 +1,234 @@
+"""Derivatives of matrix functions: inverses, solvers, determinants, Cholesky.
+
+The formulas are those of M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
+differentiation" (2008); for pseudo-inverses G. Golub and V. Pereyra, "The differentiation of pseudo-inverses and nonlinear
+least squares problems whose variables separate" (1973); for Cholesky I. Murray, "Differentiation of the Cholesky decomposition" (2016).
+With `adjoint(x)` for the conjugate transpose they hold for complex matrices too, and for stacks of matrices.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autograd_core.define import constant, defvjp
+from autograd_core.recording import raw
+from autograd_core.rules.matrices import adjoint, column, hermitian_part, identity_like, precision, times_diagonal
+from autograd_core.samples import call
+
+constant(np.linalg.matrix_rank)
+
+# --- inverses and solvers ----------------------------------------------------------------------------------------------------
+
+defvjp(
+    np.linalg.inv,
+    a=lambda g, out: -adjoint(out) @ g @ adjoint(out),
+    samples=lambda a: [call(a.square(3)), call(a.square(2, 2)), call(a.square(1)), call(np.zeros((0, 0))), call(a.square(2, 0))],
+)
+
+
+def _solve_a(g: Any, out: Any, a: Any) -> Any:
+    if out.ndim == a.ndim - 1:  # right-hand sides are vectors
+        g, out = column(g), column(out)
+    return -np.linalg.solve(adjoint(a), g) @ adjoint(out)
+
+
+def _solve_b(g: Any, like: Any, a: Any) -> Any:
+    if like.ndim == 1:
+        return np.linalg.solve(adjoint(a), column(g)).reshape(g.shape)
+    return np.linalg.solve(adjoint(a), g)
+
+
+defvjp(
+    np.linalg.solve,
+    a=_solve_a,
+    b=_solve_b,
+    samples=lambda a: [
+        *[call(a.square(3), a(3)), call(a.square(3), a(3, 2)), call(a.square(2, 2), a(2)), call(a.square(2, 2), a(2, 2, 1))],
+        *[call(a.square(2), a(3, 2, 2)), call(a.square(2, 2, 1), a(3, 2, 1)), call(a.square(2), a(2, 0)), call(np.zeros((0, 0)), np.zeros(0))],
+    ],
+)
+
+
+def _pinv(g: Any, out: Any, a: Any, hermitian: bool) -> Any:
+    """Golub and Pereyra. It holds where the rank is constant; where it changes, `pinv` jumps, and has no derivative."""
+    p, ph, gh = out, adjoint(out), adjoint(g)
+    result = -ph @ g @ ph + (gh - a @ (p @ gh)) @ p @ ph + ph @ p @ (gh - (gh @ p) @ a)
+    return hermitian_part(result) if hermitian else result
+
+
+defvjp(
+    np.linalg.pinv,
+    a=_pinv,
+    inert=("rcond", "rtol"),
+    hermitian=("a",),
+    samples=lambda a: [
+        *[call(a(3, 2)), call(a(2, 3)), call(a.square(2)), call(a(2, 3, 2)), call(np.zeros((0, 2))), call(a.definite(2), hermitian=True)],
+        *[call(a(3, 2), rcond=1e-10), call(a(3, 2), rtol=1e-10), call(a(3, 2), rtol=None), call(a.complex(3, 2))],
+    ],
+)
+
+
+def _cutoff(singular: Any, rank: int) -> float:
+    """A relative size between the singular values that make up the rank and the others."""
+    if not 0 < rank < singular.shape[0]:
+        return 0.0 if rank else 1.0
+    return float((singular[rank - 1] + singular[rank]) / (2 * singular[0]))
+
+
+def _lstsq(g: list[Any], out: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """The gradients of `lstsq` for a and b: of the solution x = a^+ b as in `pinv`, of the residuals, and of the singular values.
+
+    Where a has not full rank, x is the shortest solution and the gradient holds along changes that keep the rank.
+    """
+    g_solution, g_residuals, _, g_singular = g
+    solution = out[0]
+    vector = solution.ndim == 1
+    x, b = (column(solution), column(b)) if vector else (solution, b)
+    ga: Any = 0 * a
+    gb: Any = 0 * b
+    residual = b - a @ x
+    if g_solution is not None:
+        gx = column(g_solution) if vector else g_solution
+        p = np.linalg.pinv(a, rcond=_cutoff(raw(out[3]), int(out[2])))
+        pg, px = adjoint(p) @ gx, adjoint(p) @ x
+        ga = ga - pg @ adjoint(x) + residual @ adjoint(p @ pg) + px @ adjoint(gx - adjoint(a) @ pg)
+        gb = gb + pg
+    if g_residuals is not None and g_residuals.size:
+        scaled = 2 * times_diagonal(residual, g_residuals)
+        ga = ga - scaled @ adjoint(x)
+        gb = gb + scaled
+    if g_singular is not None:
+        u, _, vh = np.linalg.svd(a, full_matrices=False)
+        ga = ga + times_diagonal(u, g_singular) @ vh
+    return ga, gb.reshape(gb.shape[:1]) if vector else gb
+
+
+defvjp(
+    np.linalg.lstsq,
+    a=lambda g, out, a, b: _lstsq(g, out, a, b)[0],
+    b=lambda g, out, a, b: _lstsq(g, out, a, b)[1],
+    inert=("rcond",),
+    samples=lambda a: [
+        *[call(a(4, 2), a(4)), call(a(4, 2), a(4, 3)), call(a(2, 3), a(2)), call(a.square(2), a(2, 2)), call(a(3, 1), a(3, 1), rcond=1e-9)],
+        *[call(a.complex(3, 2), a.complex(3)), call(a.complex(4, 2), a.complex(4, 2))],
+    ],
+)
+
+# --- determinants ------------------------------------------------------------------------------------------------------------
+
+
+def cofactor(a: Any) -> Any:
+    """The derivative of det for each element: det(a) a^-T, and just as well where a is singular.
+
+    a : (..., n, n)
+    returns : (..., n, n), differentiable to any order
+
+    Where a is singular or nearly so, let a = U B V^H with unitary U, V taken from its singular value decomposition, so that
+    B is a diagonal matrix whose last k elements are zero or tiny. With the blocks of B, and the Schur complement
+    C = B22 - B21 B11^-1 B12, det B = det B11 det C: B11 can be inverted, and the adjugate of the small matrix C is a polynomial.
+    """
+    values = raw(a)
+    if not np.isfinite(values).all() or _well_conditioned(values):
+        return np.linalg.det(a)[..., None, None] * np.linalg.inv(a).swapaxes(-1, -2)
+    u, s, vh = np.linalg.svd(values)
+    small = s <= s[..., :1] * precision(values.dtype) ** 0.5
+    k = int(small.sum(axis=-1).max())
+    r = s.shape[-1] - k
+    b = adjoint(u) @ a @ adjoint(vh)
+    b11, b12, b21, b22 = b[..., :r, :r], b[..., :r, r:], b[..., r:, :r], b[..., r:, r:]
+    inverse = np.linalg.inv(b11)
+    complement = b22 - b21 @ inverse @ b12
+    adjugate_c, det_c = _adjugate(complement)
+    right, left = inverse @ b12 @ adjugate_c, adjugate_c @ b21 @ inverse
+    top = np.concatenate((det_c[..., None, None] * inverse + right @ b21 @ inverse, -right), axis=-1)
+    bottom = np.concatenate((-left, adjugate_c), axis=-1)
+    adjugate_b = np.linalg.det(b11)[..., None, None] * np.concatenate((top, bottom), axis=-2)
+    unitary = (np.linalg.det(u) * np.linalg.det(vh))[..., None, None]
+    return (unitary * (adjoint(vh) @ adjugate_b @ adjoint(u))).swapaxes(-1, -2)
+
+
+def _well_conditioned(values: Any) -> bool:
+    """Whether every matrix can be inverted with at least half the digits right."""
+    try:
+        inverse = np.linalg.inv(values)
+    except np.linalg.LinAlgError:
+        return False
+    norms = [np.abs(m).sum(axis=-1).max(axis=-1, initial=0.0) for m in (values, inverse)]
+    return bool((norms[0] * norms[1] * precision(values.dtype) ** 0.5 < 1).all())
+
+
+def _adjugate(a: Any) -> tuple[Any, Any]:
+    """The adjugate and the determinant of small matrices by Faddeev and LeVerrier's recursion: products and sums only."""
+    n = a.shape[-1]
+    identity = identity_like(a)
+    m = identity + 0 * a
+    trace: Any = None
+    for k in range(1, n + 1):
+        am = a @ m
+        trace = np.einsum("...ii->...", am) / k
+        if k < n:
+            m = am - trace[..., None, None] * identity
+    sign = (-1.0) ** (n - 1)
+    return sign * m, sign * trace
+
+
+defvjp(
+    np.linalg.det,
+    a=lambda g, a: g[..., None, None] * cofactor(a).conjugate(),
+    samples=lambda a: [
+        *[call(a.square(3)), call(a.square(2, 2)), call(a(1, 1)), call(np.zeros((0, 0))), call(a.square(2, 0)), call(np.zeros((2, 2)))],
+        *[call(a(3, 2) @ a(2, 3)), call(np.stack([a(2, 1) @ a(1, 2), a.square(2)])), call(np.zeros((1, 1))), call(a.complex(2, 2))],
+        *[call(np.diag([2.0, 0.0, 3.0])), call(np.diag([0.0, 2.0, 0.0]))],
+    ],
+)
+
+
+def _slogdet(g: list[Any], out: Any, a: Any) -> Any:
+    """The change of log|det a| is Re tr(a^-1 da); the sign of a real matrix is constant, that of a complex one turns by Im tr(a^-1 da).
+
+    Of a singular matrix log|det| is -inf and the gradient cofactor / 0: infinite, as that of log(0).
+    """
+    g_sign, g_log = g
+    sign, log = out
+    scale: Any = 0.0 * log if g_log is None else g_log
+    if g_sign is not None and sign.dtype.kind == "c":
+        scale = scale - 1j * np.imag(g_sign.conjugate() * sign)
+    singular = np.isneginf(raw(log))
+    if not singular.any():
+        return scale[..., None, None] * adjoint(np.linalg.inv(a))
+    which = singular[..., None, None]
+    inverse = np.linalg.inv(np.where(which, identity_like(a), a)).swapaxes(-1, -2)
+    infinite = cofactor(a) / np.where(which, 0.0, 1.0).astype(log.dtype)
+    return scale[..., None, None] * np.where(which, infinite, inverse).conjugate()
+
+
+defvjp(
+    np.linalg.slogdet,
+    a=_slogdet,
+    samples=lambda a: [call(a.square(3)), call(-a.square(3)), call(a.square(2, 2)), call(a.square(2, 0)), call(a(1, 1)), call(a.complex(2, 2))],
+)
+
+# --- Cholesky ----------------------------------------------------------------------------------------------------------------
+
+
+def _cholesky(g: Any, out: Any, upper: bool) -> Any:
+    """L^-H phi(L^H g) L^-1, made Hermitian; phi takes the lower triangle and half the diagonal."""
+    factor, g = (adjoint(out), adjoint(g)) if upper else (out, g)
+    n = out.shape[-1]
+    phi = (np.tri(n) - np.eye(n) / 2).astype(out.dtype)
+    middle = phi * (adjoint(factor) @ g)
+    left = np.linalg.solve(adjoint(factor), middle)
+    return hermitian_part(adjoint(np.linalg.solve(adjoint(factor), adjoint(left))))
+
+
+defvjp(
+    np.linalg.cholesky,
+    a=_cholesky,
+    hermitian=("a",),
+    samples=lambda a: [
+        *[call(a.definite(3)), call(a.definite(2, 2)), call(a.definite(1)), call(np.zeros((0, 0)))],
+        *[call(a.definite(3), upper=True), call(a.definite(2, 2), upper=True)],
+    ],
+)
