@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from autograd_core.backward import gradient
 from autograd_core.define import composed, constant, defvjp, op, trust_elementwise
 from autograd_core.gradcheck import GradcheckError, gradcheck
-from autograd_core.grad_mode import enable_grad, is_grad_enabled, no_grad
+from autograd_core.grad_mode import enable_grad, is_grad_enabled, no_grad, observer, scope
 from autograd_core.samples import call
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.rules import (  # noqa: F401
@@ -21,7 +21,10 @@ from autograd_core.rules import (  # noqa: F401
     products,
     rearranging,
     reductions,
+    series,
     shapes,
+    taking,
+    updates,
 )
 
 trust_elementwise()
@@ -29,6 +32,7 @@ trust_elementwise()
 # Instruments are imported when first used, so that `import autograd_core` stays quick: public name -> module.
 _ON_FIRST_USE = {"draw": "drawing", "tape": "listing"}
 if TYPE_CHECKING:
+    from autograd_core.drawing import draw
     from autograd_core.listing import tape
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from typing import Any, Self
 
-__all__ = ["Instrument", "RECORDING", "NOT_RECORDING", "current_mode", "enable_grad", "instrumented", "is_grad_enabled", "no_grad"]
+__all__ = ["Instrument", "RECORDING", "NOT_RECORDING", "current_mode", "enable_grad", "instrumented", "is_grad_enabled", "no_grad", "observer", "scope"]
 
 
 class Instrument:
@@ -29,14 +30,24 @@ class Instrument:
         """Where in the user's code the operation is being recorded."""
         return None
 
+    def computing(self, op: Any, parents: list[Any]) -> None:
+        """Called before the forward computation of `op`, whose tracked arguments have the nodes `parents`."""
+
     def recorded(self, node: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], value: Any) -> None:
         """Called after `node` was recorded, with the raw arguments and the raw value of its operation."""
 
     def failed(self, op: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], error: BaseException) -> None:
         """Called when the forward computation of `op` raised."""
 
+    def sweeping(self, node: Any, gradient: Any) -> None:
+        """Called in the backward pass before `node`'s rules run, with the gradient of its result."""
+
     def swept(self, node: Any, parent: Any, gradient: Any, contribution: Any) -> None:
         """Called in the backward pass after `node`'s rule turned `gradient` into `contribution` for `parent`."""
+
+    def scope(self, of: Any, arguments: tuple[Any, ...] = ()) -> AbstractContextManager[Any]:
+        """Around a named part of the program: a module's call with its arguments, or an `ag.scope` with its name."""
+        return nullcontext()
 
 
 RECORDING = Instrument()
@@ -158,6 +169,30 @@ class instrumented:
 
     def __exit__(self, *exception: object) -> None:
         _mode.reset(self._tokens.pop())
+
+
+def observer() -> Instrument | None:
+    """The instrument that is on (`ag.record`, anomaly detection, ...), or None: what a module asks when it is called.
+
+    If there is one, the call belongs between `with observer.scope(module, args):`, so that pictures can name the module.
+
+    >>> import autograd_core as ag
+    >>> ag.observer() is None
+    True
+    """
+    mode = current_mode()
+    return None if mode is RECORDING or mode is NOT_RECORDING else mode
+
+
+def scope(name: str) -> AbstractContextManager[Any]:
+    """Name a part of the program: pictures and profiles show what is recorded inside as one box. Free when nobody looks.
+
+    >>> import autograd_core as ag
+    >>> with ag.scope("attention"):
+    ...     pass
+    """
+    mode = current_mode()
+    return nullcontext() if mode is RECORDING or mode is NOT_RECORDING else mode.scope(name)
 
 
 def is_grad_enabled() -> bool:

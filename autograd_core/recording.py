@@ -114,6 +114,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                     parents.append(value.node)
             elif type(value) in (list, tuple):
                 raw_kwargs[name] = _unwrap_sequence(value, name, tracked, parents, op)
+            elif isinstance(value, np.ndarray):
+                reachable = True
         if raw_kwargs.get("out") is not None:
             raise TypeError(f"{op.name}: out= is not supported with tensors, which are values; write the result to a name: y = {op.name}(...)")
     mode = current_mode()
@@ -130,6 +132,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if mode is RECORDING:
         value = op.function(*raw_args, **raw_kwargs)
     else:
+        mode.computing(op, parents)
         try:
             value = op.function(*raw_args, **raw_kwargs)
         except BaseException as error:

@@ -195,6 +195,8 @@ class Sweep:
         plan, table, needed = node.plan, self.table, self.needed
         if needed is not None and needed.isdisjoint(node.parents):
             return False
+        if self.instrument is not None:
+            self.instrument.sweeping(node, g)
         if plan.is_guarded or handed_out:
             check_unchanged(node)
         links = node.links if self.lift is None else lifted_links(node, self.lift)
