@@ -9,9 +9,10 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
+from autograd_core import recording
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
-from autograd_core.recording import apply, as_operand, raw, tensors_in, wrap
-from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE
+from autograd_core.recording import apply, as_operand, note_views, raw, tensors_in, wrap
+from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, rule_parameters
 
 __all__ = ["array_function", "array_ufunc"]
 
@@ -38,12 +39,24 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     composition = COMPOSITIONS.get(function)
     if composition is not None:
         return composition.compute(*args, **kwargs)
+    update = UPDATES.get(function)
+    if update is not None:
+        changed = args[0] if args else kwargs.get(rule_parameters(update, skip=0)[0])
+        if isinstance(changed, recording.tensor_class):
+            return update(*args, **kwargs)
+        if current_mode() is not NOT_RECORDING and any(t.node is not None for t in tensors_in((args, kwargs))):
+            raise TypeError(
+                f"{full_name(function)} changes its first argument, and a plain array cannot hold the value of a tracked tensor; "
+                "make it a tensor first: t = ag.tensor(array)"
+            )
     compute = getattr(*function) if isinstance(function, tuple) else function
     if function in CONSTANTS:
         return compute(*raw(tuple(args)), **raw(kwargs))
     if current_mode() is not NOT_RECORDING and any(t.node is not None for t in tensors_in((args, kwargs))):
         raise TypeError(_no_rule(function))
-    return wrap(compute(*raw(tuple(args)), **raw(kwargs)))
+    result = wrap(compute(*raw(tuple(args)), **raw(kwargs)))
+    note_views((args, kwargs), result)
+    return result
 
 
 def full_name(function: Any) -> str:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
-from autograd_core.fingerprint import fingerprint, full_fingerprint, memory_owner
+from autograd_core.fingerprint import fingerprint, full_fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
-from autograd_core.table import ALL_LINKS, OUT, SAVES_BOTH, SAVES_FIRST, SAVES_NOTHING, SAVES_OUT, SAVES_SECOND, TABLE, Edge, Like, Op, Plan
 from autograd_core.node import Node, interned_shape, make_node, next_number
+from autograd_core.table import ALL_LINKS, OUT, SAVES_BOTH, SAVES_FIRST, SAVES_NOTHING, SAVES_OUT, SAVES_SECOND, TABLE, Edge, Op, Plan
 
 __all__ = ["apply", "binary_operator", "lift", "operation", "raw", "reflected_operator", "unary_method", "untracked", "wrap"]
 
@@ -121,8 +120,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     mode = current_mode()
     if not parents or mode is NOT_RECORDING:
         result = wrap(op.function(*raw_args, **raw_kwargs))
-        if reachable and isinstance(result, tensor_class) and getattr(result._data, "base", None) is not None:
-            result.handed_out = True
+        note_views((args, kwargs), result)
         return result
     form = (len(args), *kwargs)
     op.check_known(form, args, kwargs)
@@ -139,12 +137,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             mode.failed(op, tuple(raw_args), raw_kwargs, error)
             raise
     result = record(plan, parents, raw_args, raw_kwargs, value, reachable, mode, form)
-    if getattr(value, "base", None) is not None:
-        share_memory((args, kwargs), result)
-    elif type(value) is not ndarray and isinstance(value, tuple | list):
-        for part in tensors_in(result):
-            if getattr(part._data, "base", None) is not None:
-                share_memory((args, kwargs), part)
+    if getattr(value, "base", None) is not None or isinstance(value, tuple | list):
+        note_views((args, kwargs), result)
     return result
 
 
@@ -159,16 +153,35 @@ def tensors_in(values: Any) -> Iterator[Any]:
         yield from tensors_in(list(values.values()))
 
 
+def _arrays_in(values: Any) -> Iterator[Any]:
+    """The raw NumPy arrays in `values`, a nest of tuples, lists and dicts."""
+    if isinstance(values, np.ndarray):
+        yield values
+    elif isinstance(values, tuple | list):
+        for value in values:
+            yield from _arrays_in(value)
+    elif isinstance(values, dict):
+        yield from _arrays_in(list(values.values()))
+
+
+def note_views(args: Any, result: Any) -> None:
+    """Let each tensor in `result` that is a view know of the arguments whose memory it shows."""
+    for part in tensors_in(result):
+        if getattr(part._data, "base", None) is not None:
+            share_memory(args, part)
+
+
 def share_memory(args: Any, view: Any) -> None:
     """Let `view` and the tensor whose memory it shows know of one another: what is handed out of one is handed out of both."""
-    owner = memory_owner(view._data)
+    data = view._data
     for value in tensors_in(args):
-        if isinstance(value._data, np.ndarray) and memory_owner(value._data) is owner:
+        if isinstance(value._data, np.ndarray) and np.may_share_memory(value._data, data):
             if not isinstance(value.handed_out, HandedOut):
                 value.handed_out = HandedOut(value.handed_out)
             view.handed_out = value.handed_out
             return
-    view.handed_out = True  # a view of an array that the user gave
+    # Not all arrays with a base are views of an argument: tensordot reshapes what it has just computed.
+    view.handed_out = any(np.may_share_memory(array, data) for array in _arrays_in(args))
 
 
 class HandedOut:
