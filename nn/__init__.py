@@ -1,0 +1,41 @@
+"""Layers, losses and initial values for neural networks, thin on top of `autograd_core`, under torch's names."""
+
+from nn import functional, init
+from nn.activations import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from nn.checkpoint import load_checkpoint, save_checkpoint
+from nn.containers import MLP, ModuleDict, ModuleList, Sequential
+from nn.data import Batches, batches
+from nn.init import manual_seed
+from nn.linear import Linear
+from nn.losses import CrossEntropyLoss, MSELoss
+from nn.module import Module
+from nn.parameter import Parameter
+from nn.saving import load, save
+from nn.stateless import functional_call
+
+__all__ = [
+    "MLP",
+    "Batches",
+    "CrossEntropyLoss",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "batches",
+    "functional",
+    "functional_call",
+    "init",
+    "load",
+    "load_checkpoint",
+    "manual_seed",
+    "save",
+    "save_checkpoint",
+]

@@ -1,0 +1,123 @@
+"""Mini-batches of arrays.
+
+`for x, y in batches(X, Y, batch_size=32, shuffle=True, seed=0)` is one epoch; iterating again is the next one, in a new
+order. The iterator's state is saved and restored in the middle of an epoch too, so that a run that was killed goes on with
+exactly the batches that it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from nn import init
+
+__all__ = ["Batches", "batches"]
+
+BatchSize = int | Callable[[int], float]
+
+
+class Batches:
+    """What `batches` returns: iterable once per epoch, with `len`, `epoch`, `steps` and a `state_dict`."""
+
+    def __init__(self, arrays: tuple[Any, ...], batch_size: BatchSize, shuffle: bool, seed: init.Seed, drop_last: bool) -> None:
+        if not arrays:
+            raise TypeError("batches: give at least one array")
+        lengths = [len(array) for array in arrays]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"batches: the arrays have different lengths, {', '.join(map(str, lengths))}; their first axes must agree")
+        if not callable(batch_size):
+            _checked_size(batch_size)
+        self.arrays = arrays
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.random = init.as_generator(seed)
+        self.epoch = 0  # epochs begun
+        self.steps = 0  # batches given since the beginning: what a schedule of the batch size is a function of
+        self._position = 0  # samples given in this epoch
+        self._order: Any = None  # this epoch's order of the samples
+        self._resumed = False
+
+    @property
+    def samples(self) -> int:
+        """How many samples an epoch has."""
+        return len(self.arrays[0])
+
+    def size_at(self, step: int) -> int:
+        """The batch size at `step`: the schedule's value rounded, at least 1."""
+        return max(1, round(self.batch_size(step))) if callable(self.batch_size) else int(self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self._resumed:
+            self.epoch += 1
+            self._position = 0
+            self._order = self.random.permutation(self.samples) if self.shuffle else None
+        self._resumed = False
+        while (part := self._next_part()) is not None:
+            self.steps += 1
+            self._position = part.stop
+            index = part if self._order is None else self._order[part]
+            taken = tuple(array[index] for array in self.arrays)
+            yield taken if len(taken) > 1 else taken[0]
+        self._position = 0
+        self._order = None
+
+    def _next_part(self) -> slice | None:
+        stop = self._position + self.size_at(self.steps)
+        if self._position >= self.samples or (self.drop_last and stop > self.samples):
+            return None
+        return slice(self._position, min(stop, self.samples))
+
+    def __len__(self) -> int:
+        """How many batches an epoch has that begins now."""
+        count = position = 0
+        while position < self.samples:
+            position += self.size_at(self.steps + count)
+            count += 1
+        return count - (self.drop_last and position > self.samples)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the iteration stands: numbers, the order of this epoch, and the generator's state."""
+        in_epoch = self._position > 0
+        return {
+            "epoch": self.epoch,
+            "steps": self.steps,
+            "position": self._position,
+            "order": self._order.copy() if in_epoch and self._order is not None else None,
+            "generator": self.random.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`: the next iteration gives the rest of the epoch that was saved."""
+        order = state["order"]
+        if order is not None and len(order) != self.samples:
+            raise ValueError(f"batches: the saved order is of {len(order)} samples, but the arrays have {self.samples}")
+        self.random.bit_generator.state = state["generator"]
+        self.epoch, self.steps, self._position = int(state["epoch"]), int(state["steps"]), int(state["position"])
+        self._order = None if order is None else np.array(order)
+        self._resumed = self._position > 0
+
+
+def _checked_size(batch_size: Any) -> None:
+    if not isinstance(batch_size, int | np.integer) or isinstance(batch_size, bool) or batch_size < 1:
+        raise ValueError(f"batches: batch_size must be an integer >= 1 or a schedule, not {batch_size!r}")
+
+
+def batches(*arrays: Any, batch_size: BatchSize = 32, shuffle: bool = False, seed: init.Seed = None, drop_last: bool = False) -> Batches:
+    """Iterate over `arrays` together in parts of `batch_size` along the first axis.
+
+    arrays      of one length; tensors too
+    batch_size  a number, or a schedule: a function of the number of batches given so far
+    shuffle     draw a new order for each epoch
+    seed        a seed or a `np.random.Generator`; None for `nn.init`'s own
+    drop_last   leave out a last batch that is smaller
+    raises      ValueError for arrays of different lengths or a batch size below 1
+
+    >>> import numpy as np
+    >>> [part.tolist() for part in batches(np.arange(5), batch_size=2)]
+    [[0, 1], [2, 3], [4]]
+    """
+    return Batches(arrays, batch_size, shuffle, seed, drop_last)

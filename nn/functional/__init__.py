@@ -1,0 +1,11 @@
+"""The layers' mathematics as functions, under torch's names.
+
+They take tensors and plain arrays. Where torch says `dim`, `axis` works too. What is fused for speed or for stability is an
+operation made with the public `ag.op`, and differentiates to any order.
+"""
+
+from nn.functional.activations import log_softmax, relu, sigmoid, softmax, tanh
+from nn.functional.losses import cross_entropy, mse_loss
+from nn.functional.products import linear
+
+__all__ = ["cross_entropy", "linear", "log_softmax", "mse_loss", "relu", "sigmoid", "softmax", "tanh"]

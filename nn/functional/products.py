@@ -1,0 +1,55 @@
+"""Products with weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import autograd_core as ag
+
+__all__ = ["linear"]
+
+
+def _rows(x: Any) -> Any:
+    """All leading axes as one."""
+    return x if x.ndim == 2 else x.reshape((-1, x.shape[-1])) if x.size else x.reshape((0, x.shape[-1]))
+
+
+# One node instead of three (transpose, product, sum), and each gradient is one product.
+@ag.op(
+    name="linear",
+    x=lambda g, weight: g @ weight.conjugate(),
+    weight=lambda g, x: _rows(g).T @ _rows(x).conjugate(),
+    bias=lambda g: g,  # the sweep sums it over the axes that the bias was broadcast to
+    samples=lambda a: [
+        ag.call(a(4, 3), a(2, 3), a(2)),
+        ag.call(a(3), a(2, 3), bias=a(2)),
+        ag.call(a(2, 2, 3), a(4, 3), a(4)),
+        ag.call(a(0, 3), a(2, 3), a(2)),
+    ],
+)
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
+    out = x @ weight.T
+    if out.dtype == bias.dtype and isinstance(out, np.ndarray):
+        out += bias  # the product is fresh: adding in place saves an array
+        return out
+    return out + bias
+
+
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """The affine map: input @ weight.T + bias.
+
+    input   (..., in_features)
+    weight  (out_features, in_features), torch's layout
+    bias    (out_features,) or None
+    returns (..., out_features)
+    raises  ValueError if in_features differ
+
+    >>> import numpy as np
+    >>> linear(np.array([1.0, 2.0]), np.array([[1.0, 1.0]]), np.array([0.5]))
+    array([3.5])
+    """
+    if not input.shape or input.shape[-1] != weight.shape[-1]:
+        raise ValueError(f"linear: input of shape {input.shape} for a weight of shape {weight.shape}; the last axes must agree (in_features)")
+    return input @ weight.T if bias is None else _affine(input, weight, bias)

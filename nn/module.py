@@ -1,0 +1,327 @@
+"""`Module`: a function with parameters.
+
+A module keeps its parameters, buffers and submodules as ordinary attributes. Which of its attributes are which is read from
+their types, so there is no second registry that could disagree with them, and reading an attribute costs nothing extra.
+All walks over a tree of modules use a stack, not recursion, and visit a module that is used twice once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
+
+import autograd_core as ag
+from nn.parameter import Parameter
+from nn.state import load_into, snapshot
+
+__all__ = ["Module"]
+
+
+class Module:
+    """Base class of everything that holds parameters. A subclass sets attributes in `__init__` and defines `forward`.
+
+    >>> import numpy as np, nn
+    >>> class Scale(nn.Module):
+    ...     def __init__(self):
+    ...         self.factor = nn.Parameter(np.array([2.0]))
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> scale = Scale()
+    >>> scale(np.ones(2))
+    tensor([2., 2.], op=multiply)
+    >>> [name for name, _ in scale.named_parameters()]
+    ['factor']
+    """
+
+    training: bool
+    _buffers: dict[str, bool]  # name -> whether it belongs to the state_dict
+    _hooks: dict[str, dict[int, Callable[..., Any]]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        # Here and not in __init__: a subclass that forgets super().__init__() is complete all the same.
+        module = super().__new__(cls)
+        module.__dict__.update(training=True, _buffers={}, _hooks={"before": {}, "after": {}})
+        return module
+
+    # --- calling ----------------------------------------------------------------------------------------------------------
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; each subclass defines it. Call the module itself, which runs the hooks too."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward(self, ...)")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        hooks = self._hooks
+        for hook in tuple(hooks["before"].values()):
+            changed = hook(self, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+        observer = ag.observer()
+        if observer is None:
+            result = self.forward(*args, **kwargs)
+        else:  # a recording is on: pictures and profiles show what is computed here as this module's
+            with observer.scope(self, args):
+                result = self.forward(*args, **kwargs)
+        for hook in tuple(hooks["after"].values()):
+            changed = hook(self, args, result)
+            result = result if changed is None else changed
+        return result
+
+    def register_forward_pre_hook(self, hook: Callable[[Module, tuple[Any, ...]], Any]) -> HookHandle:
+        """Call `hook(module, args)` before each forward; what it returns (if anything) takes the place of the arguments."""
+        return HookHandle(self._hooks["before"], hook)
+
+    def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> HookHandle:
+        """Call `hook(module, args, result)` after each forward; what it returns (if anything) takes the place of the result."""
+        return HookHandle(self._hooks["after"], hook)
+
+    # --- attributes -------------------------------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = self.__dict__.get(name)
+        if value is not None and _role(old) and _role(old) != _role(value):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a {_role(old)}, and a {type(value).__name__} in its place would no longer be one; "
+                f"to change the values write {name}.data[...] = ..., to drop it: del module.{name}"
+            )
+        if name in self._buffers and value is not None and not isinstance(value, ag.Tensor):
+            value = ag.tensor(value)
+        if isinstance(value, list | tuple | set | dict) and any(map(_role, value.values() if isinstance(value, dict) else value)):
+            warnings.warn(
+                f"{type(self).__name__}.{name} is a plain {type(value).__name__} of modules or parameters: they are not found by parameters(), "
+                "so they are neither trained nor saved; use nn.ModuleList, nn.ModuleDict or nn.Sequential",
+                stacklevel=2,
+            )
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        self._buffers.pop(name, None)
+
+    def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
+        """Keep an array that is not trained but belongs to the module, such as a running mean.
+
+        persistent  whether it is part of the `state_dict`
+        raises      KeyError if the name is empty, has a dot, or is taken
+        """
+        self._check_free(name)
+        self._buffers[name] = persistent
+        self.__dict__[name] = None if value is None else value if isinstance(value, ag.Tensor) else ag.tensor(value)
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Set the attribute `name` to a parameter, or to None for a parameter that this module does without."""
+        self._check_free(name)
+        if parameter is not None and not isinstance(parameter, Parameter):
+            raise TypeError(f"register_parameter: {name!r} must be a Parameter or None, not {type(parameter).__name__}")
+        self.__dict__[name] = parameter
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Set the attribute `name`, which may be a number, to a submodule."""
+        self._check_free(name)
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"add_module: {name!r} must be a Module or None, not {type(module).__name__}")
+        self.__dict__[name] = module
+
+    register_module = add_module
+
+    def _check_free(self, name: str) -> None:
+        if not isinstance(name, str) or not name or "." in name:
+            raise KeyError(f"{type(self).__name__}: {name!r} cannot name a parameter, buffer or module; use a non-empty string without dots")
+        if self.__dict__.get(name) is not None or hasattr(type(self), name):
+            raise KeyError(f"{type(self).__name__} has an attribute {name!r} already")
+
+    # --- walking ----------------------------------------------------------------------------------------------------------
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The direct submodules, with their names, each once."""
+        seen = set()
+        for name, value in self.__dict__.items():
+            if isinstance(value, Module) and value not in seen:
+                seen.add(value)
+                yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """The direct submodules."""
+        return (module for _, module in self.named_children())
+
+    def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, parents first, with their dotted names."""
+        seen: set[Module] = set()
+        stack: list[tuple[str, Module, tuple[Module, ...]]] = [(prefix, self, ())]
+        while stack:
+            path, module, above = stack.pop()
+            if module in seen or module in above:
+                continue
+            if remove_duplicate:
+                seen.add(module)
+            yield path, module
+            below = [(f"{path}.{name}" if path else name, child, () if remove_duplicate else (*above, module)) for name, child in _modules_of(module)]
+            stack.extend(reversed(below))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def _named_members(self, prefix: str, recurse: bool, remove_duplicate: bool, role: str) -> Iterator[tuple[str, Any]]:
+        seen = set()
+        modules = self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in modules:
+            for name, value in module.__dict__.items():
+                found = isinstance(value, Parameter) if role == "parameter" else name in module._buffers and value is not None
+                if found and not (remove_duplicate and id(value) in seen):
+                    seen.add(id(value))
+                    yield f"{path}.{name}" if path else name, value
+
+    def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their dotted names, each once unless `remove_duplicate=False`."""
+        return self._named_members(prefix, recurse, remove_duplicate, "parameter")
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once: what an optimizer takes."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, ag.Tensor]]:
+        """All buffers with their dotted names."""
+        return self._named_members(prefix, recurse, remove_duplicate, "buffer")
+
+    def buffers(self, recurse: bool = True) -> Iterator[ag.Tensor]:
+        """All buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module of a dotted name, as `named_modules` gives it; AttributeError if there is none."""
+        module: Any = self
+        for name in target.split(".") if target else ():
+            module = module.__dict__.get(name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"{type(self).__name__} has no submodule {target!r}")
+        return module
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call `function(module)` for all modules, children before their parents, and return this module."""
+        for module in reversed(list(self.modules())):
+            function(module)
+        return self
+
+    # --- modes and gradients ----------------------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
+        """Set `training` on this module and all below it, and return this module."""
+        if not isinstance(mode, bool):
+            raise ValueError(f"train: mode must be True or False, not {mode!r}")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Set `training` to False on this module and all below it, and return this module."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze (False) or thaw all parameters, and return this module."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all parameters' gradients; with `set_to_none=False`, replace them by zeros."""
+        for parameter in self.parameters():
+            parameter.grad = None if set_to_none or parameter.grad is None else ag.tensor(parameter.grad.data * 0)
+
+    def to(self, dtype: Any) -> Self:
+        """Convert floating-point parameters and buffers to `dtype` in place, and return this module."""
+        for value in (*self.parameters(), *self.buffers()):
+            if value.dtype.kind == "f":
+                if value.requires_grad:  # a tracked tensor keeps its dtype, so it leaves the tape for a moment
+                    value.requires_grad = False
+                    value.data = value.data.astype(dtype)
+                    value.requires_grad = True
+                else:
+                    value.data = value.data.astype(dtype)
+                value.grad = None
+        return self
+
+    def float(self) -> Self:
+        """Convert to float32; see `to`."""
+        return self.to("float32")
+
+    def double(self) -> Self:
+        """Convert to float64, as gradient checks want it; see `to`."""
+        return self.to("float64")
+
+    # --- state ------------------------------------------------------------------------------------------------------------
+
+    def state_dict(self, prefix: str = "") -> dict[str, ag.Tensor]:
+        """Copies of all parameters and persistent buffers, by dotted name. Later training does not change them."""
+        return {prefix + name: ag.tensor(value) for name, value in snapshot(self)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
+        """Set parameters and buffers from tensors or plain arrays (those of torch included) of the same names and shapes.
+
+        strict   raise for names that are missing or not known; otherwise return them
+        returns  (missing_keys, unexpected_keys)
+        raises   KeyError naming the keys, ValueError naming a key and both shapes; then nothing has been changed
+        """
+        return LoadResult(*load_into(self, state_dict, strict))
+
+    # --- looks ------------------------------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What to print between the parentheses; subclasses override it."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines: list[str] = []
+        # (name, module, depth), or text that closes a module
+        stack: list[tuple[str, Any, int, tuple[Module, ...]]] = [("", self, 0, ())]
+        while stack:
+            name, module, depth, above = stack.pop()
+            indent = "  " * depth
+            if isinstance(module, str):
+                lines.append(indent + module)
+                continue
+            head = f"{indent}{f'({name}): ' if name else ''}{type(module).__name__}({module.extra_repr()}"
+            children = _modules_of(module)
+            if module in above:
+                lines.append(f"{indent}({name}): {type(module).__name__}(...)")
+            elif not children:
+                lines.append(head + ")")
+            else:
+                lines.append(head)
+                stack.append(("", ")", depth, ()))
+                stack.extend((child_name, child, depth + 1, (*above, module)) for child_name, child in reversed(children))
+        return "\n".join(lines)
+
+
+class LoadResult(tuple[list[str], list[str]]):
+    """What `load_state_dict` found: `missing_keys` and `unexpected_keys`."""
+
+    def __new__(cls, missing_keys: list[str], unexpected_keys: list[str]) -> Self:
+        return super().__new__(cls, (missing_keys, unexpected_keys))
+
+    missing_keys = property(lambda self: self[0], doc="Names of the module that the state lacks.")
+    unexpected_keys = property(lambda self: self[1], doc="Names of the state that the module lacks.")
+
+    def __repr__(self) -> str:
+        return f"LoadResult(missing_keys={self[0]}, unexpected_keys={self[1]})"
+
+
+class HookHandle:
+    """A registered hook; `remove()` takes it off again."""
+
+    def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
+        self._hooks = hooks
+        hooks[id(self)] = hook
+
+    def remove(self) -> None:
+        """Take the hook off; a second call does nothing."""
+        self._hooks.pop(id(self), None)
+
+
+def _role(value: Any) -> str:
+    """What a module registers `value` as; "" for an ordinary attribute."""
+    return "parameter" if isinstance(value, Parameter) else "submodule" if isinstance(value, Module) else ""
+
+
+def _modules_of(module: Module) -> list[tuple[str, Module]]:
+    return [(name, value) for name, value in module.__dict__.items() if isinstance(value, Module)]
