@@ -1,0 +1,246 @@
+"""`Optimizer`: the loop around an update rule. The rule is a formula; everything else is here, once."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+
+import autograd_core as ag
+from optim.blocks import Pack, make_packs, run_whole
+from optim.hyperparameters import at_step, check
+
+__all__ = ["Optimizer", "Options"]
+
+
+class Options(TypedDict, total=False):
+    """What every optimizer takes besides its rule's hyperparameters.
+
+    nonfinite  what to do about a gradient that is inf or nan: "raise" (default), "skip" the step and count it in
+               `skipped_steps`, or "ignore" and go on with it
+    """
+
+    nonfinite: str
+
+
+class Optimizer:
+    """Runs an update rule on parameters that have a gradient.
+
+    params    tensors, (name, tensor) pairs, or dicts with "params" and hyperparameters of that group
+    rule      see `optim.rules`
+    defaults  hyperparameters of groups that do not give their own; numbers, or schedules: functions of the step
+    raises    ValueError for a hyperparameter outside its domain, for no parameters, and for a parameter given twice
+
+    param_groups   list of dicts, as in torch; assign to change a hyperparameter
+    state          parameter -> its state
+    steps          how many steps were done: what schedules are functions of
+    skipped_steps  how many were left out because of non-finite gradients
+    """
+
+    def __init__(self, params: Any, rule: Callable[..., Any], defaults: dict[str, Any], **options: Unpack[Options]) -> None:
+        self.rule = rule
+        self.defaults = defaults
+        self.nonfinite = options.get("nonfinite", "raise")
+        if self.nonfinite not in ("raise", "skip", "ignore"):
+            raise ValueError(f'{type(self).__name__}: nonfinite must be "raise", "skip" or "ignore", not {self.nonfinite!r}')
+        self.hyperparameters = tuple(name for name, p in inspect.signature(rule).parameters.items() if p.kind is p.KEYWORD_ONLY)
+        self.param_groups: list[dict[str, Any]] = []
+        self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        self.steps = 0
+        self.skipped_steps = 0
+        self._packs: dict[int, tuple[list[int], list[Pack]]] = {}  # group -> (ids of its parameters with gradient, their packs)
+        if isinstance(params, ag.Tensor):
+            raise TypeError(f"{type(self).__name__}: params must be an iterable of tensors, such as model.parameters(); put the tensor into a list")
+        groups = list(params)
+        if not groups:
+            raise ValueError(f"{type(self).__name__}: got no parameters; an iterator that was used up already gives none")
+        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
+            self.add_param_group(group)
+
+    # --- groups -----------------------------------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Add parameters with hyperparameters of their own; those that are not given have the defaults."""
+        group = {**self.defaults, **param_group}
+        params = group["params"]
+        params = [params] if isinstance(params, ag.Tensor) else list(params)
+        if params and isinstance(params[0], tuple):
+            group["param_names"] = [name for name, _ in params]
+            params = [parameter for _, parameter in params]
+        group["params"] = params
+        taken = {id(p) for g in self.param_groups for p in g["params"]}
+        for i, parameter in enumerate(params):
+            label = _label(group, i, len(self.param_groups))
+            if not isinstance(parameter, ag.Tensor):
+                raise TypeError(f"{type(self).__name__}: {label} is a {type(parameter).__name__}; only tensors can be optimised")
+            if not parameter.is_leaf:
+                raise ValueError(f"{type(self).__name__}: {label} was computed (by {parameter!r:.60}); only leaves can be optimised")
+            if id(parameter) in taken:
+                raise ValueError(f"{type(self).__name__}: {label} was given before; each parameter belongs to one group")
+            taken.add(id(parameter))
+        check(type(self).__name__, self._at_step(group))
+        self.param_groups.append(group)
+
+    def _at_step(self, group: dict[str, Any]) -> dict[str, Any]:
+        """The hyperparameters of a group as numbers."""
+        return {name: at_step(group[name], self.steps) for name in self.hyperparameters}
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the parameters' gradients; with `set_to_none=False`, replace them by zeros."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None if set_to_none or parameter.grad is None else ag.tensor(parameter.grad.data * 0)
+
+    # --- stepping ---------------------------------------------------------------------------------------------------------
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change each parameter that has a gradient by the rule's formula; parameters without are left alone.
+
+        closure  computes the loss anew, with its gradients, and returns it; called before the step
+        returns  what the closure returned
+        raises   ValueError or TypeError naming a parameter whose gradient has another shape or dtype, FloatingPointError
+                 naming one whose gradient is not finite; then nothing has been changed
+        """
+        loss = None
+        if closure is not None:
+            with ag.enable_grad():
+                loss = closure()
+        work = []
+        for i, group in enumerate(self.param_groups):
+            hyperparameters = self._at_step(group)
+            check(type(self).__name__, hyperparameters)
+            work.append((i, *self._gradients(i, group), hyperparameters))
+        if self.nonfinite != "ignore" and not self._all_finite(work):
+            self.skipped_steps += 1
+            return loss
+        for i, parameters, gradients, hyperparameters in work:
+            self._step_group(i, parameters, gradients, hyperparameters)
+        self.steps += 1
+        return loss
+
+    def _gradients(self, i: int, group: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+        """The parameters of a group that have a gradient, and these as arrays."""
+        parameters, gradients = [], []
+        for place, parameter in enumerate(group["params"]):
+            grad = parameter.grad
+            if grad is None:
+                continue
+            if grad.shape != parameter.shape:
+                raise ValueError(f"{type(self).__name__}: {_label(group, place, i)} has shape {parameter.shape}, but its gradient {grad.shape}")
+            if grad.dtype != parameter.dtype:
+                raise TypeError(f"{type(self).__name__}: {_label(group, place, i)} has dtype {parameter.dtype}, but its gradient {grad.dtype}")
+            parameters.append(parameter)
+            gradients.append(grad.data if isinstance(grad, ag.Tensor) else grad)
+        return parameters, gradients
+
+    def _all_finite(self, work: Iterable[tuple[int, list[Any], list[Any], Any]]) -> bool:
+        """Whether all gradients are; if not and steps are not to be skipped, raise."""
+        for i, parameters, gradients, _ in work:
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                if _is_finite(gradient):
+                    continue
+                if self.nonfinite == "skip":
+                    return False
+                group = self.param_groups[i]
+                place = next(k for k, p in enumerate(group["params"]) if p is parameter)
+                raise FloatingPointError(
+                    f"{type(self).__name__}: the gradient of {_label(group, place, i)} (shape {parameter.shape}) is not finite; no parameter was changed. "
+                    'Clip gradients or lower lr, or pass nonfinite="skip" to leave such steps out'
+                )
+        return True
+
+    def _step_group(self, i: int, parameters: list[Any], gradients: list[Any], hyperparameters: dict[str, Any]) -> None:
+        if not getattr(self.rule, "per_element", False) or not all(isinstance(g, np.ndarray) for g in gradients):
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                run_whole(self.rule, parameter, gradient, self.state[parameter], hyperparameters)
+            return
+        key = [id(p) for p in parameters]
+        known, packs = self._packs.get(i, ([], []))
+        if known != key or not all(pack.is_current() for pack in packs):
+            packs = make_packs(parameters, [self.state[p] for p in parameters])
+            self._packs[i] = key, packs
+        arrays = dict(zip(key, gradients, strict=True))
+        for pack in packs:
+            pack.step(self.rule, [arrays[id(p)] for p in pack.parameters], hyperparameters)
+
+    # --- state ------------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state as plain data, with torch's keys: "state" (place of the parameter -> its state) and "param_groups"."""
+        place = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
+        state = {
+            place[id(p)]: {name: np.array(v) if isinstance(v, np.ndarray) else v for name, v in entry.items()} for p, entry in self.state.items()
+        }
+        groups = [{**group, "params": [place[id(p)] for p in group["params"]]} for group in self.param_groups]
+        return {"state": state, "param_groups": groups, "steps": self.steps, "skipped_steps": self.skipped_steps}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a `state_dict`, of this class or of torch's optimizer of the same name.
+
+        raises  KeyError or ValueError naming the group, parameter or state that does not fit; then nothing has been changed
+        """
+        groups = state_dict["param_groups"]
+        lengths, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
+        if lengths != own:
+            raise ValueError(f"{type(self).__name__}: the state is of groups of {lengths} parameters, but this optimizer has groups of {own}")
+        state = {}
+        for group, saved in zip(self.param_groups, groups, strict=True):
+            for i, (parameter, key) in enumerate(zip(group["params"], saved["params"], strict=True)):
+                if key in state_dict["state"]:
+                    state[id(parameter)] = self._loaded_entry(parameter, state_dict["state"][key], _label(group, i, self.param_groups.index(group)))
+        hyperparameters = [{name: value for name, value in saved.items() if name not in ("params", "param_names")} for saved in groups]
+        for values in hyperparameters:
+            check(type(self).__name__, {name: at_step(v, self.steps) for name, v in values.items() if name in self.hyperparameters})
+        self.state.clear()
+        self._packs.clear()
+        for group, values in zip(self.param_groups, hyperparameters, strict=True):
+            group.update(values)
+            self.state.update((p, state[id(p)]) for p in group["params"] if id(p) in state)
+        youngest = max((int(entry.get("step", 0)) for entry in state.values()), default=0)
+        self.steps = int(state_dict.get("steps", youngest))
+        self.skipped_steps = int(state_dict.get("skipped_steps", 0))
+
+    def _loaded_entry(self, parameter: Any, saved: Mapping[str, Any], label: str) -> dict[str, Any]:
+        entry = {}
+        for name, value in saved.items():
+            if value is None:
+                continue  # torch's momentum_buffer before the first step
+            if hasattr(value, "shape"):
+                array = np.array(value.detach().numpy() if hasattr(value, "detach") else value)
+                if array.shape == () and parameter.shape != ():
+                    value = array.item()
+                elif array.shape != () and array.dtype.kind in "fc":
+                    value = array.astype(parameter.dtype)
+                else:
+                    value = array.item() if name == "step" else array
+                if isinstance(value, np.ndarray) and self._is_shaped_like_parameter and value.shape != parameter.shape:
+                    raise ValueError(
+                        f"{type(self).__name__}: the state {name} of {label} has shape {value.shape}, but the parameter {parameter.shape}"
+                    )
+            entry[name] = int(value) if name == "step" else value
+        return entry
+
+    @property
+    def _is_shaped_like_parameter(self) -> bool:
+        return bool(getattr(self.rule, "per_element", False))
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines.extend(f"    {name}: {value}" for name, value in sorted(group.items()) if name not in ("params", "param_names"))
+        return "\n".join([*lines, ")"])
+
+
+def _is_finite(array: Any) -> bool:
+    with np.errstate(all="ignore"):
+        # A finite sum says it all, quickly; one that is not may have overflowed.
+        return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
+
+
+def _label(group: Mapping[str, Any], place: int, number: int) -> str:
+    names = group.get("param_names")
+    return f"parameter {names[place]!r}" if names else f"parameter {place} of group {number}"

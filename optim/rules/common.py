@@ -1,0 +1,24 @@
+"""What several rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+__all__ = ["State", "Step", "decayed", "per_element"]
+
+State = dict[str, Any]
+Step = tuple[Any, State]  # (change, state)
+Rule = TypeVar("Rule", bound=Callable[..., Any])
+
+
+def per_element(rule: Rule) -> Rule:
+    """Mark a rule whose formula holds for each element alone: it may be run on any part of an array."""
+    rule.per_element = True  # type: ignore[attr-defined]
+    return rule
+
+
+def decayed(gradient: Any, parameter: Any, weight_decay: float, maximize: bool) -> Any:
+    """The gradient of loss + weight_decay / 2 |parameter|^2, or of its negative loss part if the loss is to be maximised."""
+    gradient = -gradient if maximize else gradient
+    return gradient + weight_decay * parameter if weight_decay else gradient
