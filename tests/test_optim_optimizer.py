@@ -1,0 +1,272 @@
+"""The loop around the rules: groups, blocks, states, refusals."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+import nn
+import optim
+from optim import blocks
+
+RULES = [optim.SGD, optim.Adam]
+
+
+def with_gradient(data: Any, gradient: Any) -> ag.Tensor:
+    tensor = ag.tensor(data, requires_grad=True)
+    tensor.grad = ag.tensor(gradient, dtype=tensor.dtype)
+    return tensor
+
+
+@pytest.mark.parametrize("make", RULES)
+def test_a_step_goes_downhill_and_maximize_uphill(make: Any) -> None:
+    for maximize, sign in ((False, -1), (True, 1)):
+        p = with_gradient(np.zeros(3), np.array([1.0, 2.0, -1.0]))
+        make([p], lr=0.1, maximize=maximize).step()
+        np.testing.assert_array_equal(np.sign(p.data), [sign, sign, -sign])
+
+
+@pytest.mark.parametrize("make", RULES)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_parameters_and_states_keep_their_dtype_even_with_numpy_hyperparameters(make: Any, dtype: Any) -> None:
+    p = with_gradient(np.ones(3, dtype=dtype), np.ones(3))
+    optimizer = make([p], lr=np.float64(0.1), weight_decay=np.float64(0.1))
+    optimizer.step()
+    optimizer.step()
+    assert p.dtype == dtype
+    assert all(value.dtype == dtype for value in optimizer.state[p].values() if isinstance(value, np.ndarray))
+
+
+@pytest.mark.parametrize("make", RULES)
+def test_cutting_and_joining_into_blocks_changes_nothing(make: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = [(7, 5), (3,), (), (0, 4), (50,), (2, 2)]
+    starts = [rng.normal(size=s) for s in shapes]
+    steps = [[rng.normal(size=s) for s in shapes] for _ in range(5)]
+
+    def run(block: int) -> list[Any]:
+        monkeypatch.setattr(blocks, "BLOCK", block)
+        parameters = [ag.tensor(np.asfortranarray(s) if i == 0 else s, requires_grad=True) for i, s in enumerate(starts)]
+        optimizer = make(parameters, lr=0.1, weight_decay=0.1)
+        for gradients in steps:
+            for p, g in zip(parameters, gradients, strict=True):
+                p.grad = ag.tensor(g)
+            optimizer.step()
+        return [np.array(p.data) for p in parameters] + [v for p in parameters for v in optimizer.state[p].values() if isinstance(v, np.ndarray)]
+
+    for small, large in zip(run(4), run(1 << 20), strict=True):
+        np.testing.assert_array_equal(small, large)
+
+
+def test_updates_are_in_place_and_a_view_of_the_parameter_sees_them() -> None:
+    p = with_gradient(np.ones(3), np.ones(3))
+    data = p.data
+    optim.SGD([p], lr=0.5).step()
+    assert p.data is data
+    assert data.tolist() == [0.5, 0.5, 0.5]
+
+
+def test_state_replaced_by_hand_is_used_by_the_next_step() -> None:
+    p = with_gradient(np.zeros(2), np.ones(2))
+    optimizer = optim.SGD([p], lr=1.0, momentum=0.5)
+    optimizer.step()
+    optimizer.state[p]["momentum_buffer"] = np.array([10.0, 20.0])
+    optimizer.step()
+    np.testing.assert_array_equal(p.data, [-7.0, -12.0])
+
+
+def test_groups_have_hyperparameters_of_their_own() -> None:
+    a, b, c = (with_gradient(0.0, 1.0) for _ in range(3))
+    optimizer = optim.SGD([{"params": [a]}, {"params": b, "lr": 0.5}], lr=0.1)
+    optimizer.add_param_group({"params": [c], "lr": 2.0})
+    optimizer.step()
+    assert (a.item(), b.item(), c.item()) == (-0.1, -0.5, -2.0)
+    optimizer.param_groups[0]["lr"] = 1.0
+    optimizer.step()
+    assert a.item() == -1.1
+
+
+def test_a_hyperparameter_may_be_a_function_of_the_step() -> None:
+    p = with_gradient(0.0, 1.0)
+    optimizer = optim.SGD([p], lr=lambda step: 10.0**-step)
+    for expected in (-1.0, -1.1, -1.11):
+        optimizer.step()
+        assert p.item() == pytest.approx(expected)
+    moments = optim.Adam([p], betas=(lambda step: 0.9 + 0.01 * step, 0.999))
+    moments.step()
+    assert moments.steps == 1
+
+
+def test_the_closure_is_run_with_gradients_and_its_loss_returned() -> None:
+    p = ag.tensor(2.0, requires_grad=True)
+    optimizer = optim.SGD([p], lr=0.25)
+
+    def closure() -> ag.Tensor:
+        optimizer.zero_grad()
+        loss = p * p
+        loss.backward()
+        return loss
+
+    with ag.no_grad():
+        assert optimizer.step(closure).item() == 4.0
+    assert p.item() == 1.0
+
+
+def test_zero_grad_forgets_or_zeroes() -> None:
+    p = with_gradient(np.ones(2), np.ones(2))
+    optimizer = optim.SGD([p])
+    optimizer.zero_grad(set_to_none=False)
+    assert p.grad.tolist() == [0, 0]
+    optimizer.zero_grad()
+    assert p.grad is None
+    optimizer.step()
+    assert p.tolist() == [1, 1]
+
+
+def test_a_gradient_that_is_itself_recorded_can_be_stepped_on() -> None:
+    p = ag.tensor([1.0, 2.0], requires_grad=True)
+    (p * p).sum().backward(create_graph=True)
+    optim.SGD([p], lr=0.5).step()
+    assert p.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("make", RULES)
+def test_training_fits_a_line(make: Any, rng: np.random.Generator) -> None:
+    model = nn.Linear(3, 1, dtype=np.float64, generator=0)
+    x = rng.normal(size=(50, 3))
+    y = x @ np.array([[1.0], [-2.0], [0.5]]) + 3.0
+    optimizer = make(model.parameters(), lr=0.1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(model(x), y).backward()
+        optimizer.step()
+    np.testing.assert_allclose(model.weight.data, [[1.0, -2.0, 0.5]], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (optim.SGD, {"lr": -1.0}, "SGD: lr must be a finite number >= 0, not -1.0"),
+        (optim.SGD, {"lr": math.nan}, "SGD: lr must be"),
+        (optim.SGD, {"lr": "0.1"}, "SGD: lr must be"),
+        (optim.SGD, {"momentum": -0.1}, "SGD: momentum must be"),
+        (optim.SGD, {"nesterov": True}, "SGD: nesterov needs momentum > 0"),
+        (optim.SGD, {"nonfinite": "stop"}, 'SGD: nonfinite must be "raise", "skip" or "ignore"'),
+        (optim.Adam, {"betas": (0.9, 1.0)}, r"Adam: betas must be two numbers in \[0, 1\), not \(0.9, 1.0\)"),
+        (optim.Adam, {"betas": 0.9}, "Adam: betas must be"),
+        (optim.Adam, {"eps": math.inf}, "Adam: eps must be"),
+        (optim.Adam, {"weight_decay": math.nan}, "Adam: weight_decay must be"),
+        (optim.Adam, {"amsgrad": 1}, "Adam: amsgrad must be True or False"),
+    ],
+)
+def test_bad_hyperparameters_are_named(make: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make([ag.tensor(1.0, requires_grad=True)], **options)
+
+
+def test_a_hyperparameter_that_becomes_bad_is_named_before_anything_changes() -> None:
+    p = with_gradient(1.0, 1.0)
+    optimizer = optim.SGD([p], lr=lambda step: 0.5 - step)
+    optimizer.step()
+    with pytest.raises(ValueError, match=r"SGD: lr must be a finite number >= 0, not -0.5"):
+        optimizer.step()
+    assert p.item() == 0.5
+
+
+def test_bad_parameters_are_named() -> None:
+    p = ag.tensor(1.0, requires_grad=True)
+    with pytest.raises(ValueError, match="got no parameters"):
+        optim.SGD([])
+    with pytest.raises(TypeError, match="put the tensor into a list"):
+        optim.SGD(p)
+    with pytest.raises(TypeError, match="parameter 1 of group 0 is a ndarray"):
+        optim.SGD([p, np.ones(2)])
+    with pytest.raises(ValueError, match=r"parameter 0 of group 0 was computed .*only leaves"):
+        optim.SGD([p * 2])
+    with pytest.raises(ValueError, match="parameter 1 of group 0 was given before"):
+        optim.SGD([p, p])
+    with pytest.raises(ValueError, match="parameter 0 of group 1 was given before"):
+        optim.SGD([p]).add_param_group({"params": [p]})
+
+
+def test_a_gradient_that_does_not_fit_names_the_parameter() -> None:
+    model = nn.Linear(2, 1, generator=0)
+    optimizer = optim.SGD(model.named_parameters())
+    model.weight.grad = ag.tensor(np.zeros(3, dtype=np.float32))
+    with pytest.raises(ValueError, match=r"parameter 'weight' has shape \(1, 2\), but its gradient \(3,\)"):
+        optimizer.step()
+    model.weight.grad = ag.tensor(np.zeros((1, 2)))
+    with pytest.raises(TypeError, match="parameter 'weight' has dtype float32, but its gradient float64"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_gradient_that_is_not_finite_is_refused_or_skipped_and_never_reaches_the_state(bad: float) -> None:
+    a, b = with_gradient(np.ones(2), np.ones(2)), with_gradient(np.ones(3), np.array([0.0, bad, 1.0]))
+    optimizer = optim.Adam([("a", a), ("b", b)], lr=0.1)
+    with pytest.raises(FloatingPointError, match=r"the gradient of parameter 'b' \(shape \(3,\)\) is not finite"):
+        optimizer.step()
+    skipping = optim.Adam([a, b], lr=0.1, nonfinite="skip")
+    skipping.step()
+    assert (skipping.skipped_steps, skipping.steps) == (1, 0)
+    assert a.tolist() == [1, 1]
+    assert not optimizer.state[a]
+    ignoring = optim.Adam([a, b], lr=0.1, nonfinite="ignore")
+    with np.errstate(invalid="ignore"):
+        ignoring.step()
+    assert np.isnan(b.data[1])
+
+
+def test_a_huge_finite_gradient_is_not_taken_for_an_infinite_one() -> None:
+    p = with_gradient(np.zeros(2), np.array([1.7e308, 1.7e308]))
+    optim.SGD([p], lr=1e-308).step()
+    np.testing.assert_allclose(p.data, [-1.7, -1.7])
+
+
+@pytest.mark.parametrize("make", [lambda p: optim.SGD(p, lr=0.1, momentum=0.9), lambda p: optim.Adam(p, lr=0.1)])
+def test_a_loaded_state_goes_on_bit_for_bit(make: Any, rng: np.random.Generator) -> None:
+    steps = [[rng.normal(size=(2, 3)), rng.normal(size=4)] for _ in range(10)]
+
+    def run(optimizer: Any, parameters: list[Any], part: list[list[Any]]) -> None:
+        for gradients in part:
+            for p, g in zip(parameters, gradients, strict=True):
+                p.grad = ag.tensor(g)
+            optimizer.step()
+
+    parameters = [ag.tensor(np.zeros((2, 3)), requires_grad=True), ag.tensor(np.zeros(4), requires_grad=True)]
+    optimizer = make(parameters)
+    run(optimizer, parameters, steps[:5])
+    saved, twins = optimizer.state_dict(), copy.deepcopy(parameters)
+    run(optimizer, parameters, steps[5:])
+    other = make(twins)
+    other.load_state_dict(saved)
+    run(other, twins, steps[5:])
+    for p, q in zip(parameters, twins, strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+    assert other.steps == 10
+
+
+def test_the_state_of_another_model_is_refused_by_name_and_nothing_changes() -> None:
+    p, q = with_gradient(np.ones(2), np.ones(2)), with_gradient(np.ones(3), np.ones(3))
+    ours, other = optim.Adam([p]), optim.Adam([q])
+    ours.step()
+    other.step()
+    with pytest.raises(ValueError, match=r"the state exp_avg of parameter 0 of group 0 has shape \(3,\), but the parameter \(2,\)"):
+        ours.load_state_dict(other.state_dict())
+    with pytest.raises(ValueError, match=r"groups of \[2\] parameters, but this optimizer has groups of \[1\]"):
+        ours.load_state_dict(optim.Adam([p, q]).state_dict())
+    bad = ours.state_dict()
+    bad["param_groups"][0]["lr"] = -1.0
+    with pytest.raises(ValueError, match="Adam: lr must be"):
+        ours.load_state_dict(bad)
+    assert ours.state[p]["step"] == 1
+
+
+def test_repr_lists_groups_and_hyperparameters() -> None:
+    text = repr(optim.SGD([ag.tensor(1.0, requires_grad=True)], lr=0.5))
+    assert text.startswith("SGD (\nParameter Group 0\n")
+    assert "    lr: 0.5\n" in text

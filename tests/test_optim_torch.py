@@ -1,0 +1,143 @@
+"""Every rule that torch has, with every option, agrees with it over 50 steps in float64; states can be exchanged half-way."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+import optim
+
+torch = pytest.importorskip("torch")
+
+SHAPES = [(4, 3), (5,), (), (2, 1, 3)]
+STEPS = 50
+
+
+def options(**choices: list[Any]) -> list[dict[str, Any]]:
+    """All combinations of the choices."""
+    return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+
+
+CASES: dict[str, list[dict[str, Any]]] = {
+    "SGD": [
+        *options(lr=[0.05], momentum=[0.0, 0.9], dampening=[0.0, 0.3], weight_decay=[0.0, 0.1], maximize=[False, True]),
+        *options(lr=[0.05], momentum=[0.9], nesterov=[True], weight_decay=[0.0, 0.1], maximize=[False, True]),
+    ],
+    "Adam": options(
+        lr=[0.05], betas=[(0.9, 0.999), (0.5, 0.8)], eps=[1e-8, 0.1], weight_decay=[0.0, 0.1], amsgrad=[False, True], maximize=[False, True]
+    ),
+}
+every_case = pytest.mark.parametrize(
+    ("name", "case"),
+    [pytest.param(name, case, id=f"{name}-{'-'.join(f'{k}={v}' for k, v in case.items())}") for name, cases in CASES.items() for case in cases],
+)
+first_cases = pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in CASES.items() for case in (cases[0], cases[-1])])
+
+
+@pytest.fixture(autouse=True)
+def double_precision_scalars_in_torch() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def gradients(random: np.random.Generator, steps: int) -> list[list[Any]]:
+    """Gradients of a noisy kind, some of them zero: what a rule meets in training."""
+    return [[random.normal(size=shape) * random.choice([0.0, 1.0, 3.0], p=[0.1, 0.6, 0.3], size=shape) for shape in SHAPES] for _ in range(steps)]
+
+
+class Pair:
+    """Our parameters and torch's, which are given the same gradients."""
+
+    def __init__(self, random: np.random.Generator, name: str, case: dict[str, Any], shapes: list[tuple[int, ...]] = SHAPES) -> None:
+        starts = [random.normal(size=shape) for shape in shapes]
+        self.ours = [ag.tensor(start, requires_grad=True) for start in starts]
+        self.theirs = [torch.tensor(start, requires_grad=True) for start in starts]
+        self.our_optimizer = getattr(optim, name)(self.ours, **case)
+        self.their_optimizer = getattr(torch.optim, name)(self.theirs, **case)
+
+    def step(self, gradients: list[Any]) -> None:
+        for p, q, g in zip(self.ours, self.theirs, gradients, strict=True):
+            p.grad = None if g is None else ag.tensor(g)
+            q.grad = None if g is None else torch.tensor(g)
+        self.our_optimizer.step()
+        self.their_optimizer.step()
+
+    def compare(self, step: int) -> None:
+        for i, (p, q) in enumerate(zip(self.ours, self.theirs, strict=True)):
+            np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-12, atol=1e-12, err_msg=f"parameter {i} after step {step}")
+
+
+@every_case
+def test_fifty_steps_are_torchs(name: str, case: dict[str, Any], rng: np.random.Generator) -> None:
+    pair = Pair(rng, name, case)
+    for step, g in enumerate(gradients(rng, STEPS), 1):
+        pair.step(g)
+        pair.compare(step)
+
+
+@first_cases
+def test_parameters_without_gradient_are_left_alone_and_age_by_themselves(name: str, case: dict[str, Any], rng: np.random.Generator) -> None:
+    pair = Pair(rng, name, case)
+    for step, g in enumerate(gradients(rng, 20), 1):
+        pair.step([array if rng.random() < 0.7 else None for array in g])
+        pair.compare(step)
+
+
+def to_torch(state: Any) -> Any:
+    """Our `state_dict` with torch's tensors for arrays, and for the step number, which torch keeps in one."""
+    return {
+        "state": {
+            i: {k: torch.tensor(float(v)) if k == "step" else torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in entry.items()}
+            for i, entry in state["state"].items()
+        },
+        "param_groups": state["param_groups"],
+    }
+
+
+@first_cases
+def test_states_go_from_torch_to_us_and_back(name: str, case: dict[str, Any], rng: np.random.Generator) -> None:
+    pair = Pair(rng, name, case)
+    steps = gradients(rng, 30)
+    for g in steps[:10]:
+        pair.step(g)
+    pair.our_optimizer = getattr(optim, name)(pair.ours)
+    pair.our_optimizer.load_state_dict(pair.their_optimizer.state_dict())
+    for g in steps[10:20]:
+        pair.step(g)
+    pair.compare(20)
+    pair.their_optimizer = getattr(torch.optim, name)(pair.theirs)
+    pair.their_optimizer.load_state_dict(to_torch(pair.our_optimizer.state_dict()))
+    for g in steps[20:]:
+        pair.step(g)
+    pair.compare(30)
+
+
+@first_cases
+def test_complex_parameters_are_torchs(name: str, case: dict[str, Any], rng: np.random.Generator) -> None:
+    start = rng.normal(size=(3, 2)) + 1j * rng.normal(size=(3, 2))
+    p, q = ag.tensor(start, requires_grad=True), torch.tensor(start, requires_grad=True)
+    ours, theirs = getattr(optim, name)([p], **case), getattr(torch.optim, name)([q], **case)
+    for _ in range(20):
+        g = rng.normal(size=(3, 2)) + 1j * rng.normal(size=(3, 2))
+        p.grad, q.grad = ag.tensor(g), torch.tensor(g)
+        ours.step()
+        theirs.step()
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+@first_cases
+def test_defaults_and_argument_order_are_torchs(name: str, case: dict[str, Any]) -> None:
+    p, q = ag.tensor(1.0, requires_grad=True), torch.tensor(1.0, requires_grad=True)
+    ours, theirs = getattr(optim, name)([p]).param_groups[0], getattr(torch.optim, name)([q]).param_groups[0]
+    shared = ours.keys() & theirs.keys() - {"params"}
+    assert set(case) <= shared
+    assert {key: ours[key] for key in shared} == {key: theirs[key] for key in shared}
+    by_place = getattr(optim, name)([p], 0.5).param_groups[0]
+    assert by_place["lr"] == 0.5
