@@ -9,7 +9,7 @@ from typing import Any, overload
 from autograd_core import recording
 from autograd_core.recording import apply, operation
 from autograd_core.samples import Arrays, Call, elementwise_calls
-from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, Composition, Op
+from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, Composition, Op
 
 __all__ = ["composed", "constant", "defvjp", "op", "trust_elementwise"]
 
@@ -128,6 +128,16 @@ def composed(*functions: Any, samples: Callable[[Arrays], list[Call]] | None = N
     def register(compute: Callable[..., Any]) -> Callable[..., Any]:
         COMPOSITIONS.update((function, Composition(function, compute, samples)) for function in functions)
         return compute
+
+    return register
+
+
+def updating(function: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Say that `function`, which changes its first argument in place, does so on a tensor by the decorated function."""
+
+    def register(update: Callable[..., None]) -> Callable[..., None]:
+        UPDATES[function] = update
+        return update
 
     return register
 

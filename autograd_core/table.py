@@ -18,7 +18,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["COMPOSITIONS", "CONSTANTS", "Composition", "NO_VALUE", "Edge", "Like", "Op", "Plan", "TABLE", "Tracked"]
+__all__ = ["COMPOSITIONS", "CONSTANTS", "Composition", "NO_VALUE", "Edge", "Like", "Op", "Plan", "TABLE", "Tracked", "UPDATES"]
 
 NO_VALUE = inspect.Parameter.empty
 OUT = -1  # where a plan saves the result instead of an argument
@@ -457,6 +457,9 @@ class Composition:
 
 
 COMPOSITIONS: dict[Any, Composition] = {}
+
+# Functions that change their first argument in place (np.put): on a tensor they are recorded as item assignment.
+UPDATES: dict[Any, Callable[..., None]] = {}
 
 # Functions without derivative (argmax, comparisons, shape queries): they return plain arrays.
 CONSTANTS: set[Any] = set()

@@ -21,7 +21,7 @@ from autograd_core.shapes import normalise_axes
 from autograd_core.tensor import Tensor
 
 
-def _places(indices: Any, length: int, mode: str) -> Any:
+def settled_places(indices: Any, length: int, mode: str) -> Any:
     """`indices` into an axis of `length` as np.take's and np.choose's `mode` reads them."""
     indices = settled(raw(indices)) if np.ndim(raw(indices)) else operator.index(raw(indices))
     if mode == "raise":
@@ -31,7 +31,8 @@ def _places(indices: Any, length: int, mode: str) -> Any:
     return indices % length if mode == "wrap" else np.clip(indices, 0, length - 1)
 
 
-def _axis_of(axis: Any, ndim: int) -> int:
+def axis_of(axis: Any, ndim: int) -> int:
+    """`axis` counted from the front, or NumPy's error if there is no such axis."""
     position = operator.index(axis)
     if not -ndim <= position < ndim:
         raise np.exceptions.AxisError(position, ndim)
@@ -87,9 +88,9 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     """The elements, or slices along `axis`, at `indices`."""
     _refuse_out("take", out)
     a = array_of(a) if axis is not None else np.ravel(a)
-    axis = 0 if axis is None else _axis_of(axis, a.ndim)
+    axis = 0 if axis is None else axis_of(axis, a.ndim)
     if isinstance(a, Tensor):
-        return taken(a, _places(indices, a.shape[axis], mode), axis)
+        return taken(a, settled_places(indices, a.shape[axis], mode), axis)
     return np.take(a, raw(indices), axis=axis, mode=mode)  # type: ignore[call-overload]
 
 
@@ -125,7 +126,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     arr, indices = array_of(arr), raw(indices)
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    return arr[along_index(indices, arr.shape, _axis_of(axis, arr.ndim))]
+    return arr[along_index(indices, arr.shape, axis_of(axis, arr.ndim))]
 
 
 # --- by a condition --------------------------------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def extract(condition: Any, arr: Any) -> Any:
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """The array without the places `obj`."""
     arr = np.ravel(arr) if axis is None else array_of(arr)
-    axis = 0 if axis is None else _axis_of(axis, arr.ndim)
+    axis = 0 if axis is None else axis_of(axis, arr.ndim)
     return take(arr, np.delete(np.arange(arr.shape[axis]), raw(obj)), axis)
 
 
@@ -194,7 +195,7 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """At each place the element of the array that `a` names there."""
     _refuse_out("choose", out)
     choices = list(choices)
-    places = np.asarray(_places(a, len(choices), mode))
+    places = np.asarray(settled_places(a, len(choices), mode))
     if places.size and (places.min() < 0 or places.max() >= len(choices)):
         raise ValueError("invalid entry in choice array")
     shape = np.broadcast_shapes(places.shape, *(np.shape(c) for c in choices))
