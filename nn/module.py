@@ -253,7 +253,7 @@ class Module:
 
     def state_dict(self, prefix: str = "") -> dict[str, ag.Tensor]:
         """Copies of all parameters and persistent buffers, by dotted name. Later training does not change them."""
-        return {prefix + name: ag.tensor(value) for name, value in snapshot(self)}
+        return {prefix + name: ag.tensor(value.detach()) for name, value in snapshot(self)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
         """Set parameters and buffers from tensors or plain arrays (those of torch included) of the same names and shapes.

@@ -24,7 +24,7 @@ class Parameter(ag.Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None) -> None:
-        super().__init__(data, dtype=dtype)
+        super().__init__(data.detach() if isinstance(data, ag.Tensor) else data, dtype=dtype)
         if self.dtype.kind not in "fc":
             raise TypeError(f"Parameter: {self.dtype} values have no gradients; give floating-point ones, or use register_buffer for constants")
         self.requires_grad = requires_grad

@@ -147,7 +147,7 @@ class Optimizer:
                 group = self.param_groups[i]
                 place = next(k for k, p in enumerate(group["params"]) if p is parameter)
                 raise FloatingPointError(
-                    f"{type(self).__name__}: the gradient of {_label(group, place, i)} (shape {parameter.shape}) is not finite; no parameter was changed. "
+                    f"{type(self).__name__}: the gradient of {_label(group, place, i)} (shape {parameter.shape}) is not finite; nothing was changed. "
                     'Clip gradients or lower lr, or pass nonfinite="skip" to leave such steps out'
                 )
         return True
