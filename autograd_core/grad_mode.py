@@ -15,7 +15,18 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from typing import Any, Self
 
-__all__ = ["Instrument", "RECORDING", "NOT_RECORDING", "current_mode", "enable_grad", "instrumented", "is_grad_enabled", "no_grad", "observer", "scope"]
+__all__ = [
+    "NOT_RECORDING",
+    "RECORDING",
+    "Instrument",
+    "current_mode",
+    "enable_grad",
+    "instrumented",
+    "is_grad_enabled",
+    "no_grad",
+    "observer",
+    "scope",
+]
 
 
 class Instrument:
@@ -90,6 +101,8 @@ class _ModeSwitch:
             return switched_coroutine
         if inspect.isgeneratorfunction(function):
             return _switched_generator(function, again)
+        if inspect.isasyncgenfunction(function):
+            return _switched_async_generator(function, again)
 
         @functools.wraps(function)
         def switched(*args: Any, **kwargs: Any) -> Any:
@@ -105,7 +118,8 @@ def _switched_generator(function: Callable[..., Any], switch: Callable[[], Any])
     @functools.wraps(function)
     def switched(*args: Any, **kwargs: Any) -> Any:
         generator = function(*args, **kwargs)
-        step, sent = generator.send, (None,)
+        step: Callable[..., Any] = generator.send
+        sent: tuple[Any, ...] = (None,)
         while True:
             try:
                 with switch():
@@ -117,10 +131,37 @@ def _switched_generator(function: Callable[..., Any], switch: Callable[[], Any])
             except GeneratorExit:
                 generator.close()
                 raise
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it is handed on to the generator, whatever it is
                 step, sent = generator.throw, (error,)
             else:
                 step, sent = generator.send, (received,)
+
+    return switched
+
+
+def _switched_async_generator(function: Callable[..., Any], switch: Callable[[], Any]) -> Callable[..., Any]:
+    """The same for an asynchronous generator."""
+
+    @functools.wraps(function)
+    async def switched(*args: Any, **kwargs: Any) -> Any:
+        generator = function(*args, **kwargs)
+        step: Callable[..., Any] = generator.asend
+        sent: tuple[Any, ...] = (None,)
+        while True:
+            try:
+                with switch():
+                    value = await step(*sent)
+            except StopAsyncIteration:
+                return
+            try:
+                received = yield value
+            except GeneratorExit:
+                await generator.aclose()
+                raise
+            except BaseException as error:  # noqa: BLE001 - it is handed on to the generator, whatever it is
+                step, sent = generator.athrow, (error,)
+            else:
+                step, sent = generator.asend, (received,)
 
     return switched
 
