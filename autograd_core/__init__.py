@@ -23,6 +23,7 @@ from autograd_core.rules import (  # noqa: F401
     reductions,
     series,
     shapes,
+    sorting,
     taking,
     updates,
 )
@@ -30,9 +31,9 @@ from autograd_core.rules import (  # noqa: F401
 trust_elementwise()
 
 # Instruments are imported when first used, so that `import autograd_core` stays quick: public name -> module.
-_ON_FIRST_USE = {"draw": "drawing", "tape": "listing"}
+_ON_FIRST_USE = {"draw": "drawing", "record": "drawing", "tape": "listing"}
 if TYPE_CHECKING:
-    from autograd_core.drawing import draw
+    from autograd_core.drawing import draw, record
     from autograd_core.listing import tape
 
 
