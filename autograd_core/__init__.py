@@ -18,7 +18,10 @@ from autograd_core.rules import (  # noqa: F401
     joining,
     linalg,
     nan_reductions,
+    norms,
+    padding,
     products,
+    ranges,
     rearranging,
     reductions,
     series,
@@ -26,6 +29,7 @@ from autograd_core.rules import (  # noqa: F401
     sorting,
     taking,
     updates,
+    windows,
 )
 
 trust_elementwise()

@@ -68,7 +68,7 @@ def note_handed_out(array: Any, number: int) -> None:
 def check_unchanged(node: Any) -> None:
     """Raise RuntimeError if a value that `node` saved was changed since."""
     plan = node.plan
-    saved = node.links[plan.arity :]
+    saved = node.saved
     if plan.is_guarded:
         *saved, (prints, take, line) = saved
         for value, before, save in zip(saved, prints, plan.saves, strict=True):

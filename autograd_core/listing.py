@@ -20,7 +20,7 @@ from autograd_core import recording
 from autograd_core.table import NO_VALUE, Op, Plan
 from autograd_core.node import Node, program_order
 
-__all__ = ["Argument", "Row", "Tape", "constant_text", "counted", "names_of_nodes", "output_tensors", "size_text", "tape"]
+__all__ = ["Argument", "Row", "RowMaker", "Tape", "constant_text", "counted", "names_of_nodes", "output_tensors", "size_text", "tape"]
 
 NOT_KEPT = "_"  # the text of a constant argument that the tape has not kept
 LONGEST_PRINT = 2000  # rows; more are printed as the first and the last half
@@ -184,22 +184,35 @@ def tape(outputs: Any, params: Any = None) -> Tape:
     nodes: list[Node] = sorted([*operations, *leaves], key=_number)
     index = {node: i for i, node in enumerate(nodes)}
     names = names_of_nodes(params)
-    templates: dict[Plan, _Template] = {}
-    results: dict[tuple[Any, Any], tuple[Any, Any, int]] = {}  # str(dtype) is slow: once per kind of result
-    counted: dict[int, int] = {}  # id of the memory that an array lies in -> bytes, to count each once
-    rows: list[Row] = []
-    for i, node in enumerate(nodes):
-        plan = node.plan
-        template = templates.get(plan)
-        if template is None:
-            template = templates[plan] = _Template(plan)
-        kind = (node.shape, node.dtype)
-        result = results.get(kind)
-        if result is None:
-            result = results[kind] = _result(node)
-        rows.append(template.row(i, node, index, names.get(node), result, counted))
+    maker = RowMaker()
+    rows = [maker.row(i, node, index, names.get(node)) for i, node in enumerate(nodes)]
     outputs_at = tuple(None if t.node is None else index[t.node] for t in tensors)
-    return Tape(rows, outputs_at, sum(counted.values()), [node.plan.op for node in nodes])
+    return Tape(rows, outputs_at, maker.saved_bytes, [node.plan.op for node in nodes])
+
+
+class RowMaker:
+    """Makes rows of nodes, working out once what the rows of one plan, or of one shape and dtype, have in common."""
+
+    def __init__(self) -> None:
+        self._templates: dict[Plan, _Template] = {}
+        self._results: dict[tuple[Any, Any], tuple[Any, Any, int]] = {}  # str(dtype) is slow
+        self._counted: dict[int, int] = {}  # id of the memory that an array lies in -> bytes, to count each once
+
+    @property
+    def saved_bytes(self) -> int:
+        """Of all rows made."""
+        return sum(self._counted.values())
+
+    def row(self, i: int, node: Node, index: Any, name: str | None) -> Row:
+        """Row number `i`, of `node`; `index` tells the rows of its parents."""
+        template = self._templates.get(node.plan)
+        if template is None:
+            template = self._templates[node.plan] = _Template(node.plan)
+        kind = (node.shape, node.dtype)
+        result = self._results.get(kind)
+        if result is None:
+            result = self._results[kind] = _result(node)
+        return template.row(i, node, index, name, result, self._counted)
 
 
 def output_tensors(outputs: Any) -> list[Any]:
@@ -260,7 +273,7 @@ class _Template:
                 self.options.append((position, default))
         self.empty = [Argument(name, None, NOT_KEPT) for name in parameters]
 
-    def row(self, i: int, node: Node, index: Mapping[Node, int], name: str | None, result: tuple[Any, Any, int], counted: dict[int, int]) -> Row:
+    def row(self, i: int, node: Node, index: Any, name: str | None, result: tuple[Any, Any, int], counted: dict[int, int]) -> Row:
         plan, links = self.plan, node.links
         arguments: list[Argument] = []
         for position in self.shown:
@@ -281,7 +294,7 @@ class _Template:
         shape, dtype, nbytes = result
         return Row(i, self.name, tuple(arguments), tuple(options), shape, dtype, nbytes, saved, plan.arity == 0, self.freed, name, node.number)
 
-    def _elements(self, position: int, places: list[tuple[int, int | None]], links: Any, index: Mapping[Node, int]) -> Iterator[Argument]:
+    def _elements(self, position: int, places: list[tuple[int, int | None]], links: Any, index: Any) -> Iterator[Argument]:
         """The elements of a sequence argument: rows, and constants as far as their shapes or values were saved."""
         name = self.op.parameters[position]
         tracked = {element: index[links[place]] for place, element in places}

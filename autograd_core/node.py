@@ -10,69 +10,118 @@ from __future__ import annotations
 import itertools
 import operator
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from autograd_core.table import Op, Plan
+import numpy as np
 
-__all__ = ["Leaf", "Node", "Watchers", "interned_shape", "make_leaf", "make_node", "next_number", "program_order", "watch"]
+from autograd_core.table import NO_PARENT, ONE_PARENT, TWO_PARENTS, Like, Op, Plan
+
+__all__ = ["FLOAT64_SCALAR", "Leaf", "Node", "Watchers", "like_of", "make_leaf", "make_node", "next_number", "program_order", "watch"]
 
 next_number = itertools.count().__next__
 by_number = operator.attrgetter("number")
 
-# Equal shapes are one object: the sweep then tells with `is` that nothing was broadcast, and a node costs one object less.
-_shapes: dict[tuple[int, ...], tuple[int, ...]] = {}
-interned_shape = _shapes.setdefault
+_likes: dict[Any, Like] = {}
+
+
+def like_of(data: Any) -> Like:
+    """Shape and dtype of `data`, as one object for all equal ones: the sweep then tells with `is` that nothing was broadcast."""
+    key = (data.shape, data.dtype)
+    like = _likes.get(key)
+    if like is None:
+        if len(_likes) > 10_000:
+            _likes.clear()  # sharing is lost for old shapes, which only costs time
+        like = _likes[key] = Like(*key)
+    return like
+
+
+# NumPy scalars take ten times as long as arrays to tell their shape and dtype, and these are most of them.
+FLOAT64_SCALAR = like_of(np.float64(0))
 
 
 class Node:
     """One recorded operation.
 
     plan      its op and pattern of tracked arguments (table.py)
-    links     the parents' nodes, then the saved values, as the plan lays them out
-    shape, dtype   of the result
+    like      shape and dtype of the result
     number    when it was made; parents have smaller numbers
     gradient  used by a running sweep only, else None
+    first, second              the parents' nodes, where the plan is compact
+    saved_first, saved_second  what the rules will need, likewise
+    rest      where it is not compact: the parents' nodes, then the saved values
+
+    Slots that a plan does not use are never set; read them through `parents`, `saved` and `links`.
     """
 
-    __slots__ = ("dtype", "gradient", "links", "number", "plan", "shape")
+    __slots__ = ("first", "gradient", "like", "number", "plan", "rest", "saved_first", "saved_second", "second")
 
     plan: Plan
-    links: tuple[Any, ...]
-    shape: Any
-    dtype: Any
+    like: Like
     number: int
     gradient: Any
+    first: Node
+    second: Node
+    saved_first: Any
+    saved_second: Any
+    rest: tuple[Any, ...]
 
     @property
     def op(self) -> Op:
         return self.plan.op
 
     @property
+    def shape(self) -> Any:
+        return self.like.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.like.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.like.ndim
+
+    @property
+    def size(self) -> int:
+        return self.like.size
+
+    @property
     def parents(self) -> tuple[Node, ...]:
         """Nodes of the tracked arguments."""
-        return self.links[: self.plan.arity]
+        walk = self.plan.walk
+        if walk == ONE_PARENT:
+            return (self.first,)
+        if walk == TWO_PARENTS:
+            return (self.first, self.second)
+        return () if walk == NO_PARENT else self.rest[: self.plan.arity]
 
     @property
     def saved(self) -> tuple[Any, ...]:
         """The values that the rules need, kept until the backward pass."""
-        return self.links[self.plan.arity :]
+        plan = self.plan
+        if not plan.compact:
+            return self.rest[plan.arity :]
+        return () if not plan.saves else (self.saved_first,) if len(plan.saves) == 1 else (self.saved_first, self.saved_second)
+
+    @property
+    def links(self) -> tuple[Any, ...]:
+        """The parents' nodes, then the saved values."""
+        return self.parents + self.saved if self.plan.compact else self.rest
+
+    def free(self) -> None:
+        """Forget the saved values; the structure stays, for listings and pictures."""
+        plan = self.plan
+        if not plan.compact:
+            self.rest = self.rest[: plan.arity]
+        elif plan.keeps:
+            self.saved_first = self.saved_second = None
+        self.plan = plan.freed
 
     @property
     def watchers(self) -> Watchers | None:
         """Hooks and retained gradients; see `watch`."""
         return self.plan.watchers  # type: ignore[no-any-return]
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        size = 1
-        for n in self.shape:
-            size *= n
-        return size
 
     def __repr__(self) -> str:
         return f"<node {self.number} {self.op.name} {self.shape} {self.dtype}>"
@@ -92,28 +141,31 @@ class Leaf(Node):
 _leaf_plan = Plan(Op(lambda: None, name="leaf", signature=""), ())
 
 
-def make_node(plan: Plan, links: tuple[Any, ...], data: Any) -> Node:
+def make_node(plan: Plan, parents: Sequence[Node], saved: Sequence[Any], data: Any) -> Node:
     """The node of an operation with the result `data`. (The operators' hot path has this written out.)"""
     node = Node()
     node.plan = plan
-    node.links = links
-    if len(_shapes) > 10_000:
-        _shapes.clear()  # sharing is lost for old shapes, which only costs time
-    shape = data.shape
-    node.shape = interned_shape(shape, shape)
-    node.dtype = data.dtype
+    if plan.compact:
+        node.first = parents[0]
+        if plan.arity == 2:
+            node.second = parents[1]
+        if saved:
+            node.saved_first = saved[0]
+            if len(saved) == 2:
+                node.saved_second = saved[1]
+    else:
+        node.rest = (*parents, *saved)
+    node.like = like_of(data)
     node.number = next_number()
     node.gradient = None
     return node
 
 
-def make_leaf(tensor: Any, shape: tuple[int, ...], dtype: Any) -> Leaf:
-    """The node of a tensor that the user made."""
+def make_leaf(tensor: Any, data: Any) -> Leaf:
+    """The node of a tensor that the user made, with the array `data`."""
     leaf = Leaf()
     leaf.plan = _leaf_plan
-    leaf.links = ()
-    leaf.shape = interned_shape(shape, shape)
-    leaf.dtype = dtype
+    leaf.like = like_of(data)
     leaf.number = next_number()
     leaf.gradient = None
     leaf.tensor = weakref.ref(tensor)
@@ -134,11 +186,13 @@ def watch(node: Node) -> Watchers:
     """The watchers of `node`, who are called when its gradient is known. They live in a plan of the node's own, so that
     a node that nobody watches (nearly all) has neither a slot nor a question for them."""
     if node.plan.watchers is None:
-        own, freed = node.plan.copy(), node.plan.freed.copy()
-        own.watchers = freed.watchers = Watchers()
-        own.freed = freed  # (and freed.freed is the shared one: pointing to itself it would be a cycle)
+        own = node.plan.copy()
+        own.watchers = Watchers()
         own.special = True
-        node.plan = freed if node.plan.is_freed else own
+        if own.freed is not None:
+            own.freed = own.freed.copy()
+            own.freed.watchers = own.watchers
+        node.plan = own
     watchers: Watchers = node.plan.watchers
     return watchers
 
@@ -151,9 +205,9 @@ def program_order(roots: Iterable[Node]) -> tuple[list[Node], list[Leaf]]:
     leaves: list[Any] = []
     while stack:
         node = stack.pop()
-        arity = node.plan.arity
-        (operations if arity else leaves).append(node)
-        for parent in node.links[:arity]:
+        parents = node.parents
+        (operations if parents else leaves).append(node)
+        for parent in parents:
             if parent not in seen:
                 seen.add(parent)
                 stack.append(parent)

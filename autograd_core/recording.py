@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy import float64
 
 from autograd_core.fingerprint import fingerprint, full_fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
-from autograd_core.node import Node, interned_shape, make_node, next_number
-from autograd_core.table import ALL_LINKS, OUT, SAVES_BOTH, SAVES_FIRST, SAVES_NOTHING, SAVES_OUT, SAVES_SECOND, TABLE, Edge, Op, Plan
+from autograd_core.node import FLOAT64_SCALAR, Node, like_of, make_node, next_number
+from autograd_core.table import ALL_LINKS, OUT, SAVES_BOTH, SAVES_FIRST, SAVES_NOTHING, SAVES_OTHERWISE, SAVES_OUT, SAVES_SECOND, TABLE, Edge, Op, Plan
 
 __all__ = ["apply", "binary_operator", "lift", "operation", "raw", "reflected_operator", "unary_method", "untracked", "wrap"]
 
@@ -99,6 +100,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 parents.append(value.node)
         elif type(value) in (list, tuple):
             raw_args[i] = _unwrap_sequence(value, i, tracked, parents)
+            if i < len(op.parameters) and i != variadic and op.parameters[i] in op.rules and _is_nested_numbers(value):
+                raw_args[i] = np.asarray(value)  # np.kron([1.0, 2.0], t): rules are written for arrays
             reachable = True
         elif isinstance(value, np.ndarray):
             reachable = True
@@ -196,6 +199,11 @@ class HandedOut:
         return self.yes
 
 
+def _is_nested_numbers(value: Any) -> bool:
+    """Whether `value` is an array written as a list, such as [[1.0, 2.0], [3.0, 4.0]]."""
+    return all(_is_nested_numbers(v) for v in value) if type(value) in (list, tuple) else type(value) in (float, int, complex, bool)
+
+
 def _unwrap_sequence(value: Any, where: int | str, tracked: list[Any], parents: list[Node], op: Op | None = None) -> Any:
     if not any(isinstance(v, tensor_class) or type(v) in (list, tuple) for v in value):
         return list(value) if type(value) is list else value  # a list of the user's may change before the backward pass
@@ -233,11 +241,10 @@ def record(
             saved.append((prints, fingerprint, None))
             plan = plan.with_guard
     if several:
-        node = make_node(plan, (*parents, *saved), parents[0])
-        node.shape = tuple(v.shape for v in value)
-        node.dtype = tuple(v.dtype for v in value)
+        node = make_node(plan, parents, saved, value[0])
+        node.like = Like(tuple(v.shape for v in value), tuple(v.dtype for v in value))
     else:
-        node = make_node(plan, (*parents, *saved), value)
+        node = make_node(plan, parents, saved, value)
     if mode is not RECORDING:
         mode.recorded(node, tuple(args), kwargs, value)
     return lift(value, node)
@@ -281,7 +288,7 @@ def _output(value: Any, node: Node, index: int) -> Any:
     """The tensor for one of several results."""
     if not hasattr(value, "dtype") or value.dtype.kind not in "fc":
         return wrap(value)
-    return lift(value, make_node(_pick_plan(index), (node,), value))
+    return lift(value, make_node(_pick_plan(index), (node,), (), value))
 
 
 # --- the hot path ----------------------------------------------------------------------------------------------------------
@@ -297,20 +304,22 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
         if parent is None or self.handed_out or current_mode() is not RECORDING:
             return apply(op, (self,), {})
         plan = op.first or op.plan_first()
-        data = forward(self._data)
         layout = plan.layout
+        if layout == SAVES_OTHERWISE:
+            return apply(op, (self,), {})
+        data = forward(self._data)
         node = Node()
         node.plan = plan
+        node.first = parent
         if layout == SAVES_OUT:
-            node.links = (parent, data)
+            node.saved_first = data
         elif layout == SAVES_FIRST:
-            node.links = (parent, self._data)
-        elif layout == SAVES_NOTHING:
-            node.links = (parent,)
+            node.saved_first = self._data
+        like = parent.like
+        if type(data) is float64:
+            node.like = FLOAT64_SCALAR
         else:
-            node.links = (parent, *_chosen(plan.saves, (self._data, data)))
-        node.shape = parent.shape
-        node.dtype = data.dtype
+            node.like = like if data.dtype is like.dtype else like_of(data)
         node.number = next_number()
         node.gradient = None
         result = new_object(tensor_class)
@@ -361,30 +370,29 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
         data = forward(a, b)
         node = Node()
         node.plan = plan
-        # Tuples are written out: (*parents, *saved) would take a list and three times as long.
+        like = parent.like
         if left is None or right is None:
-            shape = data.shape
-            node.shape = parent.shape if shape == parent.shape else interned_shape(shape, shape)
+            node.first = parent
             if layout == SAVES_SECOND:
-                node.links = (parent, b)
-            elif layout == SAVES_NOTHING:
-                node.links = (parent,)
-            else:
-                node.links = (parent, *_chosen(plan.saves, (a, b, data)))
+                node.saved_first = b
+            elif layout != SAVES_NOTHING:
+                _save(node, plan.saves, (a, b, data))
+            if type(data) is float64:
+                like = FLOAT64_SCALAR
+            elif data.dtype is not like.dtype or data.shape != like.shape:
+                like = like_of(data)
         else:
-            # Equal shapes are one object (node.py), and broadcast to the same: nothing to look up.
-            if elementwise and left.shape is right.shape:
-                node.shape = left.shape
-            else:
-                shape = data.shape
-                node.shape = interned_shape(shape, shape)
+            node.first = left
+            node.second = right
             if layout == SAVES_BOTH:
-                node.links = (left, right, b, a)
-            elif layout == SAVES_NOTHING:
-                node.links = (left, right)
-            else:
-                node.links = (left, right, *_chosen(plan.saves, (a, b, data)))
-        node.dtype = data.dtype
+                node.saved_first = b
+                node.saved_second = a
+            elif layout != SAVES_NOTHING:
+                _save(node, plan.saves, (a, b, data))
+            # Equal shapes are one object (node.py) and broadcast to the same: nothing to look up.
+            if not elementwise or right.like is not like:
+                like = like_of(data)
+        node.like = like
         node.number = next_number()
         node.gradient = None
         result = new_object(tensor_class)
@@ -399,9 +407,15 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
     return method
 
 
-def _chosen(saves: tuple[Any, ...], values: tuple[Any, ...]) -> list[Any]:
-    """The values that a plan saves, of (arguments..., result). Not inlined: a comprehension would make cells of the method's locals."""
-    return [values[save] for save in saves]
+def _save(node: Node, saves: tuple[Any, ...], values: tuple[Any, ...]) -> None:
+    """Save what a plan saves, of (arguments..., result). Not inlined: a comprehension would make cells of the method's locals."""
+    saved = [values[save] for save in saves]
+    if not node.plan.compact:
+        node.rest = (*([node.first] if node.plan.arity == 1 else [node.first, node.second]), *saved)
+        return
+    node.saved_first = saved[0]
+    if len(saved) == 2:
+        node.saved_second = saved[1]
 
 
 def reflected_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

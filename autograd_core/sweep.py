@@ -26,7 +26,19 @@ from autograd_core.fingerprint import check_unchanged, handed_out
 from autograd_core.grad_mode import Instrument
 from autograd_core.node import Leaf, Node, by_number, program_order
 from autograd_core.shapes import unbroadcast
-from autograd_core.table import ALL_LINKS, G_ITSELF, NOTHING_MORE, OUT, Edge, Plan
+from autograd_core.table import (
+    ALL_LINKS,
+    G_ITSELF,
+    MORE_PARENTS,
+    NO_PARENT,
+    NOTHING_MORE,
+    OUT,
+    SAVED_FIRST,
+    SAVED_SECOND,
+    TWO_PARENTS,
+    Edge,
+    Plan,
+)
 
 __all__ = ["Sweep"]
 
@@ -133,24 +145,28 @@ class Sweep:
             if g is PENDING:
                 continue  # no rule had anything to say about it
             plan = node.plan
-            links = node.links
-            dtype = node.dtype
+            like = node.like
+            dtype = like.dtype
             # Results of ufuncs have the native dtypes, which are single objects: three comparisons instead of dtype.kind.
             if plan.special or zeroed or dtype is COMPLEX or dtype is SINGLE_COMPLEX or dtype is LONG_COMPLEX:
                 self._pull(node, g)
+                if not keep:
+                    node.free()
             else:
-                exact, shape = plan.exact, node.shape
+                exact = plan.exact
                 for place, rule, takes in plan.quick_edges:
-                    if takes > 0:
-                        contribution = rule(g, links[takes])
+                    if takes == SAVED_FIRST:
+                        contribution = rule(g, node.saved_first)
                     elif takes == G_ITSELF:
                         contribution = g
+                    elif takes == SAVED_SECOND:
+                        contribution = rule(g, node.saved_second)
                     elif takes == NOTHING_MORE:
                         contribution = rule(g)
                     else:
-                        contribution = rule(g, links)
-                    parent = links[place]
-                    if not exact or parent.shape is not shape or parent.dtype is not dtype:
+                        contribution = rule(g, node.links)
+                    parent = node.second if place else node.first
+                    if not exact or parent.like is not like:
                         if contribution is None:
                             continue
                         contribution = fitted(contribution, parent, plan, place)
@@ -163,11 +179,10 @@ class Sweep:
                         parent.gradient = total = total + contribution
                         if type(total) is ndarray:
                             owned.add(parent)
-            if not keep:
-                if plan.keeps:
-                    arity = plan.arity
-                    node.links = (links[0],) if arity == 1 else (links[0], links[1]) if arity == 2 else links[:arity]
-                node.plan = plan.freed
+                if not keep:  # node.free(), written out
+                    if plan.keeps:
+                        node.saved_first = node.saved_second = None
+                    node.plan = plan.freed
 
     # --- with everything ------------------------------------------------------------------------------------------------------
 
@@ -185,8 +200,7 @@ class Sweep:
                 continue
             ran = self._pull(node, g)
             if ran and not self.retain_graph:
-                node.links = node.parents
-                node.plan = node.plan.freed
+                node.free()
         self.leaf_gradients = {leaf: table[leaf] for leaf in leaves if leaf in table}
 
     def _pull(self, node: Node, g: Any) -> bool:
@@ -239,7 +253,7 @@ class Sweep:
         """Add a contribution, fitted to its parent's shape and dtype, to what the table holds for the parent."""
         if contribution is None:
             return
-        parent = node.links[place]
+        parent = node.parents[place]
         if node in self.zeroed and node.op.elementwise:
             contribution = without_structural_zeros(g, contribution)
         contribution = fitted(contribution, parent, node.plan, place)
@@ -266,26 +280,26 @@ def _mark_pending(stack: list[Node], operations: list[Node], leaves: list[Leaf])
     while stack:
         node = stack.pop()
         plan = node.plan
-        arity = plan.arity
-        if arity == 0:
+        walk = plan.walk
+        if walk == NO_PARENT:
             leaves.append(node)  # type: ignore[arg-type]
             continue
         operations.append(node)
         if plan.is_freed:
             operations.extend(stack)
             raise freed_error(node)
-        links = node.links
-        parent = links[0]
-        if parent.gradient is None:
-            parent.gradient = PENDING
-            stack.append(parent)
-        if arity == 1:
+        if walk == MORE_PARENTS:
+            for parent in node.parents:
+                if parent.gradient is None:
+                    parent.gradient = PENDING
+                    stack.append(parent)
             continue
-        parent = links[1]
+        parent = node.first
         if parent.gradient is None:
             parent.gradient = PENDING
             stack.append(parent)
-        for parent in links[2:arity] if arity > 2 else ():
+        if walk == TWO_PARENTS:
+            parent = node.second
             if parent.gradient is None:
                 parent.gradient = PENDING
                 stack.append(parent)
@@ -302,7 +316,7 @@ def _leading_to(wanted: set[Node], operations: list[Node]) -> set[Node]:
     """The nodes through which a gradient can reach a wanted one: no other rule has to run."""
     needed = set(wanted)
     for node in reversed(operations):
-        if not needed.isdisjoint(node.links[: node.plan.arity]):
+        if not needed.isdisjoint(node.parents):
             needed.add(node)
     return needed
 
@@ -336,10 +350,10 @@ def fitted(contribution: Any, parent: Node, plan: Plan, place: int) -> Any:
 
     raises : ValueError or TypeError naming the op and the argument, if the rule returned something that does not fit
     """
-    dtype = parent.dtype
+    dtype = parent.like.dtype
     try:
-        if contribution.shape != parent.shape:
-            contribution = unbroadcast(contribution, parent.shape)
+        if contribution.shape != parent.like.shape:
+            contribution = unbroadcast(contribution, parent.like.shape)
         if contribution.dtype == dtype:
             return contribution
         if contribution.dtype.kind == "c" and dtype.kind != "c":

@@ -32,6 +32,11 @@ FROM_ARGS, FROM_KWARGS, FROM_REST, FROM_RESULT, FROM_DEFAULT, FROM_SHAPES = rang
 
 # How an edge's rule is called: rule(g), rule(g, links[n]) for n > 0, pull(g, links), or not at all: it would return g.
 NOTHING_MORE, ALL_LINKS, G_ITSELF = 0, -1, -2
+# In quick edges n > 0 says which of a compact node's two saved values.
+SAVED_FIRST, SAVED_SECOND = 1, 2
+
+# How the sweep finds a node's parents.
+NO_PARENT, ONE_PARENT, TWO_PARENTS, MORE_PARENTS = range(4)
 _RETURNS_G = (lambda g: g).__code__
 
 # One tracked argument: its position, or (position, place) for an element of a sequence argument such as concatenate's.
@@ -219,7 +224,8 @@ class Op:
 class Plan:
     """For one op and one pattern of tracked arguments: what a node links to, and the edges of its backward step.
 
-    A node's `links` are its parents' nodes, one per tracked argument, followed by the saved values.
+    A node's `links` are its parents' nodes, one per tracked argument, followed by the saved values. With at most two of
+    each the plan is `compact`: the node has them in slots of its own instead of a tuple.
 
     saves  positions of the arguments to keep after the parents (OUT for the result, ("like", i) for shapes of a sequence)
     edges  for each differentiated argument: its parents' places, the rule adapted to (g, links), accumulate, name
@@ -227,6 +233,7 @@ class Plan:
 
     __slots__ = (
         "arity",
+        "compact",
         "edges",
         "exact",
         "freed",
@@ -243,6 +250,7 @@ class Plan:
         "saves",
         "special",
         "tracked",
+        "walk",
         "watchers",
     )
 
@@ -273,16 +281,18 @@ class Plan:
         self.edges = tuple(edges)
         self.graph_edges = tuple(e if getattr(e.accumulate, "graph", False) else e._replace(accumulate=None) for e in edges)
         # Plain tuples: unpacking a named one takes three times as long.
-        self.quick_edges = tuple((e.place, e.rule, e.takes) for e in edges)
+        self.quick_edges = tuple((e.place, e.rule, e.takes - self.arity + 1 if e.takes > 0 else e.takes) for e in edges)
         self.saves = tuple(saves)
         self.layout = _LAYOUTS.get(self.saves, SAVES_OTHERWISE)
         self.keeps = len(self.saves) > 0
         self.lifts = tuple(self._lift(save, groups) for save in saves)
+        self.compact = self.arity <= 2 and len(saves) <= 2
+        self.walk = (NO_PARENT, ONE_PARENT, TWO_PARENTS)[self.arity] if self.compact else MORE_PARENTS
         # What the sweep's quick loop leaves to the careful one.
-        self.special = op.selects or any(e.accumulate is not None or isinstance(e.place, tuple) for e in edges)
+        self.special = not self.compact or op.selects or any(e.accumulate is not None or isinstance(e.place, tuple) for e in edges)
         self.exact = op.exact
         self.recipes: dict[tuple[Any, ...], tuple[tuple[int, Any], ...]] = {}
-        self.freed = self._make_freed()
+        self.freed: Plan | None = self._make_freed()  # None in a freed plan itself: plans have no cycles either
 
     def _edge(self, name: str, position: int, places: list[tuple[int, int | None]], saves: list[Any]) -> Edge:
         op = self.op
@@ -356,20 +366,23 @@ class Plan:
             setattr(twin, slot, getattr(self, slot))
         return twin
 
-    def _make_freed(self) -> Plan:
+    def _make_freed(self, compact: bool | None = None) -> Plan:
         """The same plan for a node whose saved values are gone: it keeps the structure, for listings and pictures."""
-        self.freed = self
+        self.freed = None
         freed = self.copy()
-        freed.freed = freed
         freed.is_freed = True
+        if compact is not None:
+            freed.compact, freed.walk = compact, MORE_PARENTS
         freed.edges = freed.quick_edges = freed.graph_edges = freed.saves = freed.lifts = ()
         return freed
 
     def _make_guarded(self) -> Plan:
         """The same plan for a node whose last link holds fingerprints of its saved values."""
         guarded = self.copy()
-        guarded.is_guarded = True
-        guarded.keeps = guarded.special = True
+        guarded.is_guarded = guarded.keeps = guarded.special = True
+        guarded.compact = False
+        guarded.walk = MORE_PARENTS
+        guarded.freed = self.copy()._make_freed(compact=False)
         return guarded
 
     @property

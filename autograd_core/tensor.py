@@ -188,7 +188,7 @@ class Tensor:
                     f"requires_grad: only floating-point and complex tensors have gradients, this one is {self._data.dtype}; "
                     "make it with ag.tensor(..., dtype=float)"
                 )
-            self.node = make_leaf(self, self._data.shape, self._data.dtype)
+            self.node = make_leaf(self, self._data)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad` and return this tensor."""
@@ -295,7 +295,7 @@ class Tensor:
         result._data = self.data
         result.handed_out = True
         result.grad = self.grad
-        result.node = make_leaf(result, self.shape, self.dtype) if isinstance(self.node, Leaf) else self.node
+        result.node = make_leaf(result, result._data) if isinstance(self.node, Leaf) else self.node
         return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -308,7 +308,7 @@ class Tensor:
             result._data = self._data.copy()
             result.handed_out = False
             result.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
-            result.node = None if self.node is None else make_leaf(result, self.shape, self.dtype)
+            result.node = None if self.node is None else make_leaf(result, result._data)
         memo[id(self)] = result
         return result
 
@@ -438,7 +438,7 @@ class Tensor:
             if parent.plan.op is _setitem:
                 # This tensor is being filled: a view would force the next assignment to copy the whole of it.
                 data = data.copy()
-            result = recording.lift(data, make_node(_getitem.first or _getitem.plan_first(), (parent, index), data))
+            result = recording.lift(data, make_node(_getitem.first or _getitem.plan_first(), (parent,), (index,), data))
         if getattr(data, "base", None) is not None:
             recording.share_memory((self,), result)
         return result
@@ -592,7 +592,7 @@ def _unpickled(cls: type[Tensor], data: Any, requires_grad: bool, grad: Any) -> 
     result._data = data
     result.handed_out = False
     result.grad = None if grad is None else untracked(grad)
-    result.node = make_leaf(result, data.shape, data.dtype) if requires_grad else None
+    result.node = make_leaf(result, data) if requires_grad else None
     return result
 
 
