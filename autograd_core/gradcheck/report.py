@@ -33,6 +33,7 @@ class Report:
     seed: int
     compared: int = 0
     findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return not self.findings

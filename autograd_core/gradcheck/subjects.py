@@ -1,13 +1,14 @@
 """What is checked, seen in one way: a function of a list of arrays, with a value and a vector-Jacobian product.
 
-`Traced` is anything that this library can differentiate: an operation of the table or a function of tensors. Its gradient is
-again such a function, `GradientOf`, so the second order is checked as the first order of the gradient, and so on.
+`Traced` is anything that this library can differentiate: an operation of the table, a function of tensors, a module with its
+parameters. Its gradient is again such a function, `GradientOf`, so the second order is checked as the first order of the
+gradient, and so on. `Pair` (pairs.py) is a value and a gradient that somebody wrote by hand, without this library.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from autograd_core.recording import apply, untracked
 from autograd_core.table import COMPOSITIONS, TABLE, Op
 from autograd_core.tensor import Tensor
 
-__all__ = ["GradientOf", "Traced", "float_results", "leaf", "traced"]
+__all__ = ["GradientOf", "ModuleCall", "Subject", "Traced", "float_results", "leaf", "traced"]
 
 
 def leaf(array: Any) -> Tensor:
@@ -35,48 +36,90 @@ def float_results(value: Any) -> list[Any]:
         return [result for item in value for result in float_results(item)]
     if isinstance(value, dict):
         return [result for item in value.values() for result in float_results(item)]
+    if isinstance(value, float | complex) and not isinstance(value, np.generic):
+        value = np.asarray(value)
     return [value] if hasattr(value, "dtype") and value.dtype.kind in "fc" else []
 
 
-class Traced:
-    """A call that this library records.
+class Subject:
+    """A call of something that has a derivative.
 
-    name    of the function
-    names   of the differentiable arguments
-    arrays  their values
+    name       of the function
+    own_rule   its derivative was written by hand for it, not composed from others
+    args, kwargs   of the call
+    places     its differentiable arguments; `names` and `arrays` are theirs
     """
 
-    def __init__(self, name: str, places: Sequence[Place], call: Callable[[Sequence[Any]], Any], compute: Callable[[Sequence[Any]], Any]) -> None:
+    own_rule = False
+
+    def __init__(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], places: Sequence[Place]) -> None:
         self.name = name
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs)
         self.places = list(places)
         self.names = [place.name for place in places]
-        self.arrays = [place.array for place in places]
-        self._call = call
-        self._compute = compute
 
-    def only(self, places: Sequence[Place]) -> Traced:
+    @property
+    def arrays(self) -> list[Any]:
+        return [place.array for place in self.places]
+
+    def at(self, arrays: Sequence[Any]) -> Self:
+        """The same call with other values of the differentiable arguments."""
+        args, kwargs = self.filled(arrays)
+        return self.with_call(args, kwargs, [place._replace(array=a) for place, a in zip(self.places, arrays, strict=True)])
+
+    def with_call(self, args: Sequence[Any], kwargs: Mapping[str, Any], places: Sequence[Place] | None = None) -> Self:
+        """The same function with other arguments."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        Subject.__init__(other, self.name, args, kwargs, self.places if places is None else places)
+        return other
+
+    def only(self, places: Sequence[Place]) -> Self:
         """The same call with only some of the arguments differentiated; the others stay as they are."""
-        chosen = [i for i, place in enumerate(self.places) if any(place is p for p in places)]
+        return self.with_call(self.args, self.kwargs, [place for place in self.places if any(place is p for p in places)])
 
-        def filled(values: Sequence[Any]) -> list[Any]:
-            everything = list(self.arrays)
-            for i, value in zip(chosen, values, strict=True):
-                everything[i] = value
-            return everything
-
-        return Traced(self.name, [self.places[i] for i in chosen], lambda t: self._call(filled(t)), lambda a: self._compute(filled(a)))
+    def filled(self, values: Sequence[Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """The arguments of the call with `values` at the places."""
+        return replaced(self.args, self.kwargs, self.places, values)
 
     def value(self, arrays: Sequence[Any]) -> list[Any]:
-        """The results as raw arrays, nothing recorded."""
+        """The floating-point results, as raw arrays."""
+        raise NotImplementedError
+
+    def vjp(self, arrays: Sequence[Any], gs: Sequence[Any]) -> list[Any]:
+        """The gradients for the incoming gradients `gs`, as raw arrays; None where no result depends on an argument."""
+        raise NotImplementedError
+
+    def derivative(self, gs: Sequence[Any]) -> Subject | None:
+        """The gradient as a subject of its own, or None if it cannot be differentiated."""
+        return None
+
+
+class Traced(Subject):
+    """A call that this library records: of an operation (`op`), or of a function of tensors."""
+
+    def __init__(self, function: Any, op: Op | None, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], places: Sequence[Place]) -> None:
+        super().__init__(name, args, kwargs, places)
+        self.operation = op
+        self.own_rule = op is not None
+        self.compute = function
+
+    def value(self, arrays: Sequence[Any]) -> list[Any]:
+        if self.operation is not None:
+            args, kwargs = self.filled(arrays)
+            return [np.asarray(r) for r in float_results(self.operation.function(*args, **kwargs))]
         with no_grad():
-            return [np.asarray(getattr(r, "_data", r)) for r in float_results(self._compute(arrays))]
+            return [np.asarray(getattr(r, "_data", r)) for r in self.call([untracked(a if a.ndim else a[()]) for a in arrays])]
 
     def call(self, tensors: Sequence[Any]) -> list[Any]:
-        """The results as tensors."""
-        return float_results(self._call(tensors))
+        """The floating-point results as tensors."""
+        args, kwargs = self.filled(tensors)
+        if self.operation is not None:
+            return float_results(apply(self.operation, tuple(args), dict(kwargs)))
+        return float_results(self.compute(*args, **kwargs))
 
     def vjp(self, arrays: Sequence[Any], gs: Sequence[Any], *, create_graph: bool = False) -> list[Any]:
-        """The gradients for `gs`, as raw arrays; None where no result depends on an argument."""
         leaves = [leaf(a) for a in arrays]
         return [None if g is None else np.asarray(g._data) for g in self.gradients(leaves, gs, create_graph=create_graph)]
 
@@ -88,27 +131,80 @@ class Traced:
         found: Sequence[Any] = gradient([y for y, _ in pairs], leaves, [g for _, g in pairs], create_graph=create_graph, allow_unused=True)
         return found
 
+    def derivative(self, gs: Sequence[Any]) -> Subject | None:
+        return GradientOf(self, gs)
+
 
 class GradientOf(Traced):
     """The gradient of a subject, as a function of its arguments and of the incoming gradients."""
 
     def __init__(self, subject: Traced, gs: Sequence[Any]) -> None:
-        count = len(subject.names)
+        names = ["g"] if len(gs) == 1 else [f"g[{i}]" for i in range(len(gs))]
+        names = [f"incoming gradient {name}" if name in subject.names else name for name in names]
+        values = [*subject.arrays, *gs]
+        places = [Place(name, (i,), array) for i, (name, array) in enumerate(zip([*subject.names, *names], values, strict=True))]
+        super().__init__(None, None, subject.name, values, {}, places)
+        self.own_rule = subject.own_rule
+        self.subject = subject
+        self.count = len(subject.names)
 
-        def call(tensors: Sequence[Any]) -> Any:
-            found = subject.gradients(tensors[:count], tensors[count:], create_graph=True)
-            return [untracked(np.zeros(x.shape, x.dtype)) if d is None else d for d, x in zip(found, tensors, strict=False)]
-
-        def compute(arrays: Sequence[Any]) -> Any:
-            found = subject.vjp(arrays[:count], arrays[count:])
-            return [np.zeros(x.shape, x.dtype) if d is None else d for d, x in zip(found, arrays, strict=False)]
-
-        places = [Place(name, (), array) for name, array in zip(subject.names, subject.arrays, strict=True)]
-        places += [Place("g" if len(gs) == 1 else f"g[{i}]", (), g) for i, g in enumerate(gs)]
-        super().__init__(f"gradient of {subject.name}", places, call, compute)
+    def call(self, tensors: Sequence[Any]) -> list[Any]:
+        found = self.subject.gradients(tensors[: self.count], tensors[self.count :], create_graph=True)
+        return [untracked(np.zeros(x.shape, x.dtype)) if d is None else d for d, x in zip(found, tensors, strict=False)]
 
     def value(self, arrays: Sequence[Any]) -> list[Any]:
-        return list(self._compute(arrays))
+        found = self.subject.vjp(arrays[: self.count], arrays[self.count :])
+        return [np.zeros(x.shape, x.dtype) if d is None else d for d, x in zip(found, arrays, strict=False)]
+
+
+class ModuleCall(Traced):
+    """A module, such as `nn.Linear`, as a function of its inputs and its parameters. Any object will do that can be called
+    and has `named_parameters()`, dotted names and tensors, which are attributes of the object and of those inside it."""
+
+    def __init__(self, module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], places: Sequence[Place]) -> None:
+        self.slots = []
+        parameters = []
+        for path, parameter in module.named_parameters():
+            owner = module
+            *owners, name = path.split(".")
+            for step in owners:
+                owner = owner[int(step)] if step.isdigit() and not hasattr(owner, step) else getattr(owner, step)
+            self.slots.append((owner.__dict__, name))
+            parameters.append(Place(path, ("parameters", path), parameter.data))
+        super().__init__(module, None, type(module).__name__, args, kwargs, [*places, *parameters])
+
+    def filled(self, values: Sequence[Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        count = sum(place.path[0] != "parameters" for place in self.places)
+        return replaced(self.args, self.kwargs, self.places[:count], values[:count])
+
+    def call(self, tensors: Sequence[Any]) -> list[Any]:
+        args, kwargs = self.filled(tensors)
+        own = [attributes[name] for attributes, name in self.slots]
+        try:
+            for (attributes, name), tensor in zip(self.slots, tensors[len(tensors) - len(self.slots) :], strict=True):
+                attributes[name] = tensor
+            return float_results(self.compute(*args, **kwargs))
+        finally:
+            for (attributes, name), tensor in zip(self.slots, own, strict=True):
+                attributes[name] = tensor
+
+
+def operation_of(function: Any) -> Op | None:
+    """The row of the table for `function`, if it has rules."""
+    if isinstance(function, Op):
+        return function
+    op = getattr(function, "op", None)
+    if not isinstance(op, Op):
+        try:
+            op = TABLE.get(function)
+        except TypeError:  # unhashable
+            return None
+    return op if op is not None and op.rules else None
+
+
+def name_of(function: Any) -> str:
+    """What messages call `function`."""
+    return str(getattr(function, "__qualname__", None) or getattr(function, "__name__", None) or type(function).__name__).split("<locals>.")[-1]
 
 
 def traced(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Traced:
@@ -116,35 +212,26 @@ def traced(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tra
 
     raises : TypeError if no argument is a floating-point or complex array that can be differentiated
     """
-    op = function if isinstance(function, Op) else getattr(function, "op", None) or TABLE.get(function)
-    if op is not None and op.rules:
-        name = op.name
+    op = operation_of(function)
+    if op is not None:
         places = differentiable_places(args, kwargs, op.parameters, op.variadic, op.rules)
+        subject = Traced(function, op, op.name or name_of(function), args, kwargs, places)
+    elif callable(getattr(function, "named_parameters", None)):
+        subject = ModuleCall(function, args, kwargs, differentiable_places(args, kwargs, *parameter_names(function.forward)))
     else:
-        op = None
-        name = getattr(function, "__name__", type(function).__name__)
-        if function in COMPOSITIONS:
+        name = name_of(function)
+        if not isinstance(function, type) and _hashable(function) and function in COMPOSITIONS:
             # Directly, because NumPy dispatches only on some arguments of some functions.
             function = COMPOSITIONS[function].compute
-        places = differentiable_places(args, kwargs, *parameter_names(function))
-    hermitian = op.hermitian if op is not None and kwargs.get("hermitian", "hermitian" not in op.parameters) else ()
+        subject = Traced(function, None, name, args, kwargs, differentiable_places(args, kwargs, *parameter_names(function)))
+    if not subject.places:
+        raise TypeError(f"gradcheck: {subject.name} was given no floating-point array to differentiate; pass arrays such as np.array([1.0, 2.0])")
+    return subject
 
-    def mirrored(values: Sequence[Any]) -> list[Any]:
-        # Where one triangle is read, the derivative is defined along Hermitian directions only.
-        pairs = zip(values, places, strict=True)
-        return [(x + x.conjugate().swapaxes(-1, -2)) / 2 if place.name in hermitian else x for x, place in pairs]
 
-    if not places:
-        raise TypeError(f"gradcheck: {name} was given no floating-point array to differentiate; pass arrays such as np.array([1.0, 2.0])")
-
-    def call(tensors: Sequence[Any]) -> Any:
-        new_args, new_kwargs = replaced(args, kwargs, places, mirrored(tensors))
-        return apply(op, tuple(new_args), new_kwargs) if op is not None else function(*new_args, **new_kwargs)
-
-    def compute(arrays: Sequence[Any]) -> Any:
-        if op is None:
-            return call([untracked(a if a.ndim else a[()]) for a in arrays])
-        new_args, new_kwargs = replaced(args, kwargs, places, mirrored(arrays))
-        return op.function(*new_args, **new_kwargs)
-
-    return Traced(name, places, call, compute)
+def _hashable(value: Callable[..., Any]) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True

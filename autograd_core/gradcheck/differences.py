@@ -1,0 +1,205 @@
+"""Numeric derivatives, each with a bound of its own error.
+
+`central_derivatives` is the quick way: central differences on a short ladder of steps, extrapolated to step zero
+(Richardson). The last correction tells the truncation error, the size of the values the rounding error.
+
+`examine` is the thorough one, for where the quick one disagrees with a rule: a ladder over 14 orders of magnitude, both
+sides separately. It tells a smooth place from a kink, a jump, a slope that grows without limit and noise, and gives the
+interval in which the derivative must lie. The choice of the step is Lepski's: of all steps whose estimate agrees with every
+finer one within both bounds, the one with the smallest bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Derivative", "Examined", "central_derivatives", "examine"]
+
+Function = Callable[[Any], Any]  # real vector -> real vector
+
+QUICK_STEPS = 2.0 ** -np.arange(5, 9)  # of the scale of the argument
+AMPLIFICATION = 1.5  # of the rounding error by extrapolation: the sum of the weights' sizes
+FINE_STEPS = 4.0 ** -np.arange(1.0, 25.0)
+
+
+class Derivative(NamedTuple):
+    """Directional derivatives: one row per direction; per element of the result, or contracted with a gradient.
+
+    estimate, bound   the derivative, and how far it may be off
+    size              of the terms that were added: rounding of a rule is measured against it
+    """
+
+    estimate: Any
+    bound: Any
+    size: Any
+
+
+def evaluated(function: Function, point: Any, size: int) -> Any:
+    """`function(point)`, or nan for all elements where it raises: outside of its domain."""
+    try:
+        return function(point)
+    except Exception:  # noqa: BLE001  whatever an unknown function raises outside of its domain
+        return np.full(size, np.nan)
+
+
+def central_derivatives(function: Function, x: Any, directions: Any, g: Any | None, centre: Any, eps: float) -> Derivative:
+    """Derivatives of `function` at `x` along `directions`, contracted with `g` (or per element of the result if None).
+
+    centre : the value at x
+    eps : to which fraction of themselves the values are rounded
+    """
+    count, size = len(directions), centre.size
+    slopes = np.empty((len(QUICK_STEPS), count, size))
+    largest = np.broadcast_to(np.abs(centre), (count, size)).copy()
+    for level, step in enumerate(QUICK_STEPS):
+        for k, direction in enumerate(directions):
+            above = evaluated(function, x + step * direction, size)
+            below = evaluated(function, x - step * direction, size)
+            slopes[level, k] = (above - below) / (2 * step)
+            if level == 0:
+                largest[k] = np.maximum(largest[k], np.maximum(np.abs(above), np.abs(below)))
+    noise = AMPLIFICATION * 4 * eps / QUICK_STEPS[-1]
+    # x + step is itself rounded: an error of the step, as good as an error of the value of x f'.
+    largest += np.abs(slopes[-1]) * np.array([_relative_size(x, direction) for direction in directions])[:, None]
+    if g is None:
+        estimate, truncation = extrapolated(slopes)
+        return Derivative(estimate, truncation + noise * largest, np.abs(estimate))
+    estimate, truncation = extrapolated(slopes @ g)
+    weighted = g * slopes[-1]
+    size_of_terms = np.sqrt(np.einsum("ij,ij->i", weighted, weighted))
+    # Rounding errors of different elements are independent of each other, so they add up like their squares.
+    rounding = noise * np.sqrt(((g * largest) ** 2).sum(axis=1)) + 4 * eps * np.abs(weighted).sum(axis=1) / np.sqrt(max(size, 1))
+    return Derivative(estimate, truncation + rounding, size_of_terms)
+
+
+def _relative_size(x: Any, direction: Any) -> float:
+    """How many steps along `direction` it takes to get as far as `x` itself is from zero."""
+    moved = direction != 0
+    return float(np.max(np.abs(x[moved] / direction[moved]), initial=0.0))
+
+
+def extrapolated(slopes: Any) -> tuple[Any, Any]:
+    """Richardson's extrapolation over the first axis (steps halved each time), and the size of its last correction."""
+    table = slopes
+    for k in range(1, len(slopes)):
+        last, table = table, table[1:] + (table[1:] - table[:-1]) / (4.0**k - 1)
+    return table[0], 4 * np.abs(table[0] - last[1]) + np.abs(last[1] - last[0]) / 64
+
+
+class Examined(NamedTuple):
+    """What was found along one direction, per element of the result.
+
+    low, high   the interval in which the derivative lies: of one-sided slopes at a kink, unlimited where nothing is known
+    other_low, other_high   the same from the coarser steps alone, where the fine ones tell something else (nan if not)
+    kind        "smooth", "kink", "jump", "steep" (the slope grows without limit) or "unknown"
+    sign        of the limit where steep
+    left, right   the one-sided slopes
+    """
+
+    low: Any
+    high: Any
+    other_low: Any
+    other_high: Any
+    kind: Any
+    sign: Any
+    left: Any
+    right: Any
+
+
+def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float) -> Examined:
+    """Everything about the derivative of `function` at `x` along `direction` that differences can tell."""
+    size = centre.size
+    above = np.array([evaluated(function, x + t * direction, size) for t in FINE_STEPS])
+    below = np.array([evaluated(function, x - t * direction, size) for t in FINE_STEPS])
+    t = FINE_STEPS[:, None]
+    noise = _noise(above, below, centre, eps) + 2 * np.finfo(float).eps * _relative_size(x, direction) * _usual_slope(above, below, t)
+    right, right_bound, right_other = _settled((above - centre) / t, noise, (4.0, 16.0))
+    left, left_bound, left_other = _settled((centre - below) / t, noise, (4.0, 16.0))
+    both, both_bound, both_other = _settled((above - below) / (2 * t), noise, (16.0, 256.0))
+    has_right, has_left = np.isfinite(right), np.isfinite(left)
+    differ = has_right & has_left & (np.abs(right - left) > right_bound + left_bound)
+    jump_right, jump_left = _jumps(above, centre, noise), _jumps(below, centre, noise)
+    steep_right, sign_right = _grows((above - centre) / t, noise)
+    steep_left, sign_left = _grows((centre - below) / t, noise)
+    kind = np.full(size, "unknown", dtype=object)
+    low, high = np.full(size, -np.inf), np.full(size, np.inf)
+    one_sided = has_right ^ has_left
+    smooth = has_right & has_left & ~differ & np.isfinite(both)
+    kind[smooth | one_sided] = "smooth"
+    low[smooth], high[smooth] = (both - both_bound)[smooth], (both + both_bound)[smooth]
+    side, side_bound = np.where(has_right, right, left), np.where(has_right, right_bound, left_bound)
+    low[one_sided], high[one_sided] = (side - side_bound)[one_sided], (side + side_bound)[one_sided]
+    kind[differ] = "kink"
+    low[differ] = np.minimum(right - right_bound, left - left_bound)[differ]
+    high[differ] = np.maximum(right + right_bound, left + left_bound)[differ]
+    steep = steep_right | steep_left
+    sign = np.where(steep_right, sign_right, sign_left)
+    for mask, name in ((steep, "steep"), (jump_right | jump_left, "jump")):
+        kind[mask] = name
+        low[mask], high[mask] = -np.inf, np.inf
+    other = np.where(np.isnan(both_other[0]), right_other if has_right.all() else left_other, both_other)
+    return Examined(low, high, other[0], other[1], kind, sign, left, right)
+
+
+def _noise(above: Any, below: Any, centre: Any, eps: float) -> Any:
+    """How far values are off from a smooth function: rounding at least, more if the smallest steps show it."""
+    last = slice(-4, None)
+    with np.errstate(all="ignore"):
+        bend = np.abs(above[last] - 2 * centre + below[last])
+        sizes = np.nanmax(np.where(np.isfinite(above), np.abs(above), 0.0)[3:], axis=0, initial=0.0)
+    single = np.finfo(np.float32).eps
+    values = np.concatenate([above[:8], below[:8]])
+    values = values[np.isfinite(values)]
+    # Values that all fit single precision were computed in it, whatever their dtype says.
+    if values.size and eps < single and np.any(values != np.round(values)) and np.array_equal(values.astype(np.float32), values):
+        eps = float(single)
+    seen = np.where(np.isfinite(bend), bend, 0.0)
+    return 4 * np.maximum(eps * np.maximum(np.abs(centre), sizes), np.median(seen, axis=0)) + 1e-300
+
+
+def _usual_slope(above: Any, below: Any, t: Any) -> Any:
+    slopes = np.abs(above - below)[3:16] / (2 * t[3:16])
+    return np.median(np.where(np.isfinite(slopes), slopes, 0.0), axis=0)
+
+
+def _settled(slopes: Any, noise: Any, ratios: tuple[float, float]) -> tuple[Any, Any, Any]:
+    """The limit of difference quotients, its bound, and the interval that the coarser steps alone would give (or nan)."""
+    first = slopes[1:] + (slopes[1:] - slopes[:-1]) / (ratios[0] - 1)
+    second = first[1:] + (first[1:] - first[:-1]) / (ratios[1] - 1)
+    correction = np.abs(second - first[1:])
+    bound = 2 * correction + 2 * noise / FINE_STEPS[2:, None]
+    usable = np.isfinite(second) & np.isfinite(bound)
+    second, bound = np.where(usable, second, 0.0), np.where(usable, bound, np.inf)
+    agrees = np.ones(second.shape, dtype=bool)  # with every finer step
+    for level in range(len(second) - 1):
+        gap = np.abs(second[level + 1 :] - second[level]) - bound[level + 1 :] - bound[level]
+        agrees[level] = ~np.any((gap > 0) & usable[level + 1 :], axis=0)
+    columns = np.arange(second.shape[1])
+    best = np.argmin(np.where(agrees, bound, np.inf), axis=0)
+    estimate, error = second[best, columns], bound[best, columns]
+    known = np.isfinite(error)
+    near = np.abs(second[1:] - second[:-1]) <= bound[1:] + bound[:-1]
+    plateau = np.zeros(second.shape, dtype=bool)
+    plateau[1:-1] = near[1:] & near[:-1]
+    coarse = np.argmin(np.where(plateau, bound, np.inf), axis=0)
+    other, other_bound = second[coarse, columns], bound[coarse, columns]
+    distinct = np.isfinite(other_bound) & (np.abs(other - estimate) > error + other_bound)
+    interval = np.where(distinct, np.array([other - other_bound, other + other_bound]), np.nan)
+    return np.where(known, estimate, np.nan), np.where(known, error, np.nan), interval
+
+
+def _jumps(values: Any, centre: Any, noise: Any) -> Any:
+    """Where the value at ever smaller steps does not come near the value at the place itself."""
+    gap = np.abs(values - centre)
+    return (gap[-1] > 100 * noise) & (gap[-1] > 0.5 * gap[-8])
+
+
+def _grows(slopes: Any, noise: Any) -> tuple[Any, Any]:
+    """Where difference quotients grow without limit as the step shrinks (the square root at 0), and with which sign."""
+    late, early = slopes[-1] - slopes[-5], slopes[-5] - slopes[-9]
+    certain = np.abs(late) > 8 * noise / FINE_STEPS[-1]
+    grows = np.isfinite(late) & np.isfinite(early) & certain & (late * early > 0) & (np.abs(late) > 0.6 * np.abs(early))
+    return grows & (np.abs(slopes[-1]) > np.abs(slopes[-9])), np.sign(late)

@@ -1,0 +1,142 @@
+"""A spot: a subject at one place, with an incoming gradient and the gradient that its rules claim there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_core.gradcheck.subjects import Subject
+from autograd_core.gradcheck.vectors import Vectors, as_kind, typical_size
+
+__all__ = ["RuleFailed", "Skip", "Spot", "incoming_gradient"]
+
+
+class Skip(Exception):
+    """This place cannot be checked; the message says why."""
+
+
+class RuleFailed(Exception):
+    """The value was computed but the gradient raised, or has no usable form; `cause` is what a finding says of it."""
+
+    def __init__(self, cause: str, text: str, argument: str = "") -> None:
+        super().__init__(text)
+        self.cause = cause
+        self.argument = argument
+
+
+def incoming_gradient(random: np.random.Generator, like: Any) -> Any:
+    """A random gradient for a result, away from zero so that no error hides behind a small factor."""
+    g = random.uniform(0.5, 1.5, like.shape) * random.choice([-1.0, 1.0], like.shape)
+    if like.dtype.kind == "c":
+        g = g + 1j * random.uniform(0.5, 1.5, like.shape)
+    return np.asarray(g, dtype=like.dtype)
+
+
+class Spot:
+    """What is known of a subject at one place.
+
+    arrays, x      the differentiable arguments, as arrays and as one real vector;  scale: what a step is small against
+    results, y     the results, likewise;  gs, g: the incoming gradients
+    claimed        the gradient by the rules, as one real vector
+    whole          False where some results are infinite or nan: their elements are left out (`usable`)
+    raises         Skip if the value cannot be computed here, RuleFailed if the gradient cannot
+    """
+
+    def __init__(
+        self, subject: Subject, label: str, random: np.random.Generator, *, eps: float = 0.0, elementwise: bool = False, gs: Any = None
+    ) -> None:
+        self.subject = subject
+        self.label = label
+        self.arrays = subject.arrays
+        self.inputs = Vectors(self.arrays)
+        self.x = self.inputs.join(self.arrays)
+        try:
+            self.results = subject.value(self.copies())
+        except Exception as error:  # noqa: BLE001  an unknown function may raise anything where it is not defined
+            raise Skip(f"the function raised {type(error).__name__}: {first_line(error)}") from error
+        if not self.results:
+            raise Skip("the function returned no floating-point array")
+        self.outputs = Vectors(self.results)
+        self.y = self.outputs.join(self.results)
+        self.eps = max(eps, *(float(np.finfo(r.dtype).eps) for r in self.results))
+        self.gs = [incoming_gradient(random, r) for r in self.results] if gs is None else gs
+        self.usable = np.isfinite(self.y)
+        if not np.isfinite(self.x).all():
+            raise Skip("an argument is not finite")
+        if not self.usable.all():
+            if not (elementwise and self.usable.any()):
+                raise Skip("the value is not finite")
+            self.gs = [np.where(np.isfinite(r), g, 0.0).astype(g.dtype) for g, r in zip(self.gs, self.results, strict=True)]
+        self.g = self.outputs.join(self.gs)
+        self.scale = np.concatenate([self._scale_of(a, part) for a, part in zip(self.arrays, self.inputs.parts, strict=True)])
+        self.claimed = self.gradient(self.copies(), self.gs)
+        self._noise: Any = None
+        self._jacobian: Any = None
+
+    def _scale_of(self, array: Any, part: slice) -> Any:
+        return np.maximum(np.abs(self.x[part]), 0.05 * typical_size(array))
+
+    def copies(self) -> list[Any]:
+        """Copies of the arguments with their memory layout, so that a function that changes them cannot spoil the check."""
+        return [a.copy(order="K") for a in self.arrays]
+
+    def function(self, vector: Any) -> Any:
+        """The subject as a function from a real vector to a real vector."""
+        values = self.subject.value(self.inputs.split(vector))
+        return self.outputs.join([as_kind(v, r) for v, r in zip(values, self.results, strict=True)])
+
+    def gradient(self, arrays: Sequence[Any], gs: Sequence[Any]) -> Any:
+        """The gradient by the rules, as one real vector."""
+        try:
+            found = self.subject.vjp(arrays, gs)
+        except RuleFailed:
+            raise
+        except Exception as error:
+            raise rule_failed(error, self.subject) from error
+        for name, a, d in zip(self.subject.names, arrays, found, strict=True):
+            check_form(name, a, d)
+        return self.inputs.join(found)
+
+    def claimed_noise(self) -> Any:
+        """How much the claimed gradient changes when the arguments are changed in their last digits."""
+        if self._noise is None:
+            random = np.random.default_rng(0)
+            changes = []
+            for _ in range(4):
+                moved = self.x * (1 + np.finfo(np.float64).eps * random.integers(-4, 5, self.x.size))
+                try:
+                    changes.append(np.abs(self.gradient(self.inputs.split(moved), self.gs) - self.claimed))
+                except RuleFailed:
+                    continue
+            self._noise = 4 * np.nanmax(changes, axis=0) if changes else np.zeros(self.x.size)
+            self._noise[~np.isfinite(self._noise)] = 0.0
+        return self._noise
+
+
+def check_form(name: str, argument: Any, gradient: Any) -> None:
+    """Raise RuleFailed unless `gradient` has the shape and dtype that a gradient of `argument` must have."""
+    if gradient is None:
+        return
+    if gradient.shape != argument.shape:
+        text = f"the gradient has shape {gradient.shape}, the argument {argument.shape}"
+        raise RuleFailed("shape", text, name)
+    if gradient.dtype.kind == "c" and argument.dtype.kind != "c":
+        raise RuleFailed("dtype", f"the gradient is {gradient.dtype} and the argument {argument.dtype}; take the real part", name)
+    if gradient.dtype.kind not in "fc":
+        raise RuleFailed("dtype", f"the gradient is {gradient.dtype}, the argument {argument.dtype}", name)
+
+
+def rule_failed(error: Exception, subject: Subject) -> RuleFailed:
+    """What an exception in a rule means: the engine's own messages tell which argument's rule it was."""
+    text = first_line(error)
+    argument = next((n for n in subject.names if f"rule for {n} " in text or f"rule for {n}[" in text), "")
+    cause = "shape" if "returned shape" in text else "dtype" if "returned dtype" in text else "raises"
+    return RuleFailed(cause, text if cause != "raises" else f"the gradient raised {type(error).__name__}: {text}", argument)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, not too long."""
+    lines = str(error).splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]
