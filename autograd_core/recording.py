@@ -15,7 +15,21 @@ from numpy import float64
 from autograd_core.fingerprint import fingerprint, full_fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
 from autograd_core.node import FLOAT64_SCALAR, Node, like_of, make_node, next_number
-from autograd_core.table import ALL_LINKS, OUT, SAVES_BOTH, SAVES_FIRST, SAVES_NOTHING, SAVES_OTHERWISE, SAVES_OUT, SAVES_SECOND, TABLE, Edge, Op, Plan
+from autograd_core.table import (
+    ALL_LINKS,
+    OUT,
+    SAVES_BOTH,
+    SAVES_FIRST,
+    SAVES_NOTHING,
+    SAVES_OTHERWISE,
+    SAVES_OUT,
+    SAVES_SECOND,
+    TABLE,
+    Edge,
+    Like,
+    Op,
+    Plan,
+)
 
 __all__ = ["apply", "binary_operator", "lift", "operation", "raw", "reflected_operator", "unary_method", "untracked", "wrap"]
 
@@ -329,7 +343,7 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
         result.handed_out = False
         return result
 
-    method.__name__ = op.name
+    method.__name__ = str(op.name)
     method.__doc__ = f"`np.{op.name}(self)`"
     return method
 
@@ -402,7 +416,7 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
         result.handed_out = False
         return result
 
-    method.__name__ = op.name
+    method.__name__ = str(op.name)
     method.__doc__ = f"`np.{op.name}(self, other)`"
     return method
 
@@ -427,7 +441,7 @@ def reflected_operator(function: Callable[[Any, Any], Any], forward: Callable[[A
             return untracked(forward(other, self._data))
         return apply(op, (as_operand(other), self), {}) if type(other) in SCALARS or _is_operand(other) else NotImplemented
 
-    method.__name__ = op.name
+    method.__name__ = str(op.name)
     method.__doc__ = f"`np.{op.name}(other, self)`"
     return method
 

@@ -69,11 +69,11 @@ def read(operands: tuple[Any, ...]) -> Sum:
 class _Gradients(list[Any]):
     """One gradient per operand, None for subscripts; computed when asked for, so an operand that is not tracked costs nothing."""
 
-    def __init__(self, g: Any, operands: tuple[Any, ...], like: tuple[Any, ...]) -> None:
+    def __init__(self, g: Any, operands: tuple[Any, ...]) -> None:
         super().__init__(operands)
         self.g = g
         self.reading = read(operands)
-        self.shapes = [like[place].shape for place in self.reading.places]
+        self.shapes = [np.shape(operands[place]) for place in self.reading.places]
         self.sizes: dict[int, int] = {}
         for labels, shape in zip(self.reading.inputs, self.shapes, strict=True):
             for label, n in zip(labels, shape, strict=True):

@@ -8,13 +8,15 @@ With `adjoint(x)` for the conjugate transpose they hold for complex matrices too
 
 from __future__ import annotations
 
+import math
+import operator
 from typing import Any
 
 import numpy as np
 
-from autograd_core.define import constant, defvjp
+from autograd_core.define import composed, constant, defvjp
 from autograd_core.recording import raw
-from autograd_core.rules.matrices import adjoint, column, hermitian_part, identity_like, precision, times_diagonal
+from autograd_core.rules.matrices import adjoint, arrayed, column, hermitian_part, identity_like, precision, times_diagonal
 from autograd_core.samples import call
 
 constant(np.linalg.matrix_rank)
@@ -232,3 +234,125 @@ defvjp(
         *[call(a.definite(3), upper=True), call(a.definite(2, 2), upper=True)],
     ],
 )
+
+# --- compositions --------------------------------------------------------------------------------------------------------------
+
+
+@composed(
+    np.linalg.matrix_power,
+    samples=lambda a: [*[call(a.square(2), n) for n in (-3, -1, 0, 1, 2, 3, 4, 7)], call(a.square(2, 2), 5), call(a.complex(2, 2), 3)],
+)
+def _matrix_power(a: Any, n: int) -> Any:
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2] or not hasattr(n, "__index__"):
+        return np.linalg.matrix_power(raw(a), n)  # NumPy's error
+    n = operator.index(n)
+    if n < 0:
+        a, n = np.linalg.inv(a), -n
+    if n == 0:
+        return np.where(False, a, identity_like(a))  # constant, but still on the tape
+    if n == 3:
+        return (a @ a) @ a
+    result = None
+    while n:
+        n, bit = divmod(n, 2)
+        if bit:
+            result = a if result is None else result @ a
+        if n:
+            a = a @ a
+    return result
+
+
+def _chain_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
+    """Where to split a chain of matrix products, matrix i being (sizes[i], sizes[i + 1]), so that it costs least.
+
+    The textbook dynamic programme (Cormen et al., "Introduction to Algorithms", 15.2).
+    """
+    count = len(sizes) - 1
+    cost = {(i, i): 0 for i in range(count)}
+    splits: dict[tuple[int, int], int] = {}
+    for length in range(1, count):
+        for i in range(count - length):
+            j = i + length
+            costs = {k: cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1] for k in range(i, j)}
+            splits[i, j] = min(costs, key=costs.__getitem__)
+            cost[i, j] = costs[splits[i, j]]
+    return splits
+
+
+@composed(
+    np.linalg.multi_dot,
+    samples=lambda a: [
+        *[call([a(2, 3), a(3, 2)]), call([a(2, 3), a(3, 1), a(1, 2)]), call((a(2, 3), a(3, 2), a(2, 1), a(1, 3)))],
+        *[call([a(3), a(3, 2), a(2)]), call([a(3), a(3, 2), a(2, 2)]), call([a(2, 3), a(3, 2), a(2)]), call([a(3), a(3)])],
+        call([a.complex(2, 2), a.complex(2, 3), a(3, 2)]),
+    ],
+)
+def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
+    if out is not None:
+        raise TypeError("multi_dot: out= is not supported with tensors, which are values; write the result to a name")
+    matrices = list(arrays)
+    if len(matrices) == 2:
+        return np.dot(matrices[0], matrices[1])
+    if len(matrices) < 2 or any(m.ndim != 2 for m in matrices[1:-1]):
+        return np.linalg.multi_dot(raw(matrices))  # NumPy's error
+    first, last = matrices[0].ndim == 1, matrices[-1].ndim == 1
+    if first:
+        matrices[0] = matrices[0].reshape((1, -1))
+    if last:
+        matrices[-1] = matrices[-1].reshape((-1, 1))
+    splits = _chain_splits([*[m.shape[0] for m in matrices], matrices[-1].shape[1]])
+
+    def product(i: int, j: int) -> Any:
+        return matrices[i] if i == j else np.dot(product(i, splits[i, j]), product(splits[i, j] + 1, j))
+
+    result = product(0, len(matrices) - 1)
+    shape = result.shape[1:] if first else result.shape
+    return result.reshape(shape[:-1] if last else shape) if first or last else result
+
+
+@composed(
+    np.linalg.tensorinv,
+    samples=lambda a: [call(a.square(4).reshape(2, 2, 4), ind=2), call(a.square(4).reshape(2, 2, 1, 4)), call(a.square(3), 1)],
+)
+def _tensorinv(a: Any, ind: int = 2) -> Any:
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
+    columns = math.prod(a.shape[ind:])
+    return np.linalg.inv(a.reshape((columns, -1))).reshape((*a.shape[ind:], *a.shape[:ind]))
+
+
+@composed(
+    np.linalg.tensorsolve,
+    samples=lambda a: [
+        *[call(a.square(4).reshape(2, 2, 4), a(2, 2)), call(a.square(4).reshape(4, 2, 2), a(4)), call(a.square(2), a(2))],
+        call(np.moveaxis(a.square(4).reshape(2, 2, 4), -1, 0), a(2, 2), axes=(0,)),
+    ],
+)
+def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    a, b = arrayed(a), arrayed(b)
+    if axes is not None:
+        order = list(range(a.ndim))
+        for axis in axes:
+            order.remove(axis)
+            order.append(axis)
+        a = np.transpose(a, order)
+    shape = a.shape[b.ndim :]
+    rows = math.prod(shape)
+    if a.size != rows**2:
+        return np.linalg.tensorsolve(raw(a), raw(b))  # NumPy's error
+    return np.linalg.solve(a.reshape((rows, rows)), b.reshape((-1,))).reshape(shape)
+
+
+@composed(
+    np.linalg.trace, samples=lambda a: [call(a(2, 3)), call(a(2, 2, 3), offset=1), call(a(2, 3, 3), offset=-1), call(a(2, 2), dtype=np.float64)]
+)
+def _trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    return np.trace(x, offset=offset, axis1=-2, axis2=-1, dtype=dtype)
+
+
+@composed(np.linalg.diagonal, samples=lambda a: [call(a(2, 3)), call(a(2, 2, 3), offset=1), call(a(2, 3, 3), offset=-1), call(a.complex(2, 2))])
+def _diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    return np.diagonal(x, offset=offset, axis1=-2, axis2=-1)
+
+
+composed(np.linalg.matrix_transpose, samples=lambda a: [call(a(2, 3)), call(a(2, 2, 3)), call(a.complex(2, 2))])(np.matrix_transpose)

@@ -10,7 +10,18 @@ import numpy as np
 
 from autograd_core.recording import raw
 
-__all__ = ["adjoint", "column", "gaps", "hermitian_part", "identity_like", "off_diagonal", "phase_correction", "precision", "times_diagonal"]
+__all__ = [
+    "adjoint",
+    "arrayed",
+    "column",
+    "gaps",
+    "hermitian_part",
+    "identity_like",
+    "off_diagonal",
+    "phase_correction",
+    "precision",
+    "times_diagonal",
+]
 
 
 def adjoint(x: Any) -> Any:
@@ -21,6 +32,11 @@ def adjoint(x: Any) -> Any:
 def hermitian_part(x: Any) -> Any:
     """(x + x^H) / 2: the gradient of a function that is given Hermitian matrices, by one triangle."""
     return (x + adjoint(x)) / 2
+
+
+def arrayed(x: Any) -> Any:
+    """`x`, as an array if it was given as a number or a list."""
+    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 def column(x: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.define import composed, defvjp
+from autograd_core.rules.matrices import arrayed
 from autograd_core.samples import Arrays, Call, call
 
 # --- matmul ------------------------------------------------------------------------------------------------------------------
@@ -67,6 +68,7 @@ composed(np.linalg.matmul, samples=lambda a: [call(a(2, 3), a(3, 2)), call(a(2, 
 
 
 def _dot_first(g: Any, like: Any, b: Any) -> Any:
+    b = arrayed(b)
     if like.ndim == 0 or b.ndim == 0:
         return g * b.conjugate()
     if like.ndim == b.ndim == 2:
@@ -76,6 +78,7 @@ def _dot_first(g: Any, like: Any, b: Any) -> Any:
 
 
 def _dot_second(g: Any, like: Any, a: Any) -> Any:
+    a = arrayed(a)
     if like.ndim == 0 or a.ndim == 0:
         return g * a.conjugate()
     if like.ndim == a.ndim == 2:
@@ -111,12 +114,14 @@ defvjp(
 
 
 def _inner_first(g: Any, like: Any, b: Any) -> Any:
+    b = arrayed(b)
     if like.ndim == 0 or b.ndim == 0:
         return g * b.conjugate()
     return np.tensordot(g, b.conjugate(), (tuple(range(like.ndim - 1, g.ndim)), tuple(range(b.ndim - 1))))
 
 
 def _inner_second(g: Any, like: Any, a: Any) -> Any:
+    a = arrayed(a)
     if like.ndim == 0 or a.ndim == 0:
         return g * a.conjugate()
     free = tuple(range(a.ndim - 1))
@@ -138,11 +143,11 @@ defvjp(
 
 
 def _outer_first(g: Any, like: Any, b: Any) -> Any:
-    return np.matmul(g, b.conjugate().reshape((-1,))).reshape(like.shape)
+    return np.matmul(g, arrayed(b).conjugate().reshape((-1,))).reshape(like.shape)
 
 
 def _outer_second(g: Any, like: Any, a: Any) -> Any:
-    return np.matmul(a.conjugate().reshape((-1,)), g).reshape(like.shape)
+    return np.matmul(arrayed(a).conjugate().reshape((-1,)), g).reshape(like.shape)
 
 
 defvjp(
@@ -280,6 +285,7 @@ def _linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
 
 def _kron_gradient(g: Any, like: Any, other: Any, which: int) -> Any:
     """`kron` is an outer product whose axes are merged pairwise: split them, and sum over the other's."""
+    other = arrayed(other)
     ndim = max(like.ndim, other.ndim)
     ours = (1,) * (ndim - like.ndim) + like.shape
     others = (1,) * (ndim - other.ndim) + other.shape
