@@ -12,6 +12,7 @@ from autograd_core.tensor import Tensor, tensor
 from autograd_core.rules import (  # noqa: F401
     constants,
     decompositions,
+    differences,
     einsum,
     elementwise,
     indexing,

@@ -146,7 +146,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         raise ValueError("'edge_order' greater than 2 not supported")
     slopes = []
     for k, step in zip(axes, steps, strict=True):
-        if np.ndim(step) > 1 or (np.ndim(step) == 1 and step.shape[0] != f.shape[k]):
+        if np.ndim(step) > 1 or (np.ndim(step) == 1 and np.shape(step) != f.shape[k : k + 1]):
             raise ValueError("when 1d, distances must match the length of the corresponding dimension")
         if f.shape[k] < edge_order + 1:
             raise ValueError("Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required.")
