@@ -17,6 +17,7 @@ from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, curren
 from autograd_core.node import FLOAT64_SCALAR, Node, like_of, make_node, next_number
 from autograd_core.table import (
     ALL_LINKS,
+    ONE_PARENT,
     OUT,
     SAVES_BOTH,
     SAVES_FIRST,
@@ -292,9 +293,10 @@ def _pick_plan(index: int) -> Plan:
         def accumulate(total: Any, total_owned: bool, g: Any, g_owned: bool, links: Any) -> Any:
             return _add_output(total, total_owned, g, g_owned, links[0], index)
 
-        plan.arity = 1
+        plan.arity, plan.walk = 1, ONE_PARENT
         plan.edges = plan.graph_edges = (Edge("results", 0, accumulate, ALL_LINKS, accumulate),)
         plan.special = True
+        plan.freed = plan._make_freed()
     return plan
 
 
