@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from autograd_core import recording
-from autograd_core.table import NO_VALUE, Op, Plan
 from autograd_core.node import Node, program_order
+from autograd_core.table import NO_VALUE, Op, Plan
 
 __all__ = ["Argument", "Row", "RowMaker", "Tape", "constant_text", "counted", "names_of_nodes", "output_tensors", "size_text", "tape"]
 
@@ -290,7 +290,7 @@ class _Template:
             value = links[self.saves[position]]
             if value is not default and not (type(value) is type(default) and value == default):
                 options.append((self.op.parameters[position], constant_text(value)))
-        saved = _array_bytes(links[plan.arity : plan.arity + len(plan.saves)], counted) if plan.keeps and not self.freed else 0
+        saved = _array_bytes(node.saved[: len(plan.saves)], counted) if plan.keeps and not self.freed else 0
         shape, dtype, nbytes = result
         return Row(i, self.name, tuple(arguments), tuple(options), shape, dtype, nbytes, saved, plan.arity == 0, self.freed, name, node.number)
 

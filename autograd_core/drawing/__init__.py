@@ -5,5 +5,6 @@ figure.py, layout.py, measure.py  texts and places       svg.py, text.py, dot.py
 """
 
 from autograd_core.drawing.drawing import Drawing, draw
+from autograd_core.drawing.record import Recording, record
 
-__all__ = ["Drawing", "draw"]
+__all__ = ["Drawing", "Recording", "draw", "record"]

@@ -9,13 +9,15 @@ stretch of the program, so drawing groups as boxes never makes a circle of arrow
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from autograd_core.listing import NOT_KEPT, Row, Tape, size_text
+from autograd_core.listing import NOT_KEPT, Argument, Row, Tape, size_text
 
-__all__ = ["Document", "Edge", "Group", "Vertex", "document_of", "shape_text"]
+__all__ = ["Document", "Edge", "Group", "Vertex", "constant_vertex", "document_of", "shape_text"]
+
+Constants = Callable[[Row, Argument], tuple[int, Any, str] | None]
 
 # Swapping the arguments of these changes nothing, so a picture need not say which is which.
 COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp", "logaddexp2"})
@@ -27,8 +29,9 @@ class Vertex:
 
     kind     "op", "leaf" or "constant"
     label    what it is called in the picture: the operation with its options, the parameter's name
-    facts    what a recording or a tensor added: {"line": ..., "value": ..., "gradient": ..., "forward_seconds": ...}
+    facts    what a recording or a tensor added: {"line": ..., "value": ..., "gradient": ..., "forward_seconds": ...} (gather.py)
     output   its name as an output of the program, or ""
+    error    what the operation raised, or ""
     """
 
     index: int
@@ -44,6 +47,7 @@ class Vertex:
     arguments: str = ""
     number: int = -1
     output: str = ""
+    error: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -72,6 +76,7 @@ class Group:
     detail    the module's class, or ""
     children  vertices (by index) and groups, in the order of the program
     path      full dotted name of a module, for patterns
+    count     how many identical members a repeat has, else 1
     data      vertices of leaves and constants that it was called with (its parameters are not among them)
     """
 
@@ -82,11 +87,19 @@ class Group:
     children: list[int | Group] = field(default_factory=list)
     path: str = ""
     data: frozenset[int] = frozenset()
+    count: int = 1
 
-    @property
-    def count(self) -> int:
-        """How many identical members a repeat has, else 1."""
-        return len(self.children) if self.kind == "repeat" else 1
+    def members(self) -> list[int | Group]:
+        """The members of a repeat; they may stand in parts, if there are many."""
+        found: list[int | Group] = []
+        stack: list[int | Group] = list(reversed(self.children))
+        while stack:
+            item = stack.pop()
+            if isinstance(item, Group) and item.kind == "part":
+                stack.extend(reversed(item.children))
+            else:
+                found.append(item)
+        return found
 
     def groups(self) -> Iterator[Group]:
         """This group and all below it, in the order of the program."""
@@ -128,18 +141,30 @@ class Document:
         return sum(v.kind == "op" for v in self.vertices)
 
 
-def document_of(tape: Tape, output_names: list[str]) -> Document:
-    """The document of a listing, without any groups yet."""
+def document_of(tape: Tape, output_names: list[str], constants: Constants | None = None) -> Document:
+    """The document of a listing, without any groups yet.
+
+    constants  what a recording knows of constant arrays: (row, argument) -> (key, shape, dtype), the key telling which are the same
+    """
     vertices = [_vertex(row) for row in tape]
     edges: list[Edge] = []
+    known: dict[int, int] = {}  # key of a constant -> its vertex
     for row in tape:
         for place, argument in enumerate(row.arguments):
             name = argument.name if argument.element is None else f"{argument.name}[{argument.element}]"
             if argument.row is not None:
                 edges.append(Edge(argument.row, row.index, name, place))
-            elif _is_array(argument.constant):
-                vertices.append(_constant(len(vertices), argument.constant))
+                continue
+            constant = None if constants is None else constants(row, argument)
+            if constant is None and _is_array(argument.constant):
+                vertices.append(constant_vertex(len(vertices), argument.constant))
                 edges.append(Edge(len(vertices) - 1, row.index, name, place))
+            elif constant is not None:
+                key, shape, dtype = constant
+                if key not in known:
+                    known[key] = len(vertices)
+                    vertices.append(Vertex(len(vertices), "constant", "constant", "constant", shape, dtype, number=-key))
+                edges.append(Edge(known[key], row.index, name, place))
     for at, name in zip(tape.outputs, output_names, strict=True):
         if at is not None:
             vertices[at].output = f"{vertices[at].output}, {name}".removeprefix(", ")
@@ -163,7 +188,8 @@ def _is_array(constant: str) -> bool:
     return constant.startswith("<") and _ARRAY.match(constant) is not None
 
 
-def _constant(index: int, text: str) -> Vertex:
+def constant_vertex(index: int, text: str) -> Vertex:
+    """A constant array that the listing writes as `text`: "<float64 (3, 4)>"."""
     match = _ARRAY.match(text)
     assert match is not None
     shape = tuple(int(n) for n in re.findall(r"\d+", match[2]))

@@ -9,27 +9,42 @@ from typing import Any
 
 from autograd_core.drawing import dot
 from autograd_core.drawing.data import json_of
-from autograd_core.drawing.document import Document, document_of
+from autograd_core.drawing.document import Document
 from autograd_core.drawing.figure import Figure, figure_of
 from autograd_core.drawing.files import write_whole
+from autograd_core.drawing.gather import document_of_outputs, document_of_recording
+from autograd_core.drawing.grouping import opened_at_first
+from autograd_core.drawing.record import Recording
 from autograd_core.drawing.scene import Scene, scene_of
 from autograd_core.drawing.svg import svg_of
 from autograd_core.drawing.text import text_of
-from autograd_core.listing import output_tensors, tape
 
-__all__ = ["Drawing", "draw"]
+__all__ = ["Drawing", "draw", "draw_recording"]
 
 SUFFIXES = (".svg", ".html", ".png", ".pdf", ".dot", ".json", ".txt")
 
 
-def draw(outputs: Any, *, params: Any = None, direction: str = "down") -> Drawing:
+def draw(
+    outputs: Any,
+    *,
+    params: Any = None,
+    depth: int | None = None,
+    expand: str | None = None,
+    fold: bool = True,
+    direction: str = "down",
+) -> Drawing:
     """A picture of the program that `outputs` were computed by: boxes are operations with shape, dtype and bytes.
 
     outputs    a Tensor, or a list, tuple or dict (of names) of them
     params     names for leaves: {"w": w}, or a module with `named_parameters()`
+    depth      how many levels of modules to open; by default as many as fit into about 40 boxes
+    expand     also open modules with this dotted name; a pattern such as "encoder.*"
+    fold       draw equal time steps or stacked blocks once, marked ×20
     direction  where the program flows to: "down" or "right"
     returns    a Drawing: it shows itself in a notebook, `print(drawing)` is a tree, `drawing.save("graph.svg")` writes a file
     raises     TypeError if an output is no Tensor, ValueError for an unknown direction
+
+    Modules, lines, times, values and gradients are shown if the program ran inside `with ag.record():`.
 
     >>> import numpy as np, autograd_core as ag
     >>> w = ag.tensor([1.0, 2.0], requires_grad=True)
@@ -39,32 +54,37 @@ def draw(outputs: Any, *, params: Any = None, direction: str = "down") -> Drawin
     %3 sum       %2    () float64    8 B  → output
     3 operations, 1 leaf, 16 B saved for backward
     """
+    _check_options(direction, depth)
+    return Drawing(document_of_outputs(outputs, params, fold), direction, depth, expand)
+
+
+def draw_recording(
+    recording: Recording, *, params: Any = None, depth: int | None = None, expand: str | None = None, fold: bool = True, direction: str = "down"
+) -> Drawing:
+    """See `Recording.draw`."""
+    _check_options(direction, depth)
+    return Drawing(document_of_recording(recording, params, fold), direction, depth, expand)
+
+
+def _check_options(direction: str, depth: int | None) -> None:
     if direction not in ("down", "right"):
         raise ValueError(f"draw: direction must be 'down' or 'right', not {direction!r}")
-    listing = tape(outputs, params)
-    return Drawing(document_of(listing, _output_names(outputs)), direction)
-
-
-def _output_names(outputs: Any) -> list[str]:
-    if isinstance(outputs, dict):
-        return [
-            name if count == 1 else f"{name}[{i}]" for name, value in outputs.items() for count in [len(output_tensors(value))] for i in range(count)
-        ]
-    count = len(output_tensors(outputs))
-    return ["output"] if count == 1 else [f"output {i}" for i in range(count)]
+    if depth is not None and (not isinstance(depth, int) or depth < 0):
+        raise ValueError(f"draw: depth must be a number of levels, 0 or more, not {depth!r}")
 
 
 class Drawing:
     """A picture of a program. `document` is what it shows, as plain data: changing a drawing never touches a tape."""
 
-    def __init__(self, document: Document, direction: str = "down") -> None:
+    def __init__(self, document: Document, direction: str = "down", depth: int | None = None, expand: str | None = None) -> None:
         self.document = document
         self.direction = direction
+        self.opened, self.plates = opened_at_first(document, depth, expand)
 
     @functools.cached_property
     def scene(self) -> Scene:
         """What is in view."""
-        return scene_of(self.document, ())
+        return scene_of(self.document, self.opened, self.plates)
 
     @functools.cached_property
     def figure(self) -> Figure:
@@ -117,7 +137,7 @@ class Drawing:
         raise ValueError(f"cannot tell the format from the suffix {suffix!r}; known are {', '.join(SUFFIXES)}")
 
     def __str__(self) -> str:
-        return text_of(self.document, set())
+        return text_of(self.document, self.opened, self.plates)
 
     def __repr__(self) -> str:
         return f"<drawing of {self.document.operations} operations; print() shows it as text, .save('graph.svg') writes it>"

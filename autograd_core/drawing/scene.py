@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from autograd_core.drawing.document import COMMUTATIVE, Document, Edge, Group, Vertex
+from autograd_core.drawing.grouping import visible_children
 
 __all__ = ["Item", "Net", "Scene", "scene_of"]
 
@@ -108,7 +109,7 @@ class _Builder:
             children = frame.group.children
             if frame.group.key in self.plates:
                 self._note_plate(frame.group)
-                children = frame.group.children[:1]
+                children = visible_children(frame.group)
             for child in children:
                 if isinstance(child, Group):
                     item = Item(child.key, "group", frame, frame.depth + 1, group=child)
@@ -126,7 +127,7 @@ class _Builder:
 
     def _note_plate(self, group: Group) -> None:
         """Remember which vertex of the first member stands for which of the others."""
-        members = [list(child.vertices()) if isinstance(child, Group) else [child] for child in group.children]
+        members = [list(child.vertices()) if isinstance(child, Group) else [child] for child in group.members()]
         for number, member in enumerate(members):
             for vertex, first in zip(member, members[0], strict=True):
                 self.member.setdefault(vertex, []).append((group.key, number))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autograd_core.drawing.document import Document, Group, Vertex, saved_text
+from autograd_core.drawing.grouping import visible_children
 from autograd_core.listing import counted, size_text
 
 __all__ = ["text_of"]
@@ -34,7 +35,7 @@ def _group(
     indent: str,
     lines: list[tuple[str, str, str, str]],
 ) -> None:
-    children = group.children[:1] if group.key in plates else group.children
+    children = visible_children(group) if group.key in plates else group.children
     for i, child in enumerate(children):
         last = i == len(children) - 1
         branch = "" if group.key == "" else indent + ("└─ " if last else "├─ ")
