@@ -9,6 +9,9 @@ import numpy as np
 __all__ = ["along", "is_basic", "may_repeat", "settled"]
 
 
+BASIC = frozenset({int, slice, type(None), type(Ellipsis), np.int8, np.int16, np.int32, np.int64, np.intp, np.uint8, np.uint16, np.uint32, np.uint64})
+
+
 def is_basic(index: Any) -> bool:
     """Whether `x[index]` is a view: integers, slices, None and Ellipsis only.
 
@@ -16,8 +19,8 @@ def is_basic(index: Any) -> bool:
     (True, False, False)
     """
     if type(index) is tuple:
-        return all(is_basic(i) for i in index)
-    return index is None or index is Ellipsis or (isinstance(index, int | slice | np.integer) and not isinstance(index, bool))
+        return BASIC.issuperset(map(type, index))
+    return type(index) in BASIC
 
 
 def may_repeat(index: Any) -> bool:
