@@ -69,7 +69,7 @@ def _fold_in_turn(windows: Any, lengths: tuple[int, ...], axes: tuple[int, ...],
     before = list(shape)
     for length, axis in zip(lengths[:-1], axes[:-1], strict=True):
         before[axis] -= length - 1
-    inner = fold(np.moveaxis(windows, -1, len(shape)), lengths[-1], axes[-1], (*before, *windows.shape[len(shape) : -1]))
+    inner = fold(windows, lengths[-1], axes[-1], (*before, *lengths[:-1]))
     return _fold_in_turn(inner, lengths[:-1], axes[:-1], shape)
 
 
