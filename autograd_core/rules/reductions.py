@@ -9,15 +9,15 @@ its exact derivative, at every order; the standard deviation of equal elements h
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy import _NoValue
 
 from autograd_core.define import composed, defvjp, op
+from autograd_core.rules.rows import as_rows, from_rows
 from autograd_core.samples import Arrays, Call, call
-from autograd_core.shapes import keep_reduced_axes, normalise_axes, reduced_size
+from autograd_core.shapes import keep_reduced_axes, reduced_size
 
 __all__ = [
     "cumprod_rule",
@@ -198,15 +198,11 @@ def _others(a: Any, axis: Any) -> Any:
 
     Linear in the size, and a polynomial like the product itself, so that zeros are right at every order of derivative.
     """
-    axes = normalise_axes(axis, a.ndim)
-    kept = [k for k in range(a.ndim) if k not in axes]
-    order = (*kept, *axes)
-    rows = np.transpose(a, order).reshape((*[a.shape[k] for k in kept], math.prod(a.shape[k] for k in axes)))
+    rows = as_rows(a, axis)
     ones = np.ones_like(rows[..., :1])
     before = np.concatenate([ones, np.cumprod(rows[..., :-1], axis=-1)], axis=-1)
     after = np.concatenate([np.cumprod(rows[..., :0:-1], axis=-1)[..., ::-1], ones], axis=-1)
-    back = sorted(range(a.ndim), key=order.__getitem__)
-    return np.transpose((before * after).reshape([a.shape[k] for k in order]), back)
+    return from_rows(before * after, axis, a.shape)
 
 
 def product_rule(g: Any, out: Any, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Any:

@@ -17,11 +17,7 @@ from autograd_core.samples import call
 __all__ = ["i0_derivative", "sinc_derivative"]
 
 
-@op(
-    x=lambda g, x, order: g * sinc_derivative(x, order + 1).conjugate(),
-    elementwise=True,
-    samples=lambda a: [call(a(2, 3), 1), call(a(5, low=-0.1, high=0.1), 2)],
-)
+@op
 def sinc_derivative(x: Any, order: int) -> Any:
     """The derivative of sin(pi x) / (pi x) of an order >= 0; at 0 that of order 2 is -pi^2 / 3.
 
@@ -44,11 +40,7 @@ def sinc_derivative(x: Any, order: int) -> Any:
     return np.where(near, series * math.pi**order, far)
 
 
-@op(
-    x=lambda g, x, order: g * i0_derivative(x, order + 1).conjugate(),
-    elementwise=True,
-    samples=lambda a: [call(a(2, 3), 1), call(a(3), 2), call(a(), 3)],
-)
+@op
 def i0_derivative(x: Any, order: int) -> Any:
     """The derivative of the modified Bessel function I0 of an order >= 0; order 1 is I1.
 
@@ -67,5 +59,17 @@ def i0_derivative(x: Any, order: int) -> Any:
     return total / count
 
 
+defvjp(
+    sinc_derivative,
+    x=lambda g, x, order: g * sinc_derivative(x, order + 1).conjugate(),
+    elementwise=True,
+    samples=lambda a: [call(a(2, 3), 1), call(a(5, low=-0.1, high=0.1), 2)],
+)
+defvjp(
+    i0_derivative,
+    x=lambda g, x, order: g * i0_derivative(x, order + 1).conjugate(),
+    elementwise=True,
+    samples=lambda a: [call(a(2, 3), 1), call(a(3), 2), call(a(), 3)],
+)
 defvjp(np.sinc, x=lambda g, x: g * sinc_derivative(x, 1).conjugate(), elementwise=True, samples=lambda a: [call(a(2, 3)), call(a()), call(a(0, 2))])
 defvjp(np.i0, x=lambda g, x: g * i0_derivative(x, 1), elementwise=True, samples=lambda a: [call(a(2, 3)), call(a()), call(a(1, 3))])
