@@ -9,7 +9,7 @@ from typing import Any, overload
 from autograd_core import recording
 from autograd_core.recording import apply, operation
 from autograd_core.samples import Arrays, Call, elementwise_calls
-from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, Composition, Op
+from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, Composition, Op, load_more
 
 __all__ = ["composed", "constant", "defvjp", "op", "trust_elementwise"]
 
@@ -58,6 +58,8 @@ def defvjp(
     >>> cube(x).backward(); x.grad
     tensor(12.)
     """
+    if function not in TABLE:
+        load_more()  # lest the engine's own rule, imported later, takes the place of this one
     table_op: Op = getattr(function, "op", None) or operation(function)
     given = {
         "_signature": signature,
@@ -71,7 +73,7 @@ def defvjp(
         "name": name,
         "samples": samples,
     }
-    attributes = {attribute: value for attribute, value in given.items() if value is not None}
+    attributes: dict[str, Any] = {attribute: value for attribute, value in given.items() if value is not None}
     if inert:
         attributes["inert"] = table_op.inert | frozenset(inert)
     if samples is None and table_op.samples is None and hasattr(function, "nin") and table_op.elementwise:

@@ -12,7 +12,6 @@ An array that is handed out only after it was saved is noted in `handed_out`, wi
 
 from __future__ import annotations
 
-import hashlib
 import weakref
 from typing import Any
 
@@ -44,6 +43,8 @@ def full_fingerprint(array: Any) -> bytes | None:
     """A digest of every byte of `array`; what the debugging modes use."""
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
         return None
+    import hashlib  # with OpenSSL it takes longer than all of this package's engine, and only debugging needs it
+
     return hashlib.blake2b(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"", digest_size=16).digest()
 
 

@@ -116,12 +116,12 @@ class Node:
             self.rest = self.rest[: plan.arity]
         elif plan.keeps:
             self.saved_first = self.saved_second = None
-        self.plan = plan.freed
+        self.plan = plan.freed or plan
 
     @property
     def watchers(self) -> Watchers | None:
         """Hooks and retained gradients; see `watch`."""
-        return self.plan.watchers  # type: ignore[no-any-return]
+        return self.plan.watchers
 
     def __repr__(self) -> str:
         return f"<node {self.number} {self.op.name} {self.shape} {self.dtype}>"

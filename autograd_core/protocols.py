@@ -12,7 +12,7 @@ from typing import Any
 from autograd_core import recording
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
 from autograd_core.recording import apply, as_operand, note_views, raw, tensors_in, wrap
-from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, rule_parameters
+from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, load_more, rule_parameters
 
 __all__ = ["array_function", "array_ufunc"]
 
@@ -52,6 +52,8 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     compute = getattr(*function) if isinstance(function, tuple) else function
     if function in CONSTANTS:
         return compute(*raw(tuple(args)), **raw(kwargs))
+    if load_more():
+        return array_function(function, args, kwargs)
     if current_mode() is not NOT_RECORDING and any(t.node is not None for t in tensors_in((args, kwargs))):
         raise TypeError(_no_rule(function))
     result = wrap(compute(*raw(tuple(args)), **raw(kwargs)))

@@ -182,7 +182,7 @@ class Sweep:
                 if not keep:  # node.free(), written out
                     if plan.keeps:
                         node.saved_first = node.saved_second = None
-                    node.plan = plan.freed
+                    node.plan = plan.freed  # type: ignore[assignment]  # only a freed plan has none
 
     # --- with everything ------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["COMPOSITIONS", "CONSTANTS", "Composition", "NO_VALUE", "Edge", "Like", "Op", "Plan", "TABLE", "Tracked", "UPDATES"]
+__all__ = ["COMPOSITIONS", "CONSTANTS", "Composition", "NO_VALUE", "Edge", "Like", "Op", "Plan", "TABLE", "Tracked", "UPDATES", "load_more", "load_on_miss"]
 
 NO_VALUE = inspect.Parameter.empty
 OUT = -1  # where a plan saves the result instead of an argument
@@ -152,6 +152,8 @@ class Op:
 
     # The signature is read when first needed: `inspect` on 200 functions would be most of the import time.
     def _read_signature(self) -> None:
+        if not self.rules:
+            load_more()
         signature = _signature_of(self)
         self._parameters = tuple(signature)
         self._index = {name: i for i, name in enumerate(self._parameters)}
@@ -217,6 +219,8 @@ class Op:
         """What to save and which rules to run where just the `tracked` arguments need gradients."""
         plan = self._plans.get(tracked)
         if plan is None:
+            if not self.rules:
+                load_more()
             plan = self._plans[tracked] = Plan(self, tracked)
         return plan
 
@@ -476,3 +480,19 @@ UPDATES: dict[Any, Callable[..., None]] = {}
 
 # Functions without derivative (argmax, comparisons, shape queries): they return plain arrays.
 CONSTANTS: set[Any] = set()
+
+# What imports the rules that are not imported with the package (rules/__init__.py); empty when that is done.
+_loaders: list[Callable[[], None]] = []
+
+
+def load_on_miss(loader: Callable[[], None]) -> None:
+    """Let `loader` fill the tables when a function is not found in them."""
+    _loaders.append(loader)
+
+
+def load_more() -> bool:
+    """Fill the tables, if that was not done before; True if it was done now, so that looking again is worth it."""
+    if not _loaders:
+        return False
+    _loaders.pop()()
+    return True

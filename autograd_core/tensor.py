@@ -7,6 +7,7 @@ tensor to `t`, and `t[i] = v` gives `t` a new value; neither changes what an ear
 
 from __future__ import annotations
 
+import opcode
 import operator
 import sys
 import weakref
@@ -38,6 +39,8 @@ def setitem(x: Any, index: Any, value: Any) -> Any:
     result[index] = value
     return result
 
+
+_STORE_ITEM = opcode.opmap["STORE_SUBSCR"]
 
 _getitem = operation(operator.getitem)
 _setitem = operation(setitem)
@@ -127,7 +130,7 @@ class Tensor:
     _data: Any
     node: Any
     grad: Any
-    handed_out: bool
+    handed_out: bool | HandedOut
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         self._data = _as_data(data, dtype)
@@ -236,12 +239,15 @@ class Tensor:
         return bool(self._data)
 
     def __float__(self) -> float:
+        self._refuse_to_become_an_item()
         return float(self._data)
 
     def __int__(self) -> int:
+        self._refuse_to_become_an_item()
         return int(self._data)
 
     def __complex__(self) -> complex:
+        self._refuse_to_become_an_item()
         return complex(self._data)
 
     def __index__(self) -> int:
@@ -288,6 +294,17 @@ class Tensor:
                 f"{what} would silently lose the gradient of a tracked tensor of shape {self.shape}; use t.detach().numpy() (or t.data) if no "
                 "gradient is wanted, np.stack([...]) to build an array of tensors, or ag.tensor(zeros) and t[i] = v to fill one"
             )
+
+    def _refuse_to_become_an_item(self) -> None:
+        """Refuse `a[0] = t` where a is a NumPy array, and allow `float(t)`.
+
+        For the one as for the other Python asks `t.__float__()`. What tells them apart is the instruction that the calling
+        code is at: storing an item, or a call.
+        """
+        if self.node is not None:
+            caller = sys._getframe(2)
+            if caller.f_code.co_code[caller.f_lasti] == _STORE_ITEM:
+                self._refuse_detaching("assigning it to an item of an array (a[i] = t)")
 
     def __copy__(self) -> Tensor:
         """Another handle on the same value and history. Of a leaf: a leaf of its own, around the same array."""
@@ -423,13 +440,16 @@ class Tensor:
     # --- indexing ---------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Tensor:
-        if type(index) is not int:
+        parent = self.node
+        mode = current_mode()
+        kind = type(index)
+        if kind is not int and kind is not slice and not is_basic(index):
             if isinstance(index, Tensor) and index.node is not None:
                 return apply(_getitem, (self, index), {})  # refused there
             index = settled(raw(index))
-        parent = self.node
-        mode = current_mode()
-        if (mode is not RECORDING and mode is not NOT_RECORDING) or (parent is not None and not is_basic(index)):
+            if parent is not None:
+                return apply(_getitem, (self, index), {})
+        elif mode is not RECORDING and mode is not NOT_RECORDING:
             return apply(_getitem, (self, index), {})
         data = self._data[index]
         if parent is None or mode is NOT_RECORDING:

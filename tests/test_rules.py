@@ -20,11 +20,12 @@ import pytest
 import autograd_core.rules
 from autograd_core.gradcheck.arguments import replaced
 from autograd_core.gradcheck.check import check_subject, incoming_gradient
+from autograd_core.gradcheck.directions import is_symmetric
 from autograd_core.gradcheck.subjects import Traced, float_results, leaf, traced
 from autograd_core.protocols import full_name
 from autograd_core.recording import apply
 from autograd_core.samples import Call, calls_of
-from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE
+from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, load_more
 from autograd_core.tensor import Tensor
 
 for _module in pkgutil.iter_modules(autograd_core.rules.__path__, "autograd_core.rules."):
@@ -44,6 +45,7 @@ def _internal(function: Any) -> bool:
     return (getattr(function, "__module__", None) or "").startswith("autograd_core") and not hasattr(function, "op")
 
 
+load_more()
 OPS = {full_name(f): f for f, row in TABLE.items() if row.rules and _ours(f)}
 COMPOSED = {full_name(f): f for f in COMPOSITIONS if _ours(f)}
 ALL = OPS | COMPOSED
@@ -202,7 +204,7 @@ def test_complex_rules_agree_with_numeric_derivatives_where_numpy_takes_complex(
     random = np.random.default_rng(1)
     wrong = []
     for call in samples(name):
-        as_complex = with_arrays(call, lambda a: a + 0.5j * random.uniform(0.5, 1.5, a.shape) if a.dtype.kind == "f" else a)
+        as_complex = with_arrays(call, lambda a: with_imaginary_part(a, random) if a.dtype.kind == "f" else a)
         try:
             value = function(*as_complex.args, **as_complex.kwargs)
         except (TypeError, ValueError):
@@ -334,6 +336,12 @@ def test_elementwise_gradients_of_broadcast_arguments_with_stride_0(name: str) -
 def test_functions_without_derivative_have_no_rules(function: Any) -> None:
     assert function not in COMPOSITIONS
     assert function not in TABLE or not TABLE[function].rules
+
+
+def with_imaginary_part(a: Any, random: np.random.Generator) -> Any:
+    """A complex array with the real part `a`; Hermitian if `a` is symmetric."""
+    imaginary = 0.5 * random.uniform(0.5, 1.5, a.shape)
+    return a + 1j * (imaginary - np.swapaxes(imaginary, -1, -2) if is_symmetric(a) else imaginary)
 
 
 def single(a: Any) -> Any:

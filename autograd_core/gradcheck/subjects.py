@@ -16,7 +16,7 @@ from autograd_core.backward import gradient
 from autograd_core.grad_mode import no_grad
 from autograd_core.gradcheck.arguments import Place, differentiable_places, parameter_names, replaced
 from autograd_core.recording import apply, untracked
-from autograd_core.table import COMPOSITIONS, TABLE, Op
+from autograd_core.table import COMPOSITIONS, TABLE, Op, load_more
 from autograd_core.tensor import Tensor
 
 __all__ = ["GradientOf", "ModuleCall", "Subject", "Traced", "float_results", "leaf", "traced"]
@@ -212,6 +212,7 @@ def traced(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tra
 
     raises : TypeError if no argument is a floating-point or complex array that can be differentiated
     """
+    load_more()
     op = operation_of(function)
     if op is not None:
         places = differentiable_places(args, kwargs, op.parameters, op.variadic, op.rules)
