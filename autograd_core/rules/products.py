@@ -20,35 +20,35 @@ from autograd_core.samples import Arrays, Call, call
 
 
 def matmul_first(g: Any, like: Any, x2: Any) -> Any:
-    """The gradient of `x1 @ x2` for x1: g x2^H, with NumPy's meaning of vectors and of stacks of matrices."""
+    """The gradient of `x1 @ x2` for x1: g x2^T, with NumPy's meaning of vectors and of stacks of matrices."""
     ndim = x2.ndim
     if ndim == 2 and like.ndim != 1:
-        return g @ x2.conjugate().T
+        return g @ x2.T
     if ndim == 1:
-        return g.reshape((*g.shape, 1)) * x2.conjugate() if like.ndim > 1 else g * x2.conjugate()
+        return g.reshape((*g.shape, 1)) * x2 if like.ndim > 1 else g * x2
     if like.ndim == 1:
-        return np.matmul(x2.conjugate(), g.reshape((*g.shape, 1))).reshape((*g.shape[:-1], like.shape[0]))
+        return np.matmul(x2, g.reshape((*g.shape, 1))).reshape((*g.shape[:-1], like.shape[0]))
     if like.ndim == 2:
         # One matrix for a whole stack: sum over the stack inside the product, not after it.
         inner = (*range(ndim - 2), ndim - 1)
-        return np.tensordot(g, x2.conjugate(), (inner, inner))
-    return g @ x2.conjugate().swapaxes(-1, -2)
+        return np.tensordot(g, x2, (inner, inner))
+    return g @ x2.swapaxes(-1, -2)
 
 
 def matmul_second(g: Any, like: Any, x1: Any) -> Any:
-    """The gradient of `x1 @ x2` for x2: x1^H g."""
+    """The gradient of `x1 @ x2` for x2: x1^T g."""
     ndim = x1.ndim
     if ndim == 2 and like.ndim == 2:
-        return x1.conjugate().T @ g
+        return x1.T @ g
     if ndim == 1:
-        return x1.conjugate().reshape((-1, 1)) * g.reshape((*g.shape[:-1], 1, g.shape[-1])) if like.ndim > 1 else g * x1.conjugate()
+        return x1.reshape((-1, 1)) * g.reshape((*g.shape[:-1], 1, g.shape[-1])) if like.ndim > 1 else g * x1
     if like.ndim == 1:
-        return np.tensordot(g, x1.conjugate(), g.ndim)
+        return np.tensordot(g, x1, g.ndim)
     if like.ndim == 2:
         # A layer's weights under inputs of shape (batch, time, features): one product of two tall matrices.
         rows = math.prod(x1.shape[:-1])
-        return x1.reshape((rows, x1.shape[-1])).conjugate().T @ g.reshape((rows, g.shape[-1]))
-    return x1.conjugate().swapaxes(-1, -2) @ g
+        return x1.reshape((rows, x1.shape[-1])).T @ g.reshape((rows, g.shape[-1]))
+    return x1.swapaxes(-1, -2) @ g
 
 
 def _matmul_samples(a: Arrays) -> list[Call]:
@@ -61,7 +61,8 @@ def _matmul_samples(a: Arrays) -> list[Call]:
     return [*[call(a(*s), a(*t)) for s, t in shapes], *complex_calls]
 
 
-defvjp(np.matmul, x1=matmul_first, x2=matmul_second, samples=_matmul_samples)
+# holomorphic=True, not .conjugate() in the rules: Dask arrays have no such method.
+defvjp(np.matmul, x1=matmul_first, x2=matmul_second, holomorphic=True, samples=_matmul_samples)
 composed(np.linalg.matmul, samples=lambda a: [call(a(2, 3), a(3, 2)), call(a(2, 2, 3), a(3, 2)), call(a.complex(3), a.complex(3, 2))])(np.matmul)
 
 # --- dot, vdot, inner, outer -------------------------------------------------------------------------------------------------
