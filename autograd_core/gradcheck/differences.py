@@ -22,7 +22,6 @@ Function = Callable[[Any], Any]  # real vector -> real vector
 
 QUICK_STEPS = 2.0 ** -np.arange(5, 9)  # of the scale of the argument
 AMPLIFICATION = 1.5  # of the rounding error by extrapolation: the sum of the weights' sizes
-FINE_STEPS = 4.0 ** -np.arange(1.0, 25.0)
 
 
 class Derivative(NamedTuple):
@@ -109,68 +108,73 @@ class Examined(NamedTuple):
     right: Any
 
 
-def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float) -> Examined:
-    """Everything about the derivative of `function` at `x` along `direction` that differences can tell."""
+def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float, reach: float = 1.0) -> Examined:
+    """Everything about the derivative of `function` at `x` along `direction` that differences can tell.
+
+    reach : up to how many times `direction` to go; the ladder of steps ends 14 orders of magnitude below `direction` itself
+    """
     size = centre.size
-    above = np.array([evaluated(function, x + t * direction, size) for t in FINE_STEPS])
-    below = np.array([evaluated(function, x - t * direction, size) for t in FINE_STEPS])
-    t = FINE_STEPS[:, None]
-    noise = _noise(above, below, centre, eps) + 2 * np.finfo(float).eps * _relative_size(x, direction) * _usual_slope(above, below, t)
-    right, right_bound, right_other = _settled((above - centre) / t, noise, (4.0, 16.0))
-    left, left_bound, left_other = _settled((centre - below) / t, noise, (4.0, 16.0))
-    both, both_bound, both_other = _settled((above - below) / (2 * t), noise, (16.0, 256.0))
+    steps = reach * 4.0 ** -np.arange(1.0, 25.0 + min(40.0, np.ceil(np.log2(max(reach, 1.0)) / 2)))
+    above = np.array([evaluated(function, x + t * direction, size) for t in steps])
+    below = np.array([evaluated(function, x - t * direction, size) for t in steps])
+    t = steps[:, None]
+    forward, backward, symmetric = (above - centre) / t, (centre - below) / t, (above - below) / (2 * t)
+    noise = _noise(above, below, centre, eps) + 2 * np.finfo(float).eps * _relative_size(x, direction) * _usual_slope(symmetric)
+    right, right_bound, right_other = _settled(forward, t, noise, (4.0, 16.0))
+    left, left_bound, left_other = _settled(backward, t, noise, (4.0, 16.0))
+    both, both_bound, both_other = _settled(symmetric, t, noise, (16.0, 256.0))
     has_right, has_left = np.isfinite(right), np.isfinite(left)
     differ = has_right & has_left & (np.abs(right - left) > right_bound + left_bound)
-    jump_right, jump_left = _jumps(above, centre, noise), _jumps(below, centre, noise)
-    steep_right, sign_right = _grows((above - centre) / t, noise)
-    steep_left, sign_left = _grows((centre - below) / t, noise)
+    jump = _jumps(above, centre, noise) | _jumps(below, centre, noise)
+    steep_right, sign_right = _grows(forward, t, noise)
+    steep_left, sign_left = _grows(backward, t, noise)
     kind = np.full(size, "unknown", dtype=object)
     low, high = np.full(size, -np.inf), np.full(size, np.inf)
-    one_sided = has_right ^ has_left
-    smooth = has_right & has_left & ~differ & np.isfinite(both)
-    kind[smooth | one_sided] = "smooth"
-    low[smooth], high[smooth] = (both - both_bound)[smooth], (both + both_bound)[smooth]
+    smooth, one_sided = has_right & has_left & ~differ & np.isfinite(both), has_right ^ has_left
+    kind[smooth | one_sided], kind[differ] = "smooth", "kink"
     side, side_bound = np.where(has_right, right, left), np.where(has_right, right_bound, left_bound)
-    low[one_sided], high[one_sided] = (side - side_bound)[one_sided], (side + side_bound)[one_sided]
-    kind[differ] = "kink"
-    low[differ] = np.minimum(right - right_bound, left - left_bound)[differ]
-    high[differ] = np.maximum(right + right_bound, left + left_bound)[differ]
-    steep = steep_right | steep_left
-    sign = np.where(steep_right, sign_right, sign_left)
-    for mask, name in ((steep, "steep"), (jump_right | jump_left, "jump")):
-        kind[mask] = name
-        low[mask], high[mask] = -np.inf, np.inf
-    other = np.where(np.isnan(both_other[0]), right_other if has_right.all() else left_other, both_other)
-    return Examined(low, high, other[0], other[1], kind, sign, left, right)
+    for mask, lowest, highest in (
+        (smooth, both - both_bound, both + both_bound),
+        (one_sided, side - side_bound, side + side_bound),
+        (differ, np.minimum(right - right_bound, left - left_bound), np.maximum(right + right_bound, left + left_bound)),
+    ):
+        low[mask], high[mask] = lowest[mask], highest[mask]
+    for mask, name in ((steep_right | steep_left, "steep"), (jump, "jump")):
+        kind[mask], low[mask], high[mask] = name, -np.inf, np.inf
+    other = np.where(np.isnan(both_other), np.where(has_right, right_other, left_other), both_other)
+    return Examined(low, high, other[0], other[1], kind, np.where(steep_right, sign_right, sign_left), left, right)
 
 
 def _noise(above: Any, below: Any, centre: Any, eps: float) -> Any:
-    """How far values are off from a smooth function: rounding at least, more if the smallest steps show it."""
-    last = slice(-4, None)
+    """How far values are off from a smooth function: rounding at least, more where the differences show it.
+
+    They show it in two ways: as bends that do not shrink with the step, and as a staircase. A value that does not change at all
+    over the smallest steps, and then by a little, is rounded to that little (a float32 inside, or 1e8 + x - 1e8).
+    """
     with np.errstate(all="ignore"):
-        bend = np.abs(above[last] - 2 * centre + below[last])
-        sizes = np.nanmax(np.where(np.isfinite(above), np.abs(above), 0.0)[3:], axis=0, initial=0.0)
-    single = np.finfo(np.float32).eps
-    values = np.concatenate([above[:8], below[:8]])
-    values = values[np.isfinite(values)]
-    # Values that all fit single precision were computed in it, whatever their dtype says.
-    if values.size and eps < single and np.any(values != np.round(values)) and np.array_equal(values.astype(np.float32), values):
-        eps = float(single)
-    seen = np.where(np.isfinite(bend), bend, 0.0)
-    return 4 * np.maximum(eps * np.maximum(np.abs(centre), sizes), np.median(seen, axis=0)) + 1e-300
+        bend = np.abs(above[-4:] - 2 * centre + below[-4:])
+        bend = np.median(np.where(np.isfinite(bend), bend, 0.0), axis=0)
+        moves = np.maximum(np.abs(above - centre), np.abs(below - centre))
+    moves = np.where(np.isfinite(moves), moves, 0.0)
+    sizes = np.max(np.where(np.isfinite(above), np.abs(above), 0.0)[3:], axis=0, initial=0.0)
+    columns = np.arange(centre.size)
+    first = len(moves) - 1 - np.argmax(moves[::-1] > 0, axis=0)  # the smallest step that changes the value
+    tread, next_tread = moves[first, columns], moves[np.maximum(first - 1, 0), columns]
+    stairs = (tread <= 1e-3 * moves.max(axis=0)) & (next_tread <= 20 * tread) & (first < len(moves) - 1)
+    return 4 * np.maximum(np.maximum(eps * np.maximum(np.abs(centre), sizes), bend), np.where(stairs, tread, 0.0)) + 1e-300
 
 
-def _usual_slope(above: Any, below: Any, t: Any) -> Any:
-    slopes = np.abs(above - below)[3:16] / (2 * t[3:16])
+def _usual_slope(slopes: Any) -> Any:
+    slopes = np.abs(slopes[3:-8])
     return np.median(np.where(np.isfinite(slopes), slopes, 0.0), axis=0)
 
 
-def _settled(slopes: Any, noise: Any, ratios: tuple[float, float]) -> tuple[Any, Any, Any]:
+def _settled(slopes: Any, t: Any, noise: Any, ratios: tuple[float, float]) -> tuple[Any, Any, Any]:
     """The limit of difference quotients, its bound, and the interval that the coarser steps alone would give (or nan)."""
     first = slopes[1:] + (slopes[1:] - slopes[:-1]) / (ratios[0] - 1)
     second = first[1:] + (first[1:] - first[:-1]) / (ratios[1] - 1)
     correction = np.abs(second - first[1:])
-    bound = 2 * correction + 2 * noise / FINE_STEPS[2:, None]
+    bound = 2 * correction + 2 * noise / t[2:]
     usable = np.isfinite(second) & np.isfinite(bound)
     second, bound = np.where(usable, second, 0.0), np.where(usable, bound, np.inf)
     agrees = np.ones(second.shape, dtype=bool)  # with every finer step
@@ -197,9 +201,9 @@ def _jumps(values: Any, centre: Any, noise: Any) -> Any:
     return (gap[-1] > 100 * noise) & (gap[-1] > 0.5 * gap[-8])
 
 
-def _grows(slopes: Any, noise: Any) -> tuple[Any, Any]:
+def _grows(slopes: Any, t: Any, noise: Any) -> tuple[Any, Any]:
     """Where difference quotients grow without limit as the step shrinks (the square root at 0), and with which sign."""
     late, early = slopes[-1] - slopes[-5], slopes[-5] - slopes[-9]
-    certain = np.abs(late) > 8 * noise / FINE_STEPS[-1]
+    certain = np.abs(late) > 8 * noise / t[-1]
     grows = np.isfinite(late) & np.isfinite(early) & certain & (late * early > 0) & (np.abs(late) > 0.6 * np.abs(early))
     return grows & (np.abs(slopes[-1]) > np.abs(slopes[-9])), np.sign(late)

@@ -90,20 +90,18 @@ def _compare_elementwise(spot: Spot, directions: Directions, result: Comparison)
         result.compared += int(spot.usable.sum())
         if not wrong.any():
             continue
-        seen = examine(spot.function, spot.x, _on_scale(spot, direction, part), spot.y, spot.eps)
-        factor = _on_scale(spot, direction, part)[part] / spot.scale[part]
+        seen = examine(spot.function, spot.x, direction, spot.y, spot.eps, _reach(spot, direction))
         for i in np.flatnonzero(wrong):
             one = Examined(*(field[i : i + 1] for field in seen))
-            _judge(spot, part.start + i, given[i] * factor[i], one, spot.g[i : i + 1], result, tolerance, spot.scale[part][i] * factor[i])
+            _judge(spot, part.start + i, given[i], one, spot.g[i : i + 1], result, tolerance, spot.scale[part][i])
             result.agreed[part.start + i] = not (result.disagreements and result.disagreements[-1].component == part.start + i)
 
 
-def _on_scale(spot: Spot, direction: Any, part: slice) -> Any:
-    """The direction with steps relative to the largest of an element's own size and the usual one."""
-    enlarged = direction.copy()
-    usual = float(np.median(spot.scale[part])) if spot.scale[part].size else 1.0
-    enlarged[part] = np.where(direction[part] != 0, np.maximum(np.abs(direction[part]), usual) * np.sign(direction[part]), 0.0)
-    return enlarged
+def _reach(spot: Spot, direction: Any) -> float:
+    """How many times `direction` a long step is: as far as the largest element, or 1, so that rounding of the value does not
+    hide how it changes."""
+    moved = np.abs(direction[direction != 0])
+    return max(1.0, max(1.0, float(np.max(np.abs(spot.x), initial=0.0))) / float(moved.min(initial=np.inf)))
 
 
 # --- any function ----------------------------------------------------------------------------------------------------------
@@ -166,17 +164,10 @@ def _bisected(spot: Spot, directions: Directions, random: np.random.Generator) -
 
 def _examine_along(spot: Spot, direction: Any, component: int | None, result: Comparison) -> None:
     moved = direction != 0
-    if component is not None and moved.sum() == 1:
-        usual = max(float(np.median(spot.scale[_part_of(spot, component)])), abs(direction[component]))
-        direction = direction * (usual / abs(direction[component]))
     given = float(spot.claimed[moved] @ direction[moved])
-    seen = examine(spot.function, spot.x, direction, spot.y, spot.eps)
+    seen = examine(spot.function, spot.x, direction, spot.y, spot.eps, _reach(spot, direction))
     scale = float(np.abs(direction[component])) if component is not None else 1.0
     _judge(spot, component, given, seen, spot.g, result, _floor(spot), scale, direction)
-
-
-def _part_of(spot: Spot, component: int) -> slice:
-    return next(part for part in spot.inputs.parts if part.start <= component < part.stop)
 
 
 def _judge(
@@ -187,7 +178,7 @@ def _judge(
     low, high = _contracted(seen.low[used], seen.high[used], g[used])
     kinds = set(seen.kind[used].tolist())
     slack = 2 * floor * float(np.linalg.norm((g * _middle(seen))[used])) if np.isfinite(low + high) else 0.0
-    noise = spot.claimed_noise()
+    noise = spot.claimed_noise() if "kink" not in kinds else np.zeros(spot.x.size)
     slack += float(noise @ np.abs(direction)) if direction is not None else float(noise[component]) * scale if component is not None else 0.0
     expected, bound = (low + high) / 2, (high - low) / 2 + slack
     if "steep" in kinds and not kinds & {"jump", "unknown"}:
