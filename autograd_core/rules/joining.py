@@ -220,7 +220,6 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
         call(a(4), slice(1, 3), a(2)),
         call(a(2, 3), 1, 5.0, axis=-1),
         call(a(2, 3), [1], a(2, 1), axis=1),
-        call(a(4), np.array([True, False, True, False]), a(2)),
         call(a(0), 0, a(2)),
     ],
 )
