@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from autograd_core.drawing.document import Document, Group
+from autograd_core.drawing.health import health_of
 
-__all__ = ["json_of"]
+__all__ = ["finite", "json_of"]
 
 
 def json_of(document: Document) -> str:
@@ -27,7 +29,8 @@ def json_of(document: Document) -> str:
             "name": v.name,
             "arguments": v.arguments,
             "output": v.output,
-            **({"facts": v.facts} if v.facts else {}),
+            **({"error": v.error} if v.error else {}),
+            **({"facts": finite(v.facts)} if v.facts else {}),
         }
         for v in document.vertices
     ]
@@ -38,9 +41,18 @@ def json_of(document: Document) -> str:
         "edges": edges,
         "program": _group(document.root),
         "saved_bytes": document.saved_bytes,
+        "rules": document.rules,
+        "health": [{"kind": f.kind, "text": f.text, "vertices": f.vertices, "path": f.path} for f in health_of(document)],
         "notes": document.notes,
     }
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def finite(facts: Any) -> Any:
+    """The same with None for what JSON cannot say: not a number, infinity."""
+    if isinstance(facts, dict):
+        return {key: finite(value) for key, value in facts.items()}
+    return None if isinstance(facts, float) and not math.isfinite(facts) else facts
 
 
 def _group(root: Group) -> dict[str, Any]:

@@ -127,6 +127,7 @@ class Document:
     vertices  rows of the listing, at their own indices, then constants
     edges     in the order of their targets
     root      the tree of groups; leaves and constants are in no group, a picture puts them beside what uses them
+    rules     operation's name -> argument's name -> text of its derivative rule
     notes     sentences for the reader: what was freed, that nothing was recorded, ...
     """
 
@@ -135,6 +136,7 @@ class Document:
     root: Group
     notes: list[str] = field(default_factory=list)
     saved_bytes: int = 0
+    rules: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def operations(self) -> int:

@@ -56,7 +56,7 @@ def _frame(graph: Any, frame: Item) -> None:
                 )
                 _frame(inner, item)
             continue
-        lines = [text for text, _ in lines_of(item)]
+        lines = ["".join(run.text for run in line) for line in lines_of(item)]
         attributes = {"tooltip": _escaped(description(item.vertex) if item.vertex else group_title(item))}
         if item.kind == "leaf":
             attributes |= {"fillcolor": "#dcebfb", "color": "#2f78bf"}

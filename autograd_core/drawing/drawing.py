@@ -10,7 +10,7 @@ from typing import Any
 from autograd_core.drawing import dot
 from autograd_core.drawing.data import json_of
 from autograd_core.drawing.document import Document
-from autograd_core.drawing.figure import Figure, figure_of
+from autograd_core.drawing.figure import Figure, figure_of, look_at
 from autograd_core.drawing.files import write_whole
 from autograd_core.drawing.gather import document_of_outputs, document_of_recording
 from autograd_core.drawing.grouping import opened_at_first
@@ -31,6 +31,8 @@ def draw(
     depth: int | None = None,
     expand: str | None = None,
     fold: bool = True,
+    heat: str | None = None,
+    backward: bool = False,
     direction: str = "down",
 ) -> Drawing:
     """A picture of the program that `outputs` were computed by: boxes are operations with shape, dtype and bytes.
@@ -40,9 +42,11 @@ def draw(
     depth      how many levels of modules to open; by default as many as fit into about 40 boxes
     expand     also open modules with this dotted name; a pattern such as "encoder.*"
     fold       draw equal time steps or stacked blocks once, marked ×20
+    heat       colour boxes by "memory", "saved", "time", "backward time", "gradient", "value" or "update"
+    backward   show the backward pass: the gradients' way from the outputs to the leaves, numbered in order, with the rules
     direction  where the program flows to: "down" or "right"
     returns    a Drawing: it shows itself in a notebook, `print(drawing)` is a tree, `drawing.save("graph.svg")` writes a file
-    raises     TypeError if an output is no Tensor, ValueError for an unknown direction
+    raises     TypeError if an output is no Tensor, ValueError for an unknown direction or heat, or one that is not known here
 
     Modules, lines, times, values and gradients are shown if the program ran inside `with ag.record():`.
 
@@ -55,15 +59,13 @@ def draw(
     3 operations, 1 leaf, 16 B saved for backward
     """
     _check_options(direction, depth)
-    return Drawing(document_of_outputs(outputs, params, fold), direction, depth, expand)
+    return Drawing(document_of_outputs(outputs, params, fold), direction=direction, depth=depth, expand=expand, heat=heat, backward=backward)
 
 
-def draw_recording(
-    recording: Recording, *, params: Any = None, depth: int | None = None, expand: str | None = None, fold: bool = True, direction: str = "down"
-) -> Drawing:
+def draw_recording(recording: Recording, *, params: Any = None, fold: bool = True, **options: Any) -> Drawing:
     """See `Recording.draw`."""
-    _check_options(direction, depth)
-    return Drawing(document_of_recording(recording, params, fold), direction, depth, expand)
+    _check_options(options.get("direction", "down"), options.get("depth"))
+    return Drawing(document_of_recording(recording, params, fold), **options)
 
 
 def _check_options(direction: str, depth: int | None) -> None:
@@ -76,20 +78,30 @@ def _check_options(direction: str, depth: int | None) -> None:
 class Drawing:
     """A picture of a program. `document` is what it shows, as plain data: changing a drawing never touches a tape."""
 
-    def __init__(self, document: Document, direction: str = "down", depth: int | None = None, expand: str | None = None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        *,
+        direction: str = "down",
+        depth: int | None = None,
+        expand: str | None = None,
+        heat: str | None = None,
+        backward: bool = False,
+    ) -> None:
         self.document = document
         self.direction = direction
+        self.look = look_at(document, heat, backward)
         self.opened, self.plates = opened_at_first(document, depth, expand)
 
     @functools.cached_property
     def scene(self) -> Scene:
         """What is in view."""
-        return scene_of(self.document, self.opened, self.plates)
+        return scene_of(self.document, self.opened, self.plates, constants=not self.look.backward)
 
     @functools.cached_property
     def figure(self) -> Figure:
         """The scene with everything in its place."""
-        return figure_of(self.scene, self.direction)
+        return figure_of(self.scene, self.direction, self.look)
 
     def svg(self) -> str:
         """The picture as SVG text."""

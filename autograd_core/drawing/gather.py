@@ -17,6 +17,7 @@ from typing import Any
 from autograd_core.drawing.document import Document, Edge, Group, Vertex, constant_vertex, document_of
 from autograd_core.drawing.grouping import group
 from autograd_core.drawing.record import Call, Facts, Recording, recordings
+from autograd_core.drawing.rule_text import rules_of
 from autograd_core.drawing.summary import Summary, summary_of
 from autograd_core.listing import Argument, Row, Tape, names_of_nodes, output_tensors, tape
 from autograd_core.node import Leaf, program_order
@@ -76,6 +77,8 @@ def _described(listing: Tape, names: list[str], known: list[Recording]) -> Docum
         return noted.constants.get(position)
 
     document = document_of(listing, names, constant if facts else None)
+    ops = {row.op: listing.operation(row.index) for row in listing if not row.leaf}
+    document.rules = {name: rules_of(op) for name, op in sorted(ops.items()) if op.rules}
     for row in listing:
         noted = facts.get(row.number)
         if noted is not None:
@@ -176,6 +179,10 @@ def _group(document: Document, listing: Tape, known: list[Recording], folded: bo
     for row in listing:  # one of several results has no facts of its own
         if row.op.startswith("output ") and row.sources and row.sources[0] in call_of:
             call_of.setdefault(row.index, call_of[row.sources[0]])
+    given = {-number for call in calls.values() for number in call.data if number < 0}
+    for vertex in document.vertices:
+        if vertex.kind == "constant" and -vertex.number in given:
+            vertex.label = "input"
     group(document, calls, call_of, backward_of, folded)
     _name_modules(document)
 

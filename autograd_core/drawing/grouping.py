@@ -80,7 +80,7 @@ def _module_group(call: Call, key: str, numbers: dict[int, int]) -> Group:
 def _cut(found: Group, document: Document, new_key: Callable[[], str]) -> None:
     """Put the children of a long group into parts of about PART, and those again, until there are few."""
     while len(found.children) > PART:
-        ends = _ends(found.children, document) if found.kind != "repeat" else list(range(PART, len(found.children), PART)) + [len(found.children)]
+        ends = _ends(found.children, document) if found.kind != "repeat" else [*range(PART, len(found.children), PART), len(found.children)]
         parts: list[int | Group] = []
         start = 0
         for end in ends:
@@ -202,9 +202,14 @@ def _open_while_few(document: Document, open_up: Callable[[Group], None]) -> Non
     level = [child for child in visible_children(document.root) if isinstance(child, Group)]
     while level:
         following: list[Group] = []
-        for found in sorted(level, key=cost):
-            if shown + cost(found) - 1 <= FIRST_VIEW:
-                shown += cost(found) - 1
-                open_up(found)
-                following += [child for child in visible_children(found) if isinstance(child, Group)]
+        alike: dict[tuple[str, str, int], list[Group]] = {}  # siblings of one kind are opened together or not at all
+        for found in level:
+            alike.setdefault((found.kind, found.detail, cost(found)), []).append(found)
+        for kind in sorted(alike.values(), key=lambda groups: sum(map(cost, groups))):
+            more = sum(cost(found) - 1 for found in kind)
+            if shown + more <= FIRST_VIEW:
+                shown += more
+                for found in kind:
+                    open_up(found)
+                    following += [child for child in visible_children(found) if isinstance(child, Group)]
         level = following

@@ -7,7 +7,8 @@ and the columns' places are the least-squares fit to their neighbours' under the
 regression (pool adjacent violators). Edges run straight down in their columns and bend between ranks only, where there are no
 boxes: no edge passes through a box, by construction.
 
-Lengths are in pixels, x to the right and y down, for a flow from top to bottom; `direction="right"` swaps the two at the end.
+Lengths are in pixels, x to the right and y down, for a flow from top to bottom; `direction="right"` swaps the two at the end,
+`direction="up"` turns the picture upside down.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ __all__ = ["Box", "Wire", "arrange"]
 
 GAP = 14.0  # between boxes of one rank
 LANE = 10.0  # between an edge's column and its neighbours
-RANK_GAP = 26.0  # between ranks, at least
+RANK_GAP = 22.0  # between ranks, at least
 PAD = 12.0  # inside an open group's border
 HEADER = 20.0  # an open group's title
 SWEEPS = 8
-LIGHT = 0.05  # how much a leaf's edge pulls, where one of the stream pulls 1
+CHAIN = 4.0  # how much an edge pulls that is the only one between two boxes, where others pull 1
+LIGHT = 0.05  # and how much a leaf's edge
 
 
 @dataclass(eq=False)
@@ -50,6 +52,8 @@ class Box:
     children: list[Box] | None = None
     wires: list[Wire] = field(default_factory=list)
     title_width: float = 0.0
+    title_x: float = 10.0
+    title_y: float = 15.0
     x: float = 0.0
     y: float = 0.0
     in_ports: dict[str, float] = field(default_factory=dict)
@@ -98,10 +102,14 @@ def arrange(box: Box, direction: str = "down") -> None:
         for child in group.children or ():
             child.x += group.x
             child.y += group.y
+            child.title_x += child.x
+            child.title_y += child.y
         for wire in group.wires:
             wire.paths = [[(x + group.x, y + group.y) for x, y in path] for path in wire.paths]
     if direction == "right":
         _transpose(order)
+    elif direction == "up":
+        _mirror(order)
 
 
 class _Level:
@@ -178,6 +186,7 @@ class _Level:
         """Tie together the slots that a wire joins from rank to rank."""
         for number, wire in enumerate(self.group.wires):
             light = wire.source is not None and wire.source.light
+            alone = wire.source is not None and len(wire.targets) == 1 and len(wire.source.outputs) == 1
             source = None if wire.source is None else self.slots[wire.source]
             start = -1 if source is None else source.rank
             previous, offset = source, 0.0 if wire.source is None else wire.source.out_ports[wire.value]
@@ -185,13 +194,16 @@ class _Level:
             while (number, rank) in self.lanes:
                 lane = self.lanes[number, rank]
                 if previous is not None:
-                    _tie(previous, offset, lane, 0.0, LIGHT if light else 2.0 if previous.box is not None else 6.0)
+                    _tie(previous, offset, lane, 0.0, (2.0 if previous.box is not None else 6.0) * (LIGHT if light else 1.0))
                 previous, offset, rank = lane, 0.0, rank + 1
             for target in wire.targets:
                 if target is None:
                     continue
                 end = self.slots[target]
-                to, weight = target.in_ports[wire.value], LIGHT if light else 1.0
+                to, weight = (
+                    target.in_ports[wire.value],
+                    LIGHT if light else CHAIN if alone and len(target.inputs) - len(target.light_inputs) == 1 else 1.0,
+                )
                 if source is not None and wire.source is not None and end.rank - 1 == start:
                     _tie(source, wire.source.out_ports[wire.value], end, to, weight)
                 elif end.rank > start:
@@ -336,8 +348,27 @@ class _Level:
             for slot in rank:
                 if slot.box is not None:
                     slot.box.x = slot.x
-                    slot.box.y = round(top + (bottom - top - slot.box.h) / 2, 1)
+                    # A leaf stands close to what uses it, whatever else is on its rank.
+                    room = bottom - top - slot.box.h
+                    slot.box.y = round(top + (room if slot.box.light else room / 2), 1)
         self._route(tops, bottoms)
+        if group.title_width and not across:
+            self._place_title()
+
+    def _place_title(self) -> None:
+        """The title stands at the left, or at the right or between, where no edge enters."""
+        group = self.group
+        ports = sorted(group.in_ports.values())
+        room = group.title_width + 8
+        edges = [0.0, *ports, group.w]
+        group.title_x = next(
+            (
+                low + 10 if i == 0 else high - room - 2 if i == len(edges) - 2 else low + 6
+                for i, (low, high) in enumerate(itertools.pairwise(edges))
+                if high - low >= room + 8
+            ),
+            10.0,
+        )
 
     def _rank_heights(self, pad: float, header: float) -> tuple[list[float], list[float]]:
         tops, bottoms = [], []
@@ -495,5 +526,16 @@ def _transpose(order: list[Box]) -> None:
     for group in order:
         for child in group.children or ():
             child.x, child.y, child.w, child.h = child.y, child.x, child.h, child.w
+            child.title_x, child.title_y = child.x + 10, child.y + 15
         for wire in group.wires:
             wire.paths = [[(y, x) for x, y in path] for path in wire.paths]
+
+
+def _mirror(order: list[Box]) -> None:
+    height = order[0].h
+    for group in order:
+        for child in group.children or ():
+            child.title_y = round(height - child.y - 7, 1)
+            child.y = round(height - child.y - child.h, 1)
+        for wire in group.wires:
+            wire.paths = [[(x, round(height - y, 1)) for x, y in path] for path in wire.paths]

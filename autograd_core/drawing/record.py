@@ -41,6 +41,10 @@ _CONTEXTLIB = contextlib.__file__
 _SWEEP = os.path.join(_PACKAGE, "sweep.py")
 
 
+# Keys of constant arrays, from 2: a constant that no recording saw has the number -1.
+_next_key = itertools.count(2).__next__
+
+
 class Constant(NamedTuple):
     """An array without gradient that an operation was given; `key` is the same wherever the same array is."""
 
@@ -135,7 +139,6 @@ class Recording(Instrument):
         self._modules: list[tuple[Any, int]] = []  # (weak reference, number)
         self._stack: ContextVar[tuple[Any, ...]] = ContextVar("autograd_core_modules", default=())
         self._arrays: dict[int, tuple[Any, int]] = {}  # id -> (weak reference, key)
-        self._next_key = itertools.count(1).__next__
         self._index = _ByNumber()
         self._rows: list[Row] = []
         self._ops: list[Any] = []
@@ -273,7 +276,7 @@ class Recording(Instrument):
         entry = self._arrays.get(id(array))
         if entry is not None and entry[0]() is array:
             return entry[1]
-        key = self._next_key()
+        key = _next_key()
         self._arrays[id(array)] = (weakref.ref(array), key)
         return key
 

@@ -8,6 +8,7 @@ to the next then enters the plate from a ghost named "previous".
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -16,7 +17,9 @@ from autograd_core.drawing.grouping import visible_children
 
 __all__ = ["Item", "Net", "Scene", "scene_of"]
 
-FEW_USES = 4  # a leaf that is used more often in one frame is drawn once per use
+FEW_USES = 4  # a leaf that is used more often in one frame is drawn once per use,
+MOST_UNREACHED = 6  # parameters that nothing uses; a note names more of them
+NEAR = 6  # and so is one whose uses are further apart than this many boxes
 MANY_VALUES = 4  # a closed group that hands out more values than this hands them out by one edge
 
 
@@ -29,6 +32,8 @@ class Item:
     children  what is in the frame of an open group, else None
     nets      the values inside the frame
     inputs    values that enter it, with the names of the arguments that they are, in order
+    carried   whether the next member of its plate uses its value
+    rules     text of the derivative rules for its tracked arguments, "x1: g * x2"
     ghost     whether it is one of several drawings of the same leaf
     """
 
@@ -44,6 +49,7 @@ class Item:
     outputs: dict[str, None] = field(default_factory=dict)
     ghost: bool = False
     carried: bool = False
+    rules: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -65,14 +71,15 @@ class Scene:
     document: Document
 
 
-def scene_of(document: Document, opened: Collection[str], plates: Collection[str] = ()) -> Scene:
+def scene_of(document: Document, opened: Collection[str], plates: Collection[str] = (), constants: bool = True) -> Scene:
     """What is in view when the groups with the keys `opened` are open, repeats in `plates` showing one member for all."""
-    return _Builder(document, frozenset(opened), frozenset(plates)).build()
+    return _Builder(document, frozenset(opened), frozenset(plates), constants).build()
 
 
 class _Builder:
-    def __init__(self, document: Document, opened: frozenset[str], plates: frozenset[str]) -> None:
+    def __init__(self, document: Document, opened: frozenset[str], plates: frozenset[str], constants: bool) -> None:
         self.document = document
+        self.constants = constants
         self.opened = opened
         self.plates = plates
         self.items: dict[str, Item] = {}
@@ -81,20 +88,18 @@ class _Builder:
         self.arity: dict[int, int] = {}  # vertex -> how many edges end there
         for edge in document.edges:
             self.arity[edge.target] = self.arity.get(edge.target, 0) + 1
+        self.beside: dict[tuple[int, Item], Item] = {}  # leaf, what uses it -> the drawing of the leaf
         self.represents: dict[int, int] = {}  # vertex -> the vertex that stands for it in a plate
 
     def build(self) -> Scene:
         root = Item("", "group", None, 0, group=self.document.root, children=[])
         self._open(root)
-        uses: dict[tuple[int, Item], int] = {}
         edges = self._edges_in_view()
-        for edge, item in edges:
-            if self.document.vertices[edge.source].kind != "op":
-                frame = item.parent
-                assert frame is not None
-                uses[edge.source, frame] = uses.get((edge.source, frame), 0) + 1
+        self._place_leaves(edges)
         for edge, target in edges:
-            self._connect(edge, target, uses)
+            self._connect(edge, target)
+        for vertex in [v for v in self.document.vertices if v.facts.get("unreached")][:MOST_UNREACHED]:
+            self._beside(f"n{vertex.index}", "leaf", vertex, root)
         self._order_children(root)
         return Scene(root, self.items, self.document)
 
@@ -149,6 +154,8 @@ class _Builder:
             if target is None:
                 continue
             source = vertices[edge.source]
+            if source.kind == "constant" and not self.constants:
+                continue
             if source.kind == "op":
                 if self.shown.get(self._stands_for(edge.source)) is not target or self._carried(edge):
                     result.append((edge, target))
@@ -158,7 +165,7 @@ class _Builder:
 
     def _is_input(self, source: Vertex, target: Item) -> bool:
         """Whether a leaf or constant that a closed group uses is worth an edge: data is, a parameter belongs to the module."""
-        return target.group is not None and source.index in target.group.data
+        return target.group is not None and source.index in self._data_of(target.group)
 
     def _carried(self, edge: Edge) -> bool:
         """Whether the edge goes from one member of a plate to another."""
@@ -167,13 +174,13 @@ class _Builder:
             return False
         return any(a[0] == b[0] and a[1] != b[1] for a, b in zip(source, target, strict=False))
 
-    def _connect(self, edge: Edge, target: Item, uses: dict[tuple[int, Item], int]) -> None:
+    def _connect(self, edge: Edge, target: Item) -> None:
         vertex = self.document.vertices[self._stands_for(edge.source)]
         if vertex.kind != "op":
-            source = self._leaf_item(vertex, edge, target, uses)
+            source = self.beside[edge.source, target]
         elif self._carried(edge):
             self.shown[vertex.index].carried = True
-            source = self._beside(f"p{vertex.index}@{target.key}", "previous", vertex, target)
+            source = self._beside(f"p{vertex.index}@{target.key}", "previous", vertex, _parent(target))
         else:
             source = self.shown[vertex.index]
         if source is target:
@@ -183,28 +190,62 @@ class _Builder:
             value = source.key
         if source.kind != "op":
             value = f"{value}@{source.key}"
+        self._add_rule(edge, vertex, target)
         names = target.inputs.setdefault(value, [])
+        argument = edge.argument[edge.argument.index("[") :] if "[" in edge.argument else edge.argument
         ordered = target.vertex is not None and target.vertex.op not in COMMUTATIVE and self.arity[target.vertex.index] > 1
-        if ordered and edge.argument not in names and len(names) < 3:
-            names.append(edge.argument)
+        if ordered and argument not in names and len(names) < 3:
+            names.append(argument)
         self._route(value, vertex, source, target)
 
-    def _leaf_item(self, vertex: Vertex, edge: Edge, target: Item, uses: dict[tuple[int, Item], int]) -> Item:
-        frame = target.parent
-        assert frame is not None
-        each_use = uses[vertex.index, frame] > FEW_USES
-        item = self._beside(f"n{vertex.index}@{target.key if each_use else frame.key}", vertex.kind, vertex, target)
-        item.ghost = each_use
-        return item
+    def _add_rule(self, edge: Edge, source: Vertex, target: Item) -> None:
+        if target.vertex is None or source.kind == "constant":
+            return
+        name = edge.argument.partition("[")[0]
+        rule = self.document.rules.get(target.vertex.op, {}).get(name)
+        text = f"{name}: {rule.partition(' -> ')[2]}" if rule else ""
+        if text and text not in target.rules:
+            target.rules.append(text)
 
-    def _beside(self, key: str, kind: str, vertex: Vertex, target: Item) -> Item:
-        """The item `key`, made in the frame of `target` if it is not there yet."""
+    def _place_leaves(self, edges: list[tuple[Edge, Item]]) -> None:
+        """Decide how often each leaf and constant is drawn, and beside what: once for uses that are few and near."""
+        place = {item: i for i, item in enumerate(self.items.values())}
+        uses: dict[tuple[int, Item], list[Item]] = {}
+        for edge, target in edges:
+            vertex = self.document.vertices[edge.source]
+            if vertex.kind != "op":
+                uses.setdefault((edge.source, self._frame_for(vertex, target)), []).append(target)
+        for (source, frame), targets in uses.items():
+            vertex = self.document.vertices[source]
+            targets = sorted(dict.fromkeys(targets), key=place.__getitem__)
+            clusters = [[targets[0]]]
+            for before, target in itertools.pairwise(targets):
+                if len(targets) > FEW_USES or place[target] - place[before] > NEAR:
+                    clusters.append([])
+                clusters[-1].append(target)
+            for cluster in clusters:
+                key = f"n{source}@{cluster[0].key if len(clusters) > 1 else frame.key}"
+                item = self._beside(key, vertex.kind, vertex, frame)
+                item.ghost = len(clusters) > 1
+                self.beside.update(((source, target), item) for target in cluster)
+
+    def _frame_for(self, vertex: Vertex, target: Item) -> Item:
+        """Where a leaf is drawn: beside what uses it; but what a module was called with comes from outside of the module."""
+        frame = _parent(target)
+        while frame.parent is not None and frame.group is not None and vertex.index in self._data_of(frame.group):
+            frame = frame.parent
+        return frame
+
+    def _data_of(self, group: Group) -> frozenset[int]:
+        first = group.members()[0] if group.kind == "repeat" else group
+        return first.data if isinstance(first, Group) else frozenset()
+
+    def _beside(self, key: str, kind: str, vertex: Vertex, frame: Item) -> Item:
+        """The item `key`, made in `frame` if it is not there yet."""
         item = self.items.get(key)
         if item is None:
-            frame = target.parent
-            assert frame is not None
             assert frame.children is not None
-            item = self.items[key] = Item(key, kind, frame, target.depth, vertex=vertex)
+            item = self.items[key] = Item(key, kind, frame, frame.depth + 1, vertex=vertex)
             frame.children.append(item)
         return item
 
