@@ -27,6 +27,7 @@ def defvjp(
     real_only: bool | None = None,
     elementwise: bool | None = None,
     holomorphic: bool | None = None,
+    hermitian: tuple[str, ...] | None = None,
     name: str | None = None,
     domain: Any = None,
     samples: Callable[[Arrays], list[Call]] | None = None,
@@ -42,7 +43,7 @@ def defvjp(
     inert       arguments that do not change the rules
     domain      (low, high): where an elementwise function's samples may lie, or one such pair per argument
     samples     sample calls for the tests and the gradient checker: lambda a: [call(a(2, 3), axis=0)]; see samples.py
-    accumulate, selects, structural, elementwise, real_only : see `table.Op`
+    accumulate, selects, structural, elementwise, hermitian, real_only : see `table.Op`
     raises      TypeError for a rule on an argument that the function does not have
 
     A rule is written with operators, NumPy functions that have rules, and Python scalars; then it can itself be
@@ -68,6 +69,7 @@ def defvjp(
         "real_only": real_only,
         "elementwise": elementwise,
         "holomorphic": holomorphic,
+        "hermitian": hermitian,
         "name": name,
         "samples": samples,
     }

@@ -95,6 +95,8 @@ class Op:
     holomorphic  the rules are written without conjugates, as on real numbers; on complex ones the sweep conjugates around them
     exact        the rules give the result's own shape and dtype before un-broadcasting: the sweep need not look
     real_only    refuse tracked complex arguments: the function has no complex derivative
+    hermitian    arguments read as Hermitian matrices, by one triangle (of a function with a keyword `hermitian`: where it is
+                 true). Their gradients are Hermitian, and are checked along Hermitian directions
     samples      makes sample calls for tests and the gradient checker: `lambda a: [call(a(2, 3), axis=0)]` (samples.py)
     """
 
@@ -108,6 +110,7 @@ class Op:
         self.selects = False
         self.structural = False
         self.real_only = False
+        self.hermitian: tuple[str, ...] = ()
         self.exact = False
         self.holomorphic = False
         self.samples: Callable[..., Any] | None = None

@@ -48,6 +48,7 @@ def _eigh(g: list[Any], out: Any, UPLO: str) -> Any:
 defvjp(
     np.linalg.eigh,
     a=_eigh,
+    hermitian=("a",),
     samples=lambda a: [
         *[call(a.definite(3)), call(a.definite(3), UPLO="U"), call(a.definite(2, 2)), call(a(1, 1)), call(np.zeros((2, 0, 0)))],
         *[call(hermitian_part(a.definite(3) + 1j * a(3, 3)), UPLO=uplo) for uplo in "LU"],
@@ -56,6 +57,7 @@ defvjp(
 defvjp(
     np.linalg.eigvalsh,
     a=lambda g, a, UPLO: (lambda v: hermitian_part(times_diagonal(v, g) @ adjoint(v)))(np.linalg.eigh(a, UPLO)[1]),
+    hermitian=("a",),
     samples=lambda a: [call(a.definite(3)), call(a.definite(3), UPLO="U"), call(a.definite(2, 2)), call(a(1, 1)), call(np.zeros((0, 0)))],
 )
 
@@ -213,6 +215,7 @@ def _svdvals(g: Any, a: Any, hermitian: bool = False) -> Any:
 defvjp(
     np.linalg.svd,
     a=_svd,
+    hermitian=("a",),
     samples=lambda a: [
         *[call(a(3, 2), full_matrices=False), call(a(2, 3), full_matrices=False), call(a(4, 2), False), call(a(2, 2, 2), full_matrices=False)],
         *[call(a.square(3)), call(a(3, 2), compute_uv=False), call(a(2, 3), compute_uv=False), call(a.square(2, 2)), call(a(1, 1))],

@@ -64,6 +64,7 @@ defvjp(
     np.linalg.pinv,
     a=_pinv,
     inert=("rcond", "rtol"),
+    hermitian=("a",),
     samples=lambda a: [
         *[call(a(3, 2)), call(a(2, 3)), call(a.square(2)), call(a(2, 3, 2)), call(np.zeros((0, 2))), call(a.definite(2), hermitian=True)],
         *[call(a(3, 2), rcond=1e-10), call(a(3, 2), rtol=1e-10), call(a(3, 2), rtol=None), call(a.complex(3, 2))],
@@ -227,6 +228,7 @@ def _cholesky(g: Any, out: Any, upper: bool) -> Any:
 defvjp(
     np.linalg.cholesky,
     a=_cholesky,
+    hermitian=("a",),
     samples=lambda a: [
         *[call(a.definite(3)), call(a.definite(2, 2)), call(a.definite(1)), call(np.zeros((0, 0)))],
         *[call(a.definite(3), upper=True), call(a.definite(2, 2), upper=True)],
