@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against hand-written code in the same process, beside other libraries where they are installed."""
