@@ -1,8 +1,8 @@
 """Derivatives of the elementwise functions: one line each.
 
-`g` is the gradient of the result, `out` the result; everything else is an argument. Formulas that hold for complex numbers
-carry `.conjugate()`, which is free on real arrays and gives PyTorch's convention on complex ones: the gradient of a real loss
-is dL/dRe + i dL/dIm. Broadcasting and dtypes are undone in the sweep. Python scalars only: `math.log(2)`, never `np.log(2)`,
+`g` is the gradient of the result, `out` the result; everything else is an argument. A formula that
+holds for complex numbers is marked holomorphic: the sweep then conjugates around it, which gives PyTorch's convention (the
+gradient of a real loss is dL/dRe + i dL/dIm). Broadcasting and dtypes are undone in the sweep. Python scalars only: `math.log(2)`, never `np.log(2)`,
 which would promote float32 (NEP 50).
 
 At kinks and jumps: a tie of maximum or minimum is shared equally; |x|, copysign and hypot have slope 0 at 0; steps (floor,
@@ -26,45 +26,44 @@ from autograd_core.tensor import Tensor
 
 defvjp(np.add, x1=lambda g: g, x2=lambda g: g)
 defvjp(np.subtract, x1=lambda g: g, x2=lambda g: -g)
-# holomorphic=True: the sweep conjugates on complex numbers. Only where a call of .conjugate() per rule can be measured.
 defvjp(np.multiply, x1=lambda g, x2: g * x2, x2=lambda g, x1: g * x1, holomorphic=True)
-defvjp(np.divide, x1=lambda g, x2: g / x2.conjugate(), x2=lambda g, out, x2: -g * (out / x2).conjugate(), domain=((-2, 2), (0.3, 3)))
+defvjp(np.divide, x1=lambda g, x2: g / x2, x2=lambda g, out, x2: -g * (out / x2), domain=((-2, 2), (0.3, 3)), holomorphic=True)
 defvjp(np.negative, x=lambda g: -g)
 defvjp(np.positive, x=lambda g: g)
-defvjp(np.reciprocal, x=lambda g, out: -g * (out * out).conjugate(), domain=(0.3, 3))
-defvjp(np.square, x=lambda g, x: 2 * g * x.conjugate())
+defvjp(np.reciprocal, x=lambda g, out: -g * (out * out), domain=(0.3, 3), holomorphic=True)
+defvjp(np.square, x=lambda g, x: g * (x + x), holomorphic=True)
 defvjp(np.conjugate, x=lambda g: g.conjugate())
 
 
 def _power_base(g: Any, x1: Any, x2: Any) -> Any:
     """x2 x1^(x2 - 1), and 0 for 0^0, which is 1 for every base."""
     if isinstance(x2, int | float):
-        return g * (x2 * x1 ** (x2 - 1)).conjugate() if x2 else np.zeros_like(g)
-    return g * np.where((x1 == 0) & (x2 == 0), 0.0, x2 * x1 ** (x2 - 1)).conjugate()
+        return g * (x2 * x1 ** (x2 - 1)) if x2 else np.zeros_like(g)
+    return g * np.where((x1 == 0) & (x2 == 0), 0.0, x2 * x1 ** (x2 - 1))
 
 
 def _power_exponent(g: Any, out: Any, x1: Any, x2: Any) -> Any:
     """The result times log(x1), and 0 for the base 0 with an exponent >= 0, where 0 * log(0) would be nan."""
     if isinstance(x1, int | float) and x1 > 0:
-        return g * (out * math.log(x1)).conjugate()
-    return g * np.where((x1 == 0) & (x2 >= 0), 0.0, out * np.log(x1)).conjugate()
+        return g * (out * math.log(x1))
+    return g * np.where((x1 == 0) & (x2 >= 0), 0.0, out * np.log(x1))
 
 
 # A negative base has no real derivative with respect to the exponent: nan there, and only if the exponent is tracked.
 # At a base of 0 the slope in the base is infinite for exponents below 1; 0^-1 gives -inf for both.
-defvjp(np.power, x1=_power_base, x2=_power_exponent, domain=((0.3, 3), (-2, 2)))
-defvjp(np.float_power, x1=_power_base, x2=_power_exponent, domain=((0.3, 3), (-2, 2)))
+defvjp(np.power, x1=_power_base, x2=_power_exponent, domain=((0.3, 3), (-2, 2)), holomorphic=True)
+defvjp(np.float_power, x1=_power_base, x2=_power_exponent, domain=((0.3, 3), (-2, 2)), holomorphic=True)
 
 # --- exponentials and logarithms ---------------------------------------------------------------------------------------------
 
-defvjp(np.exp, x=lambda g, out: g * out.conjugate())
-defvjp(np.exp2, x=lambda g, out: g * (out * math.log(2)).conjugate())
-defvjp(np.expm1, x=lambda g, out: g * (out + 1).conjugate())
-defvjp(np.log, x=lambda g, x: g / x.conjugate(), domain=(0.3, 3))
-defvjp(np.log2, x=lambda g, x: g / (x * math.log(2)).conjugate(), domain=(0.3, 3))
-defvjp(np.log10, x=lambda g, x: g / (x * math.log(10)).conjugate(), domain=(0.3, 3))
-defvjp(np.log1p, x=lambda g, x: g / (1 + x).conjugate(), domain=(-0.7, 3))
-defvjp(np.sqrt, x=lambda g, out: 0.5 * g / out.conjugate(), domain=(0.3, 3))
+defvjp(np.exp, x=lambda g, out: g * out, holomorphic=True)
+defvjp(np.exp2, x=lambda g, out: g * (out * math.log(2)), holomorphic=True)
+defvjp(np.expm1, x=lambda g, out: g * (out + 1), holomorphic=True)
+defvjp(np.log, x=lambda g, x: g / x, domain=(0.3, 3), holomorphic=True)
+defvjp(np.log2, x=lambda g, x: g / (x * math.log(2)), domain=(0.3, 3), holomorphic=True)
+defvjp(np.log10, x=lambda g, x: g / (x * math.log(10)), domain=(0.3, 3), holomorphic=True)
+defvjp(np.log1p, x=lambda g, x: g / (1 + x), domain=(-0.7, 3), holomorphic=True)
+defvjp(np.sqrt, x=lambda g, out: g / (out + out), domain=(0.3, 3), holomorphic=True)
 defvjp(np.cbrt, x=lambda g, out: g / (3 * out * out))
 
 
@@ -92,21 +91,21 @@ defvjp(np.logaddexp2, x1=_logaddexp_rule(np.exp2), x2=_swapped(_logaddexp_rule(n
 
 # --- trigonometric and hyperbolic --------------------------------------------------------------------------------------------
 
-defvjp(np.sin, x=lambda g, x: g * np.cos(x).conjugate())
-defvjp(np.cos, x=lambda g, x: -g * np.sin(x).conjugate())
-defvjp(np.tan, x=lambda g, out: g * (1 + out * out).conjugate(), domain=(-1.3, 1.3))
+defvjp(np.sin, x=lambda g, x: g * np.cos(x), holomorphic=True)
+defvjp(np.cos, x=lambda g, x: -g * np.sin(x), holomorphic=True)
+defvjp(np.tan, x=lambda g, out: g * (1 + out * out), domain=(-1.3, 1.3), holomorphic=True)
 # (1 - x)(1 + x), not 1 - x^2, which loses digits near 1.
-defvjp(np.arcsin, x=lambda g, x: g / np.sqrt((1 - x) * (1 + x)).conjugate(), domain=(-0.9, 0.9))
-defvjp(np.arccos, x=lambda g, x: -g / np.sqrt((1 - x) * (1 + x)).conjugate(), domain=(-0.9, 0.9))
-defvjp(np.arctan, x=lambda g, x: g / (1 + x * x).conjugate())
-defvjp(np.sinh, x=lambda g, x: g * np.cosh(x).conjugate())
-defvjp(np.cosh, x=lambda g, x: g * np.sinh(x).conjugate())
-# g - g * o, not g * (1 - o): a Python scalar costs a ufunc twice the time of an array on small arrays.
+defvjp(np.arcsin, x=lambda g, x: g / np.sqrt((1 - x) * (1 + x)), domain=(-0.9, 0.9), holomorphic=True)
+defvjp(np.arccos, x=lambda g, x: -g / np.sqrt((1 - x) * (1 + x)), domain=(-0.9, 0.9), holomorphic=True)
+defvjp(np.arctan, x=lambda g, x: g / (1 + x * x), holomorphic=True)
+defvjp(np.sinh, x=lambda g, x: g * np.cosh(x), holomorphic=True)
+defvjp(np.cosh, x=lambda g, x: g * np.sinh(x), holomorphic=True)
+# g - g * o, not g * (1 - o), and out + out, not 2 * out: a Python scalar costs a ufunc twice the time of an array on small arrays.
 defvjp(np.tanh, x=lambda g, out: g - g * (out * out), holomorphic=True)
-defvjp(np.arcsinh, x=lambda g, x: g / np.sqrt(1 + x * x).conjugate())
+defvjp(np.arcsinh, x=lambda g, x: g / np.sqrt(1 + x * x), holomorphic=True)
 # Two square roots: their product has arccosh's branch cut, sqrt(x^2 - 1) has not.
-defvjp(np.arccosh, x=lambda g, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)).conjugate(), domain=(1.2, 3))
-defvjp(np.arctanh, x=lambda g, x: g / ((1 - x) * (1 + x)).conjugate(), domain=(-0.9, 0.9))
+defvjp(np.arccosh, x=lambda g, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=(1.2, 3), holomorphic=True)
+defvjp(np.arctanh, x=lambda g, x: g / ((1 - x) * (1 + x)), domain=(-0.9, 0.9), holomorphic=True)
 
 for _to_radians in (np.deg2rad, np.radians):
     defvjp(_to_radians, x=lambda g: g * (math.pi / 180))
