@@ -13,8 +13,8 @@ import numpy as np
 
 from autograd_core import recording
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
-from autograd_core.recording import lift, raw, untracked
 from autograd_core.node import Node
+from autograd_core.recording import lift, raw, untracked
 from autograd_core.sweep import Sweep
 
 __all__ = ["backward", "gradient"]
@@ -34,9 +34,15 @@ def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_gr
         while sweep.leaf_gradients:
             # popitem: an array that only this loop holds can become the leaf's gradient without a copy.
             leaf, g = sweep.leaf_gradients.popitem()
-            _leave(leaf.tensor(), _own(g, taken) if create_graph else _own_array(g))
+            if create_graph:
+                _leave_tracked(leaf.tensor(), _own(g, taken))
+            else:
+                _leave_array(leaf.tensor(), _own_array(g))
         for node, g in sweep.retained:
-            _leave(node.watchers.retained_by(), _own(g, taken) if create_graph else _own_array(g))
+            if create_graph:
+                _leave_tracked(node.watchers.retained_by(), _own(g, taken))
+            else:
+                _leave_array(node.watchers.retained_by(), _own_array(g))
 
 
 def gradient(
@@ -190,13 +196,16 @@ def _read_only(g: Any) -> Any:
     return view
 
 
-def _leave(tensor: Any, g: Any) -> None:
-    """Add `g`, which nobody else holds, to the `grad` of `tensor` (None if it is no more)."""
-    if tensor is None:
-        return
-    if not isinstance(g, recording.tensor_class):
-        tensor.grad = untracked(g if tensor.grad is None else raw(tensor.grad) + g)
-    else:
+def _leave_array(tensor: Any, g: Any) -> None:
+    """Add the array `g`, which nobody else holds, to the `grad` of `tensor` (None if it is no more)."""
+    if tensor is not None:
+        previous = tensor.grad
+        tensor.grad = untracked(g if previous is None else raw(previous) + g)
+
+
+def _leave_tracked(tensor: Any, g: Any) -> None:
+    """Add the tracked gradient `g`, which nobody else holds, to the `grad` of `tensor` (None if it is no more)."""
+    if tensor is not None:
         tensor.grad = g if tensor.grad is None else tensor.grad + g
 
 
@@ -215,9 +224,11 @@ _ALONE = _references_when_alone()
 
 def _own_array(g: Any) -> Any:
     """`g` as an array that nobody else holds and that can be written to: itself if its caller's name is the only one, else a copy."""
+    if isinstance(g, np.generic):
+        return g
     if isinstance(g, np.ndarray):
         return g if sys.getrefcount(g) <= _ALONE and g.base is None and g.flags.writeable else np.array(g, order="K")
-    return g if isinstance(g, np.generic) or sys.getrefcount(g) <= _ALONE else g.copy()
+    return g if sys.getrefcount(g) <= _ALONE else g.copy()
 
 
 def _own(g: Any, taken: set[int]) -> Any:
