@@ -15,6 +15,7 @@ From the names follows what the tape has to keep. For one pattern of tracked arg
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -481,18 +482,27 @@ UPDATES: dict[Any, Callable[..., None]] = {}
 # Functions without derivative (argmax, comparisons, shape queries): they return plain arrays.
 CONSTANTS: set[Any] = set()
 
-# What imports the rules that are not imported with the package (rules/__init__.py); empty when that is done.
-_loaders: list[Callable[[], None]] = []
+# What imports the rules that are not imported with the package (rules/__init__.py), and says whether there were any.
+_loaders: list[Callable[[], bool]] = []
+_loading = threading.RLock()
+_times_loaded = 0
 
 
-def load_on_miss(loader: Callable[[], None]) -> None:
+def load_on_miss(loader: Callable[[], bool]) -> None:
     """Let `loader` fill the tables when a function is not found in them."""
     _loaders.append(loader)
 
 
 def load_more() -> bool:
-    """Fill the tables, if that was not done before; True if it was done now, so that looking again is worth it."""
-    if not _loaders:
-        return False
-    _loaders.pop()()
-    return True
+    """Fill the tables; True if they were filled since this was called, so that looking again is worth it."""
+    global _times_loaded
+    before = _times_loaded
+    with _loading:
+        if _times_loaded != before:
+            return True  # by another thread, while this one waited
+        loaders, _loaders[:] = _loaders[:], []  # none, for the rules that are imported now
+        try:
+            _times_loaded += any(loader() for loader in loaders)
+        finally:
+            _loaders[:] = loaders
+        return _times_loaded != before
