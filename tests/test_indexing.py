@@ -42,8 +42,10 @@ def random_index(random, shape):
     return tuple(entries[:cut]) if random.integers(2) else (*entries[:cut], Ellipsis)
 
 
-def test_scattering_is_the_adjoint_of_reading_for_every_index():
+@pytest.mark.parametrize("few", [0, 1500], ids=["by flat indices", "as the index is"])
+def test_scattering_is_the_adjoint_of_reading_for_every_index(few, monkeypatch):
     """<x[i], g> = <x, scatter(g, i)>, and the sum at repeated places is np.add.at's."""
+    monkeypatch.setattr(indexing, "FEW", few)
     random = np.random.default_rng(0)
     for _ in range(300):
         shape = tuple(random.integers(1, 5, size=random.integers(1, 5)).tolist())
