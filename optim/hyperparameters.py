@@ -1,4 +1,4 @@
-"""Which values hyperparameters may have: one table for all rules, since a name means the same everywhere."""
+"""Which values hyperparameters may have: one table for all rules, since a name means the same nearly everywhere."""
 
 from __future__ import annotations
 
@@ -6,39 +6,64 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["at_step", "check"]
+__all__ = ["Domain", "at_step", "check"]
+
+Domain = tuple[str, Callable[[Any], bool]]  # what is wanted, in words; whether a value is it
 
 
-def _at_least(low: float) -> tuple[str, Callable[[Any], bool]]:
-    return f"a finite number >= {low:g}", lambda value: _is_number(value) and low <= value < math.inf
-
-
-def _between(low: float, high: float) -> tuple[str, Callable[[Any], bool]]:
-    return f"in [{low:g}, {high:g})", lambda value: _is_number(value) and low <= value < high
-
-
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether `value` is a real number, nan included."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
+def at_least(low: float) -> Domain:
+    """Finite numbers from `low` on."""
+    return f"a finite number >= {low:g}", lambda value: is_number(value) and low <= value < math.inf
 
 
-def _pair_of_fractions(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and all(_is_number(v) and 0 <= v < 1 for v in value)
+def between(low: float, high: float) -> Domain:
+    """Numbers in the closed interval."""
+    return f"in [{low:g}, {high:g}]", lambda value: is_number(value) and low <= value <= high
 
 
-DOMAINS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "lr": _at_least(0),
-    "weight_decay": _at_least(0),
-    "momentum": _at_least(0),
-    "dampening": ("a finite number", lambda value: _is_number(value) and math.isfinite(value)),
-    "eps": _at_least(0),
-    "betas": ("two numbers in [0, 1)", _pair_of_fractions),
-    "nesterov": ("True or False", _is_flag),
-    "maximize": ("True or False", _is_flag),
-    "amsgrad": ("True or False", _is_flag),
+def pair(wanted: str, holds: Callable[[float, float], bool]) -> Domain:
+    """Two numbers that are right together."""
+    return wanted, lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value)) and bool(holds(*value))
+
+
+FLAG: Domain = ("True or False", lambda value: isinstance(value, bool))
+COUNT: Domain = ("an integer >= 1", lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1)
+FINITE: Domain = ("a finite number", lambda value: is_number(value) and math.isfinite(value))
+
+DOMAINS: dict[str, Domain] = {
+    "lr": at_least(0),
+    "weight_decay": at_least(0),
+    "momentum": at_least(0),
+    "dampening": FINITE,
+    "eps": at_least(0),
+    "betas": pair("two numbers in [0, 1)", lambda b1, b2: 0 <= b1 < 1 and 0 <= b2 < 1),
+    "nesterov": FLAG,
+    "maximize": FLAG,
+    "amsgrad": FLAG,
+    "centered": FLAG,
+    "decoupled_weight_decay": FLAG,
+    "alpha": between(0, 1),
+    "rho": between(0, 1),
+    "lambd": at_least(0),
+    "t0": at_least(0),
+    "lr_decay": at_least(0),
+    "initial_accumulator_value": at_least(0),
+    "momentum_decay": at_least(0),
+    "etas": pair("two numbers with 0 < etas[0] < 1 < etas[1]", lambda down, up: 0 < down < 1 < up < math.inf),
+    "step_sizes": pair("two numbers with 0 <= step_sizes[0] <= step_sizes[1]", lambda low, high: 0 <= low <= high),
+    "beta2_decay": ("a finite number <= 0", lambda value: is_number(value) and -math.inf < value <= 0),
+    "d": at_least(1),
+    "trust_coefficient": at_least(0),
+    "ns_steps": ("an integer in [1, 100)", lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 100),
+    "ns_coefficients": ("three finite numbers", lambda value: isinstance(value, tuple) and len(value) == 3 and all(FINITE[1](v) for v in value)),
+    "adjust_lr_fn": ('None, "original" or "match_rms_adamw"', lambda value: value in (None, "original", "match_rms_adamw")),
+    "update_every": COUNT,
+    "max_size": COUNT,
 }
 
 
@@ -54,9 +79,9 @@ def at_step(value: Any, step: int) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def check(owner: str, hyperparameters: Mapping[str, Any]) -> None:
-    """Raise ValueError naming the first hyperparameter outside its domain."""
+def check(owner: str, hyperparameters: Mapping[str, Any], own: Mapping[str, Domain]) -> None:
+    """Raise ValueError naming the first hyperparameter outside its domain; `own` has the domains that differ from the table."""
     for name, value in hyperparameters.items():
-        wanted, holds = DOMAINS.get(name, ("", lambda _: True))
+        wanted, holds = own.get(name) or DOMAINS.get(name, ("", lambda _: True))
         if not holds(value):
             raise ValueError(f"{owner}: {name} must be {wanted}, not {value!r}")

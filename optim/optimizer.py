@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypedDict, Unpack
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar, TypedDict, Unpack
 
 import numpy as np
 
 import autograd_core as ag
-from optim.blocks import Pack, make_packs, run_whole
-from optim.hyperparameters import at_step, check
+from optim.hyperparameters import Domain, at_step, check
+from optim.packs import Pack, make_packs, run_whole
+from optim.parallel import Task, run_all
+from optim.program import Workspace
 
-__all__ = ["Optimizer", "Options"]
+__all__ = ["Optimizer", "Options", "Value"]
+
+Value = Any  # of a hyperparameter: a number, or a schedule, which is a function of the step
+
+# Parts of torch's states that are one number, which torch keeps in tensors.
+NUMBERS = frozenset({"step", "eta", "mu", "mu_product"})
 
 
 class Options(TypedDict, total=False):
@@ -40,6 +48,8 @@ class Optimizer:
     skipped_steps  how many were left out because of non-finite gradients
     """
 
+    domains: ClassVar[dict[str, Domain]] = {}  # of hyperparameters that mean something else here than in the table
+
     def __init__(self, params: Any, rule: Callable[..., Any], defaults: dict[str, Any], **options: Unpack[Options]) -> None:
         self.rule = rule
         self.defaults = defaults
@@ -51,7 +61,9 @@ class Optimizer:
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.steps = 0
         self.skipped_steps = 0
-        self._packs: dict[int, tuple[list[int], list[Pack]]] = {}  # group -> (ids of its parameters with gradient, their packs)
+        self._workspaces: list[Workspace] = []
+        # group -> ids of its parameters with gradient, their packs, and which of these parameters each pack takes
+        self._packs: dict[int, tuple[list[int], list[Pack], list[list[int]]]] = {}
         if isinstance(params, ag.Tensor):
             raise TypeError(f"{type(self).__name__}: params must be an iterable of tensors, such as model.parameters(); put the tensor into a list")
         groups = list(params)
@@ -81,7 +93,7 @@ class Optimizer:
             if id(parameter) in taken:
                 raise ValueError(f"{type(self).__name__}: {label} was given before; each parameter belongs to one group")
             taken.add(id(parameter))
-        check(type(self).__name__, self._at_step(group))
+        check(type(self).__name__, self._at_step(group), self.domains)
         self.param_groups.append(group)
 
     def _at_step(self, group: dict[str, Any]) -> dict[str, Any]:
@@ -108,18 +120,22 @@ class Optimizer:
         if closure is not None:
             with ag.enable_grad():
                 loss = closure()
-        work = []
-        for i, group in enumerate(self.param_groups):
-            hyperparameters = self._at_step(group)
-            check(type(self).__name__, hyperparameters)
-            work.append((i, *self._gradients(i, group), hyperparameters))
-        if self.nonfinite != "ignore" and not self._all_finite(work):
+        work = [(i, *self._gradients(i, group), self._numbers_of(group)) for i, group in enumerate(self.param_groups)]
+        ready = [self._ready(*group) for group in work]
+        if self.nonfinite != "ignore" and not all(run_all([check for checks, _ in ready for check in checks], self._workspaces)):
+            if self.nonfinite == "raise":
+                raise self._not_finite(work)
             self.skipped_steps += 1
             return loss
-        for i, parameters, gradients, hyperparameters in work:
-            self._step_group(i, parameters, gradients, hyperparameters)
+        run_all([task for _, tasks in ready for task in tasks], self._workspaces)
         self.steps += 1
         return loss
+
+    def _numbers_of(self, group: dict[str, Any]) -> dict[str, Any]:
+        """The hyperparameters of a group at this step, checked."""
+        hyperparameters = self._at_step(group)
+        check(type(self).__name__, hyperparameters, self.domains)
+        return hyperparameters
 
     def _gradients(self, i: int, group: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         """The parameters of a group that have a gradient, and these as arrays."""
@@ -136,35 +152,37 @@ class Optimizer:
             gradients.append(grad.data if isinstance(grad, ag.Tensor) else grad)
         return parameters, gradients
 
-    def _all_finite(self, work: Iterable[tuple[int, list[Any], list[Any], Any]]) -> bool:
-        """Whether all gradients are; if not and steps are not to be skipped, raise."""
-        for i, parameters, gradients, _ in work:
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                if _is_finite(gradient):
-                    continue
-                if self.nonfinite == "skip":
-                    return False
-                group = self.param_groups[i]
-                place = next(k for k, p in enumerate(group["params"]) if p is parameter)
-                raise FloatingPointError(
-                    f"{type(self).__name__}: the gradient of {_label(group, place, i)} (shape {parameter.shape}) is not finite; nothing was changed. "
-                    'Clip gradients or lower lr, or pass nonfinite="skip" to leave such steps out'
-                )
-        return True
-
-    def _step_group(self, i: int, parameters: list[Any], gradients: list[Any], hyperparameters: dict[str, Any]) -> None:
+    def _ready(self, i: int, parameters: list[Any], gradients: list[Any], hyperparameters: dict[str, Any]) -> tuple[list[Task], list[Task]]:
+        """What will tell whether a group's gradients are finite, and what will do its step. Nothing is changed yet."""
         if not getattr(self.rule, "per_element", False) or not all(isinstance(g, np.ndarray) for g in gradients):
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                run_whole(self.rule, parameter, gradient, self.state[parameter], hyperparameters)
-            return
+            checks: list[Task] = [(g.size, partial(_is_finite, g)) for g in gradients]
+            both = zip(parameters, gradients, strict=True)
+            return checks, [(g.size, partial(run_whole, self.rule, p, g, self.state[p], hyperparameters)) for p, g in both]
+        packs, places = self._packs_of(i, parameters)
+        for pack, chosen in zip(packs, places, strict=True):
+            pack.take_gradients([gradients[k] for k in chosen])
+        return [(pack.size, pack.is_finite) for pack in packs], [(pack.size, partial(pack.step, self.rule, hyperparameters)) for pack in packs]
+
+    def _packs_of(self, i: int, parameters: list[Any]) -> tuple[list[Pack], list[list[int]]]:
+        """The packs of a group's parameters, and which of the parameters each of them takes."""
         key = [id(p) for p in parameters]
-        known, packs = self._packs.get(i, ([], []))
+        known, packs, places = self._packs.get(i, ([], [], []))
         if known != key or not all(pack.is_current() for pack in packs):
             packs = make_packs(parameters, [self.state[p] for p in parameters])
-            self._packs[i] = key, packs
-        arrays = dict(zip(key, gradients, strict=True))
-        for pack in packs:
-            pack.step(self.rule, [arrays[id(p)] for p in pack.parameters], hyperparameters)
+            place = {id(p): k for k, p in enumerate(parameters)}
+            places = [[place[id(p)] for p in pack.parameters] for pack in packs]
+            self._packs[i] = key, packs, places
+        return packs, places
+
+    def _not_finite(self, work: list[Any]) -> FloatingPointError:
+        """The error that names the first parameter whose gradient is not finite."""
+        i, parameter = next((i, p) for i, parameters, gradients, _ in work for p, g in zip(parameters, gradients, strict=True) if not _is_finite(g))
+        group = self.param_groups[i]
+        place = next(k for k, p in enumerate(group["params"]) if p is parameter)
+        return FloatingPointError(
+            f"{type(self).__name__}: the gradient of {_label(group, place, i)} (shape {parameter.shape}) is not finite; nothing was changed. "
+            'Clip gradients or lower lr, or pass nonfinite="skip" to leave such steps out'
+        )
 
     # --- state ------------------------------------------------------------------------------------------------------------
 
@@ -193,7 +211,7 @@ class Optimizer:
                     state[id(parameter)] = self._loaded_entry(parameter, state_dict["state"][key], _label(group, i, self.param_groups.index(group)))
         hyperparameters = [{name: value for name, value in saved.items() if name not in ("params", "param_names")} for saved in groups]
         for values in hyperparameters:
-            check(type(self).__name__, {name: at_step(v, self.steps) for name, v in values.items() if name in self.hyperparameters})
+            check(type(self).__name__, {name: at_step(v, self.steps) for name, v in values.items() if name in self.hyperparameters}, self.domains)
         self.state.clear()
         self._packs.clear()
         for group, values in zip(self.param_groups, hyperparameters, strict=True):
@@ -204,23 +222,17 @@ class Optimizer:
         self.skipped_steps = int(state_dict.get("skipped_steps", 0))
 
     def _loaded_entry(self, parameter: Any, saved: Mapping[str, Any], label: str) -> dict[str, Any]:
-        entry = {}
+        entry: dict[str, Any] = {}
         for name, value in saved.items():
             if value is None:
                 continue  # torch's momentum_buffer before the first step
-            if hasattr(value, "shape"):
-                array = np.array(value.detach().numpy() if hasattr(value, "detach") else value)
-                if array.shape == () and parameter.shape != ():
-                    value = array.item()
-                elif array.shape != () and array.dtype.kind in "fc":
-                    value = array.astype(parameter.dtype)
-                else:
-                    value = array.item() if name == "step" else array
-                if isinstance(value, np.ndarray) and self._is_shaped_like_parameter and value.shape != parameter.shape:
-                    raise ValueError(
-                        f"{type(self).__name__}: the state {name} of {label} has shape {value.shape}, but the parameter {parameter.shape}"
-                    )
-            entry[name] = int(value) if name == "step" else value
+            array = np.array(value.detach().numpy() if hasattr(value, "detach") else value)
+            if name in NUMBERS or not hasattr(value, "shape"):
+                entry[name] = int(array) if name == "step" else array.item()
+                continue
+            if self._is_shaped_like_parameter and array.shape != parameter.shape:
+                raise ValueError(f"{type(self).__name__}: the state {name} of {label} has shape {array.shape}, but the parameter {parameter.shape}")
+            entry[name] = array.astype(parameter.dtype) if array.dtype.kind in "fc" else array
         return entry
 
     @property
@@ -235,10 +247,9 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _is_finite(array: Any) -> bool:
+def _is_finite(array: Any, _: Any = None) -> bool:
     with np.errstate(all="ignore"):
-        # A finite sum says it all, quickly; one that is not may have overflowed.
-        return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
+        return bool(np.isfinite(array).all())
 
 
 def _label(group: Mapping[str, Any], place: int, number: int) -> str:

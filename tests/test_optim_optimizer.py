@@ -12,7 +12,6 @@ import pytest
 import autograd_core as ag
 import nn
 import optim
-from optim import blocks
 
 RULES = [optim.SGD, optim.Adam]
 
@@ -40,26 +39,6 @@ def test_parameters_and_states_keep_their_dtype_even_with_numpy_hyperparameters(
     optimizer.step()
     assert p.dtype == dtype
     assert all(value.dtype == dtype for value in optimizer.state[p].values() if isinstance(value, np.ndarray))
-
-
-@pytest.mark.parametrize("make", RULES)
-def test_cutting_and_joining_into_blocks_changes_nothing(make: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    shapes = [(7, 5), (3,), (), (0, 4), (50,), (2, 2)]
-    starts = [rng.normal(size=s) for s in shapes]
-    steps = [[rng.normal(size=s) for s in shapes] for _ in range(5)]
-
-    def run(block: int) -> list[Any]:
-        monkeypatch.setattr(blocks, "BLOCK", block)
-        parameters = [ag.tensor(np.asfortranarray(s) if i == 0 else s, requires_grad=True) for i, s in enumerate(starts)]
-        optimizer = make(parameters, lr=0.1, weight_decay=0.1)
-        for gradients in steps:
-            for p, g in zip(parameters, gradients, strict=True):
-                p.grad = ag.tensor(g)
-            optimizer.step()
-        return [np.array(p.data) for p in parameters] + [v for p in parameters for v in optimizer.state[p].values() if isinstance(v, np.ndarray)]
-
-    for small, large in zip(run(4), run(1 << 20), strict=True):
-        np.testing.assert_array_equal(small, large)
 
 
 def test_updates_are_in_place_and_a_view_of_the_parameter_sees_them() -> None:

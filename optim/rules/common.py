@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["State", "Step", "decayed", "per_element"]
+__all__ = ["State", "Step", "decayed", "norm", "per_element"]
 
 State = dict[str, Any]
 Step = tuple[Any, State]  # (change, state)
@@ -18,7 +18,13 @@ def per_element(rule: Rule) -> Rule:
     return rule
 
 
-def decayed(gradient: Any, parameter: Any, weight_decay: float, maximize: bool) -> Any:
+def decayed(gradient: Any, parameter: Any, weight_decay: float, maximize: bool = False) -> Any:
     """The gradient of loss + weight_decay / 2 |parameter|^2, or of its negative loss part if the loss is to be maximised."""
     gradient = -gradient if maximize else gradient
     return gradient + weight_decay * parameter if weight_decay else gradient
+
+
+def norm(array: Any) -> float:
+    """The Euclidean norm of all elements, as a Python number: one of NumPy's would promote float32."""
+    flat = array.reshape(-1)
+    return float((flat.conj() @ flat).real) ** 0.5

@@ -1,0 +1,215 @@
+"""Adam and its relatives."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from optim.optimizer import Optimizer, Options, Value
+from optim.rules import adam, adamax, lion, nadam, radam
+
+__all__ = ["Adam", "AdamW", "Adamax", "Lion", "NAdam", "RAdam"]
+
+
+class Adam(Optimizer):
+    """Adam, and AMSGrad; see `optim.rules.adam` for the formula.
+
+    lr                      step size
+    betas                   decay of the running means of the gradient and of its square
+    eps                     added to the denominator
+    weight_decay            strength of an L2 penalty
+    amsgrad                 let the denominator never shrink
+    maximize                ascend
+    decoupled_weight_decay  let the decay be a change of its own, not a part of the gradient
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Value = 1e-3,
+        betas: tuple[Value, Value] = (0.9, 0.999),
+        eps: Value = 1e-8,
+        weight_decay: Value = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(
+            params,
+            adam,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+                "decoupled_weight_decay": decoupled_weight_decay,
+            },
+            **options,
+        )
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay; see `optim.rules.adam` for the formula.
+
+    lr            step size
+    betas         decay of the running means of the gradient and of its square
+    eps           added to the denominator
+    weight_decay  how much of lr times the parameter is taken off it at each step
+    amsgrad       let the denominator never shrink
+    maximize      ascend
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Value = 1e-3,
+        betas: tuple[Value, Value] = (0.9, 0.999),
+        eps: Value = 1e-8,
+        weight_decay: Value = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(
+            params,
+            adam,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+                "decoupled_weight_decay": True,
+            },
+            **options,
+        )
+
+
+class Adamax(Optimizer):
+    """Adam with the infinity norm; see `optim.rules.adamax` for the formula.
+
+    lr            step size
+    betas         decay of the running mean of the gradient and of its largest size
+    eps           added to the gradient's size
+    weight_decay  strength of an L2 penalty
+    maximize      ascend
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Value = 2e-3,
+        betas: tuple[Value, Value] = (0.9, 0.999),
+        eps: Value = 1e-8,
+        weight_decay: Value = 0.0,
+        *,
+        maximize: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(params, adamax, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, **options)
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look ahead; see `optim.rules.nadam` for the formula.
+
+    lr                      step size
+    betas                   decay of the running means of the gradient and of its square
+    eps                     added to the denominator
+    weight_decay            strength of an L2 penalty
+    momentum_decay          how fast the momentum warms up
+    decoupled_weight_decay  let the decay be a change of its own, not a part of the gradient
+    maximize                ascend
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Value = 2e-3,
+        betas: tuple[Value, Value] = (0.9, 0.999),
+        eps: Value = 1e-8,
+        weight_decay: Value = 0.0,
+        momentum_decay: Value = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(
+            params,
+            nadam,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "momentum_decay": momentum_decay,
+                "decoupled_weight_decay": decoupled_weight_decay,
+                "maximize": maximize,
+            },
+            **options,
+        )
+
+
+class RAdam(Optimizer):
+    """Adam that waits until it knows the size of the gradients; see `optim.rules.radam` for the formula.
+
+    lr                      step size
+    betas                   decay of the running means of the gradient and of its square
+    eps                     added to the denominator
+    weight_decay            strength of an L2 penalty
+    decoupled_weight_decay  let the decay be a change of its own, not a part of the gradient
+    maximize                ascend
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Value = 1e-3,
+        betas: tuple[Value, Value] = (0.9, 0.999),
+        eps: Value = 1e-8,
+        weight_decay: Value = 0.0,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(
+            params,
+            radam,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "decoupled_weight_decay": decoupled_weight_decay,
+                "maximize": maximize,
+            },
+            **options,
+        )
+
+
+class Lion(Optimizer):
+    """Steps of one size, in the direction of the sign of a momentum; see `optim.rules.lion` for the formula.
+
+    lr            step size
+    betas         weight of the momentum in the direction, and its decay
+    weight_decay  how much of lr times the parameter is taken off it at each step
+    maximize      ascend
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Value = 1e-4,
+        betas: tuple[Value, Value] = (0.9, 0.99),
+        weight_decay: Value = 0.0,
+        *,
+        maximize: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(params, lion, {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize}, **options)

@@ -1,0 +1,167 @@
+"""How a rule is run on many arrays quickly, without its formula knowing.
+
+For a rule marked `@per_element` it does not matter where an array ends. So small parameters are joined, and their state lives in
+common flat arrays, of which `optimizer.state[parameter]` holds views: then 200 arrays cost little more than one. Large arrays
+are run through a `Program`, which makes no temporaries; for small ones, the formula itself is quicker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from optim.program import Workspace
+
+__all__ = ["Pack", "make_packs", "run_whole"]
+
+JOINED = 1 << 16  # elements: larger parameters gain nothing by being joined
+PACK = 1 << 20  # elements: bounds the memory that joining takes
+PROGRAM = 1 << 14  # elements: for fewer, tracing the formula costs more than its temporaries
+
+
+def flat(array: Any) -> Any:
+    """`array` in one dimension, a view where possible; complex numbers as pairs of real ones."""
+    line = array.reshape(-1)
+    return line.view(line.real.dtype) if line.dtype.kind == "c" else line
+
+
+class Pack:
+    """Parameters of one dtype and one age (equal numbers in their states) that are stepped together.
+
+    parameters  tensors
+    entries     their states, dicts, which are kept up to date
+    """
+
+    def __init__(self, parameters: Sequence[Any], entries: Sequence[dict[str, Any]]) -> None:
+        self.parameters = parameters
+        self.entries = entries
+        self.dtype = np.empty(0, parameters[0].dtype).real.dtype
+        sizes = [p.size * (p.dtype.itemsize // self.dtype.itemsize) for p in parameters]
+        ends = np.cumsum(sizes).tolist()
+        self.parts = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+        self.size = ends[-1]
+        # A single parameter is worked on where it lies; several are gathered in buffers, which are kept.
+        self.alone = len(parameters) == 1
+        self.buffers: dict[str, tuple[Any, list[Any]]] = {}
+        self.gradient: Any = None
+        self.numbers = {name: value for name, value in entries[0].items() if not isinstance(value, np.ndarray)}
+        self.arrays: dict[str, Any] = {}
+        self.views: list[tuple[dict[str, Any], str, Any]] = []  # what the entries hold, to notice when somebody replaces it
+        for name in [name for name, value in entries[0].items() if isinstance(value, np.ndarray)]:
+            joined = np.concatenate([flat(np.asarray(entry[name], dtype=p.dtype)) for entry, p in zip(entries, parameters, strict=True)])
+            self._keep(name, joined)
+
+    def _parted(self, joined: Any) -> list[Any]:
+        """Views of a flat array in the shapes of the parameters."""
+        return [joined[part].view(p.dtype).reshape(p.shape) for p, part in zip(self.parameters, self.parts, strict=True)]
+
+    def _keep(self, name: str, joined: Any) -> None:
+        """Take a flat array into the state, and put views of it into the entries."""
+        self.arrays[name] = joined
+        for entry, view in zip(self.entries, self._parted(joined), strict=True):
+            entry[name] = view
+            self.views.append((entry, name, view))
+
+    def is_current(self) -> bool:
+        """Whether the entries still hold what this pack put there."""
+        for entry, name, view in self.views:
+            if entry.get(name) is not view:
+                return False
+        return all(entry.get(name) == value for name, value in self.numbers.items() for entry in self.entries)
+
+    def _buffer(self, name: str) -> tuple[Any, list[Any]]:
+        """A kept flat array, and its views in the shapes of the parameters."""
+        if name not in self.buffers:
+            joined = np.empty(self.size, dtype=self.dtype)
+            self.buffers[name] = joined, self._parted(joined)
+        return self.buffers[name]
+
+    def _gather(self, name: str, arrays: Sequence[Any]) -> Any:
+        if self.alone:
+            return flat(arrays[0])
+        joined, views = self._buffer(name)
+        for view, array in zip(views, arrays, strict=True):
+            view[...] = array
+        return joined
+
+    def take_gradients(self, gradients: Sequence[Any]) -> None:
+        """Note the gradients of the next step."""
+        self.gradient = self._gather("gradient", gradients)
+
+    def is_finite(self, _: Workspace) -> bool:
+        """Whether all the gradients are finite that were taken."""
+        g = self.gradient
+        # Squares add up to something finite if all are, and by the quickest function that there is; or they overflow.
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(np.dot(g, g))) or bool(np.isfinite(g).all())
+
+    def step(self, rule: Callable[..., Any], hyperparameters: dict[str, Any], workspace: Workspace) -> None:
+        """One step of `rule` for all parameters, with the gradients that were taken."""
+        if self.size >= PROGRAM:
+            self._run_program(rule, hyperparameters, workspace)
+        else:
+            self._run_formula(rule, hyperparameters)
+        self.gradient = None
+        for entry in self.entries:
+            entry.update(self.numbers)
+
+    def _run_formula(self, rule: Callable[..., Any], hyperparameters: dict[str, Any]) -> None:
+        data = [p.data for p in self.parameters]
+        change, new = rule(self.gradient, self._gather("parameter", data), {**self.numbers, **self.arrays}, **hyperparameters)
+        for name, value in new.items():
+            if not isinstance(value, np.ndarray):
+                self.numbers[name] = value
+            elif name in self.arrays:
+                self.arrays[name][...] = value
+            else:
+                self._keep(name, np.array(value, dtype=self.dtype))
+        for array, part in zip(data, self._parted(np.asarray(change, dtype=self.dtype)), strict=True):
+            array += part
+
+    def _run_program(self, rule: Callable[..., Any], hyperparameters: dict[str, Any], workspace: Workspace) -> None:
+        data = [p.data for p in self.parameters]
+        in_place = self.alone and data[0].flags.c_contiguous
+        program = workspace.program(rule, list(self.arrays), dict(self.numbers), hyperparameters, self.dtype, in_place)
+        for name in program.results:
+            if name not in self.arrays:
+                self._keep(name, np.empty(self.size, dtype=self.dtype))
+        if in_place:
+            program.run(self.gradient, flat(data[0]), self.arrays, workspace)
+        else:
+            parameter = self._gather("parameter", data) if program.uses_parameter else self.gradient
+            change, parts = self._buffer("change")
+            program.run(self.gradient, parameter, self.arrays, workspace, change)
+            for array, part in zip(data, parts, strict=True):
+                array += part
+        self.numbers.update(program.numbers)
+
+
+def make_packs(parameters: Sequence[Any], entries: Sequence[dict[str, Any]]) -> list[Pack]:
+    """Packs of parameters that can be stepped together."""
+    waiting: dict[Any, list[int]] = {}
+    groups: list[list[int]] = []
+    for i, (parameter, entry) in enumerate(zip(parameters, entries, strict=True)):
+        if parameter.size >= JOINED:
+            groups.append([i])
+        elif parameter.size:
+            numbers = tuple((name, value) for name, value in entry.items() if not isinstance(value, np.ndarray))
+            names = tuple(name for name, value in entry.items() if isinstance(value, np.ndarray))
+            kind = (parameter.dtype, numbers, names)
+            if sum(parameters[k].size for k in waiting.get(kind, ())) + parameter.size > PACK:
+                groups.append(waiting.pop(kind))
+            waiting.setdefault(kind, []).append(i)
+    return [Pack([parameters[i] for i in group], [entries[i] for i in group]) for group in (*groups, *waiting.values())]
+
+
+def run_whole(rule: Callable[..., Any], parameter: Any, gradient: Any, entry: dict[str, Any], hyperparameters: dict[str, Any], _: Workspace) -> None:
+    """One step of a rule that needs the whole array at once."""
+    data = parameter.data
+    change, new = rule(gradient, data, dict(entry), **hyperparameters)
+    if isinstance(data, np.ndarray):
+        data += change
+    else:
+        parameter.data = data + change
+    # NumPy gives numbers for 0-d results; the state keeps arrays.
+    entry.update({name: np.asarray(value) if isinstance(value, np.generic) else value for name, value in new.items()})

@@ -1,0 +1,191 @@
+"""Rules as pure functions: they change nothing, keep dtypes, run in any cut; and what torch does not have, by its formula."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+import nn
+import optim
+from optim import packs, program, rules
+
+CLASSES = [getattr(optim, name) for name in optim.optimizers.__all__]
+every_optimizer = pytest.mark.parametrize("make", CLASSES, ids=lambda make: make.__name__)
+
+
+def shapes_for(make: Any) -> list[tuple[int, ...]]:
+    return [(3, 4), (5, 5)] if make is optim.Muon else [(3, 4), (5,), (), (2, 1, 3)]
+
+
+def run(make: Any, starts: list[Any], steps: list[list[Any]], **options: Any) -> tuple[list[Any], Any]:
+    parameters = [ag.tensor(start, requires_grad=True) for start in starts]
+    optimizer = make(parameters, **options)
+    for gradients in steps:
+        for p, g in zip(parameters, gradients, strict=True):
+            p.grad = ag.tensor(g)
+        optimizer.step()
+    return [np.array(p.data) for p in parameters], optimizer
+
+
+@every_optimizer
+def test_a_rule_changes_neither_the_gradient_nor_the_parameter_nor_the_old_state(make: Any, rng: np.random.Generator) -> None:
+    shape = shapes_for(make)[0]
+    hyperparameters = make([ag.tensor(np.ones(shape), requires_grad=True)])
+    group = {name: hyperparameters.param_groups[0][name] for name in hyperparameters.hyperparameters}
+    g, p, state = rng.normal(size=shape), rng.normal(size=shape), {}
+    for _ in range(3):
+        copies = g.copy(), p.copy(), {name: np.array(value) for name, value in state.items()}
+        change, new = hyperparameters.rule(g, p, state, **group)
+        again, _ = hyperparameters.rule(g, p, state, **group)
+        np.testing.assert_array_equal(change, again)
+        np.testing.assert_array_equal(g, copies[0])
+        np.testing.assert_array_equal(p, copies[1])
+        assert all((np.array(state[name]) == value).all() for name, value in copies[2].items())
+        assert change.shape == p.shape
+        g, p, state = rng.normal(size=shape), p + change, new
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_parameters_and_states_keep_their_dtype(make: Any, dtype: Any, rng: np.random.Generator) -> None:
+    shapes = shapes_for(make)
+    parameters, optimizer = run(
+        make, [np.ones(s, dtype=dtype) for s in shapes], [[rng.normal(size=s).astype(dtype) for s in shapes] for _ in range(3)], lr=np.float64(0.01)
+    )
+    assert {p.dtype for p in parameters} == {np.dtype(dtype)}
+    arrays = [v for entry in optimizer.state.values() for v in entry.values() if isinstance(v, np.ndarray)]
+    assert {a.dtype for a in arrays} <= {np.dtype(dtype)}
+
+
+PER_ELEMENT = [make for make in CLASSES if hasattr(getattr(rules, make.__name__.lower().replace("adamw", "adam")), "per_element")]
+
+
+@pytest.mark.parametrize("make", PER_ELEMENT, ids=lambda make: make.__name__)
+def test_cutting_joining_and_compiling_change_nothing(make: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = [(7, 5), (3,), (), (0, 4), (50,), (2, 2)]
+    starts = [np.array(rng.normal(size=s), order="F") for s in shapes]
+    steps = [[rng.normal(size=s) * (rng.random(size=s) > 0.1) for s in shapes] for _ in range(5)]
+    decay = {"weight_decay": 0.1} if "weight_decay" in inspect.signature(make).parameters else {}
+
+    def outcome(joined: int, block: int, compiled_from: int) -> list[Any]:
+        monkeypatch.setattr(packs, "JOINED", joined)
+        monkeypatch.setattr(packs, "PROGRAM", compiled_from)
+        monkeypatch.setattr(program, "BLOCK", block)
+        parameters, optimizer = run(make, starts, steps, **decay)
+        return parameters + [v for entry in optimizer.state_dict()["state"].values() for v in entry.values()]
+
+    expected = outcome(1, 1, 1 << 20)
+    for ways in ((1 << 20, 1, 1 << 20), (1, 4, 1), (10, 100, 1), (1 << 20, 7, 1), (1 << 20, 1 << 20, 1)):
+        for found, wanted in zip(outcome(*ways), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
+@every_optimizer
+def test_a_small_network_learns(make: Any, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(64, 4))
+    y = np.tanh(x @ rng.normal(size=(4, 3)))
+    model = nn.MLP(4, 16, 3, activation=nn.Tanh, dtype=np.float64, generator=0)
+    matrices = [p for p in model.parameters() if p.ndim == 2]
+    optimizer = make(
+        matrices if make is optim.Muon else model.parameters(),
+        lr={"LARS": 20.0, "Adadelta": 1.0, "SGD": 0.3, "ASGD": 0.3, "Shampoo": 0.1}.get(make.__name__, 0.01),
+    )
+    losses = []
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.3 * losses[0]
+
+
+def one_step(make: Callable[..., Any], p: Any, gradients: list[Any]) -> Any:
+    parameters, _ = run(make, [p], [[g] for g in gradients])
+    return parameters[0]
+
+
+def test_lion_steps_by_the_sign_of_the_interpolated_momentum() -> None:
+    p, g1, g2 = np.array([1.0, -2.0]), np.array([0.5, -0.1]), np.array([-4.0, -0.3])
+    m1 = 0.01 * g1
+    p1 = p - 0.1 * (np.sign(0.1 * g1) + 0.2 * p)
+    p2 = p1 - 0.1 * (np.sign(0.9 * m1 + 0.1 * g2) + 0.2 * p1)
+    found = one_step(lambda ps: optim.Lion(ps, lr=0.1, weight_decay=0.2), p, [g1, g2])
+    np.testing.assert_allclose(found, p2, rtol=1e-14)
+
+
+def test_lars_scales_by_the_ratio_of_norms() -> None:
+    p, g = np.array([3.0, 4.0]), np.array([0.6, 0.8])
+    local = 0.01 * 5 / (1 + 0.1 * 5 + 1e-8)
+    found = one_step(lambda ps: optim.LARS(ps, lr=0.5, momentum=0.9, weight_decay=0.1, trust_coefficient=0.01), p, [g])
+    np.testing.assert_allclose(found, p - 0.5 * local * (g + 0.1 * p), rtol=1e-14)
+
+
+def test_lamb_moves_a_fixed_fraction_of_the_norm() -> None:
+    p, g = np.array([3.0, 4.0]), np.array([0.6, -0.8])
+    r = g / (np.abs(g) + 1e-6) + 0.1 * p
+    found = one_step(lambda ps: optim.LAMB(ps, lr=0.5, weight_decay=0.1), p, [g])
+    np.testing.assert_allclose(found, p - 0.5 * 5 / math.hypot(*r) * r, rtol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(found - p), 0.5 * 5, rtol=1e-12)
+
+
+@pytest.mark.parametrize("make", [optim.LARS, optim.LAMB])
+def test_layerwise_rules_move_a_parameter_that_is_zero(make: Any) -> None:
+    found = one_step(lambda ps: make(ps, lr=0.5), np.zeros(2), [np.array([1.0, -1.0])])
+    assert np.isfinite(found).all()
+    assert (np.sign(found) == [-1, 1]).all()
+
+
+def test_shampoo_whitens_along_each_axis(rng: np.random.Generator) -> None:
+    p, g = np.zeros((3, 4)), rng.normal(size=(3, 4))
+
+    def root(h: Any) -> Any:
+        values, vectors = np.linalg.eigh(h)
+        return vectors @ np.diag(values**-0.25) @ vectors.T
+
+    expected = -0.5 * root(g @ g.T + 0.1 * np.eye(3)) @ g @ root(g.T @ g + 0.1 * np.eye(4))
+    found = one_step(lambda ps: optim.Shampoo(ps, lr=0.5, eps=0.1), p, [g])
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_shampoo_leaves_long_axes_alone_and_renews_its_roots_now_and_then(rng: np.random.Generator) -> None:
+    g = rng.normal(size=(3, 50))
+    _, optimizer = run(lambda ps: optim.Shampoo(ps, lr=0.5, max_size=10, update_every=2), [np.zeros((3, 50))], [[g]])
+    (entry,) = optimizer.state.values()
+    assert set(entry) == {"step", "statistic_0", "root_0"}
+    first = entry["root_0"]
+    optimizer.step()
+    assert entry["root_0"] is first
+    optimizer.step()
+    assert entry["root_0"] is not first
+
+
+def test_centered_rmsprop_survives_a_constant_gradient() -> None:
+    found = one_step(lambda ps: optim.RMSprop(ps, centered=True), np.zeros(3), [np.full(3, 0.1)] * 2000)
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (optim.ASGD, {"alpha": 2.0}, r"ASGD: alpha must be in \[0, 1\], not 2.0"),
+        (optim.Rprop, {"etas": (1.2, 0.5)}, "Rprop: etas must be two numbers with"),
+        (optim.Rprop, {"step_sizes": (1.0, 0.1)}, "Rprop: step_sizes must be"),
+        (optim.Adafactor, {"eps": 1e-3}, "Adafactor: eps must be a pair"),
+        (optim.Adafactor, {"beta2_decay": 0.5}, "Adafactor: beta2_decay must be a finite number <= 0"),
+        (optim.Muon, {"ns_steps": 100}, r"Muon: ns_steps must be an integer in \[1, 100\)"),
+        (optim.Muon, {"adjust_lr_fn": "auto"}, "Muon: adjust_lr_fn must be None"),
+        (optim.Shampoo, {"update_every": 0}, "Shampoo: update_every must be an integer >= 1"),
+        (optim.Adadelta, {"rho": -0.1}, "Adadelta: rho must be"),
+        (optim.NAdam, {"momentum_decay": math.nan}, "NAdam: momentum_decay must be"),
+    ],
+)
+def test_bad_hyperparameters_are_named(make: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make([ag.tensor(np.ones((2, 2)), requires_grad=True)], **options)
