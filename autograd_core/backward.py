@@ -36,6 +36,10 @@ def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_gr
             leaf, g = sweep.leaf_gradients.popitem()
             if create_graph:
                 _leave_tracked(leaf.tensor(), _own(g, taken))
+            elif type(g) is np.float64:  # nobody can change it; networks of scalars have hundreds of leaves
+                tensor = leaf.tensor()
+                if tensor is not None:
+                    tensor.grad = untracked(g if tensor.grad is None else raw(tensor.grad) + g)
             else:
                 _leave_array(leaf.tensor(), _own_array(g))
         for node, g in sweep.retained:
@@ -158,7 +162,7 @@ def _first_gradient(output: Any, g: Any) -> Any:
             )
         if dtype.kind == "c":
             raise TypeError("backward: a complex output needs an explicit gradient; differentiate a real loss, such as np.abs(y) ** 2")
-        return np.ones_like(output._data)[()] if not shape else np.ones_like(output._data)
+        return np.ones_like(output._array)[()] if not shape else np.ones_like(output._array)
     if not hasattr(g, "dtype"):
         g = np.array(g, dtype=dtype)
     elif g.dtype.kind not in ("fc" if dtype.kind == "c" else "f"):
@@ -233,7 +237,7 @@ def _own_array(g: Any) -> Any:
 
 def _own(g: Any, taken: set[int]) -> Any:
     """The tracked gradient `g` as a tensor with an array of its own: itself, unless it is `taken` already or a view; then a recorded copy."""
-    data = g._data
+    data = g._array
     if id(g) in taken or (isinstance(data, np.ndarray) and not (data.base is None and data.flags.writeable)):
         g = +g
     taken.add(id(g))

@@ -54,7 +54,7 @@ def operation(function: Callable[..., Any]) -> Op:
 def raw(value: Any) -> Any:
     """The raw array of a tensor; tuples, lists, dicts and slices with the tensors inside them replaced; others as they are."""
     if isinstance(value, tensor_class):
-        return value._data
+        return value._array
     kind = type(value)
     if kind is tuple or kind is list:
         return kind(raw(v) for v in value)
@@ -66,7 +66,7 @@ def raw(value: Any) -> Any:
 def untracked(data: Any) -> Any:
     """A tensor without history around a raw array."""
     result = new_object(tensor_class)
-    result._data = data
+    result._array = data
     result.node = result.grad = None
     result.handed_out = False
     return result
@@ -77,7 +77,7 @@ def lift(data: Any, node: Node) -> Any:
     if isinstance(data, tuple | list):
         return _rebuild(data, [_output(value, node, i) for i, value in enumerate(data)])
     result = new_object(tensor_class)
-    result._data = data
+    result._array = data
     result.node = node
     result.grad = None
     result.handed_out = False
@@ -108,7 +108,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     raw_args = list(args)
     for i, value in enumerate(args):
         if isinstance(value, tensor_class):
-            raw_args[i] = value._data
+            raw_args[i] = value._array
             reachable = reachable or bool(value.handed_out)
             if value.node is not None:
                 tracked.append(i if variadic is None or i < variadic else (variadic, i - variadic))
@@ -125,7 +125,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raw_kwargs = dict(kwargs)
         for name, value in kwargs.items():
             if isinstance(value, tensor_class):
-                raw_kwargs[name] = value._data
+                raw_kwargs[name] = value._array
                 if value.node is not None:
                     tracked.append(op.position(name))
                     parents.append(value.node)
@@ -185,15 +185,15 @@ def _arrays_in(values: Any) -> Iterator[Any]:
 def note_views(args: Any, result: Any) -> None:
     """Let each tensor in `result` that is a view know of the arguments whose memory it shows."""
     for part in tensors_in(result):
-        if getattr(part._data, "base", None) is not None:
+        if getattr(part._array, "base", None) is not None:
             share_memory(args, part)
 
 
 def share_memory(args: Any, view: Any) -> None:
     """Let `view` and the tensor whose memory it shows know of one another: what is handed out of one is handed out of both."""
-    data = view._data
+    data = view._array
     for value in tensors_in(args):
-        if isinstance(value._data, np.ndarray) and np.may_share_memory(value._data, data):
+        if isinstance(value._array, np.ndarray) and np.may_share_memory(value._array, data):
             if not isinstance(value.handed_out, HandedOut):
                 value.handed_out = HandedOut(value.handed_out)
             view.handed_out = value.handed_out
@@ -323,14 +323,14 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
         layout = plan.layout
         if layout == SAVES_OTHERWISE:
             return apply(op, (self,), {})
-        data = forward(self._data)
+        data = forward(self._array)
         node = Node()
         node.plan = plan
         node.first = parent
         if layout == SAVES_OUT:
             node.saved_first = data
         elif layout == SAVES_FIRST:
-            node.saved_first = self._data
+            node.saved_first = self._array
         like = parent.like
         if type(data) is float64:
             node.like = FLOAT64_SCALAR
@@ -339,7 +339,7 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
         node.number = next_number()
         node.gradient = None
         result = new_object(tensor_class)
-        result._data = data
+        result._array = data
         result.node = node
         result.grad = None
         result.handed_out = False
@@ -357,10 +357,10 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
 
     def method(self: Any, other: Any) -> Any:
         left = self.node
-        a = self._data
+        a = self._array
         if isinstance(other, tensor_class):
             right = other.node
-            b = other._data
+            b = other._array
             reachable = self.handed_out or other.handed_out
             if left is None:
                 if right is None:
@@ -412,7 +412,7 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
         node.number = next_number()
         node.gradient = None
         result = new_object(tensor_class)
-        result._data = data
+        result._array = data
         result.node = node
         result.grad = None
         result.handed_out = False
@@ -440,7 +440,7 @@ def reflected_operator(function: Callable[[Any, Any], Any], forward: Callable[[A
 
     def method(self: Any, other: Any) -> Any:
         if self.node is None and type(other) in SCALARS:
-            return untracked(forward(other, self._data))
+            return untracked(forward(other, self._array))
         return apply(op, (as_operand(other), self), {}) if type(other) in SCALARS or _is_operand(other) else NotImplemented
 
     method.__name__ = str(op.name)

@@ -110,7 +110,7 @@ class Sweep:
             else:
                 self._run_carefully()
             for leaf, g in self.leaf_gradients.items():
-                if leaf.watchers is not None:
+                if leaf.plan.watchers is not None:
                     self.leaf_gradients[leaf] = self.on_watched(leaf, g)
         if self.wanted is not None:
             self.found.update((leaf, g) for leaf, g in self.leaf_gradients.items() if leaf in self.wanted)
@@ -132,10 +132,13 @@ class Sweep:
                 node.gradient = None
             raise
         finally:
+            found = self.leaf_gradients
             for leaf in leaves:
-                if leaf.gradient is not PENDING and leaf.gradient is not None:
-                    self.leaf_gradients[leaf] = leaf.gradient
+                g = leaf.gradient
                 leaf.gradient = None
+                if g is not PENDING and g is not None:
+                    found[leaf] = g
+            g = None  # else this frame's name would hold the last one, and it would be copied
 
     def _pull_all(self, operations: list[Node]) -> None:
         owned, zeroed, keep = self.owned, self.zeroed, self.retain_graph

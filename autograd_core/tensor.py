@@ -21,9 +21,10 @@ from autograd_core.backward import backward
 from autograd_core.fingerprint import note_handed_out
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.indices import is_basic, may_repeat, settled
+from autograd_core.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
 from autograd_core.protocols import array_function, array_ufunc
 from autograd_core.recording import HandedOut, apply, binary_operator, operation, raw, reflected_operator, unary_method, untracked
-from autograd_core.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
+from autograd_core.table import Op
 
 __all__ = ["Hook", "Tensor", "astype", "setitem", "tensor"]
 
@@ -42,8 +43,8 @@ def setitem(x: Any, index: Any, value: Any) -> Any:
 
 _STORE_ITEM = opcode.opmap["STORE_SUBSCR"]
 
-_getitem = operation(operator.getitem)
-_setitem = operation(setitem)
+_getitem, _setitem = operation(operator.getitem), operation(setitem)
+_reshape, _transpose, _swapaxes = operation(np.reshape), operation(np.transpose), operation(np.swapaxes)
 
 
 def _owns_memory(data: Any) -> bool:
@@ -72,7 +73,7 @@ def _constant_method(name: str) -> Callable[..., Any]:
     """A method of ndarray whose result has no derivative: it returns plain arrays."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return getattr(np.asanyarray(self._data), name)(*raw(args), **raw(kwargs))
+        return getattr(np.asanyarray(self._array), name)(*raw(args), **raw(kwargs))
 
     method.__name__ = name
     method.__doc__ = f"`ndarray.{name}`: a plain result, without derivative."
@@ -81,7 +82,7 @@ def _constant_method(name: str) -> Callable[..., Any]:
 
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
-        return compare(self._data, other._data if isinstance(other, Tensor) else other)
+        return compare(self._array, other._array if isinstance(other, Tensor) else other)
 
     method.__name__ = compare.__name__
     method.__doc__ = "Elementwise comparison: a plain boolean array, to be used as a mask."
@@ -125,15 +126,15 @@ class Tensor:
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_data", "grad", "handed_out", "node")
+    __slots__ = ("__weakref__", "_array", "grad", "handed_out", "node")
 
-    _data: Any
+    _array: Any
     node: Any
     grad: Any
     handed_out: bool | HandedOut
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
-        self._data = _as_data(data, dtype)
+        self._array = _as_data(data, dtype)
         self.grad = None
         self.handed_out = False
         self.node = None
@@ -146,10 +147,10 @@ class Tensor:
     def data(self) -> Any:
         """The array itself, not a copy. Changing it in place while a graph that saved it waits for its backward pass is an
         error that the pass reports; assigning a new array (`t.data = a`) is always safe."""
-        data = self._data
+        data = self._array
         if isinstance(data, np.generic):
             # Scalars are kept as NumPy scalars, ten times as quick as 0-d arrays, until somebody wants the array.
-            data = self._data = np.asarray(data)
+            data = self._array = np.asarray(data)
         if not self.handed_out:
             # Somebody else holds the array, perhaps a node that saved it; or it is a view, and nodes may have saved the rest.
             if sys.getrefcount(data) > _HELD_HERE_ALONE or getattr(data, "base", None) is not None:
@@ -169,8 +170,8 @@ class Tensor:
                 f"{value.dtype}; make a new tensor with ag.tensor"
             )
         # A 0-d array is taken by value: as a NumPy scalar nobody can change it, and it is quick.
-        self._data = value[()] if value.ndim == 0 and isinstance(value, np.ndarray) else value
-        self.handed_out = self._data is value
+        self._array = value[()] if value.ndim == 0 and isinstance(value, np.ndarray) else value
+        self.handed_out = self._array is value
 
     @property
     def requires_grad(self) -> bool:
@@ -186,12 +187,12 @@ class Tensor:
         if not value:
             self.node = None
         elif self.node is None:
-            if self._data.dtype.kind not in "fc":
+            if self._array.dtype.kind not in "fc":
                 raise TypeError(
-                    f"requires_grad: only floating-point and complex tensors have gradients, this one is {self._data.dtype}; "
+                    f"requires_grad: only floating-point and complex tensors have gradients, this one is {self._array.dtype}; "
                     "make it with ag.tensor(..., dtype=float)"
                 )
-            self.node = make_leaf(self, self._data)
+            self.node = make_leaf(self, self._array)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad` and return this tensor."""
@@ -203,15 +204,15 @@ class Tensor:
         """Whether the tensor was made by the user (or without recording) rather than computed."""
         return self.node is None or isinstance(self.node, Leaf)
 
-    shape = property(lambda self: self._data.shape, doc="The array's shape.")
-    dtype = property(lambda self: self._data.dtype, doc="The array's dtype.")
-    ndim = property(lambda self: self._data.ndim, doc="The number of axes.")
-    size = property(lambda self: self._data.size, doc="The number of elements.")
-    itemsize = property(lambda self: self._data.itemsize, doc="Bytes of one element.")
-    nbytes = property(lambda self: self._data.nbytes, doc="Bytes of all elements.")
+    shape = property(lambda self: self._array.shape, doc="The array's shape.")
+    dtype = property(lambda self: self._array.dtype, doc="The array's dtype.")
+    ndim = property(lambda self: self._array.ndim, doc="The number of axes.")
+    size = property(lambda self: self._array.size, doc="The number of elements.")
+    itemsize = property(lambda self: self._array.itemsize, doc="Bytes of one element.")
+    nbytes = property(lambda self: self._array.nbytes, doc="Bytes of all elements.")
 
     def __repr__(self) -> str:
-        data = self._data
+        data = self._array
         try:
             text = np.array2string(np.asarray(data), separator=", ", prefix="tensor(")
         except TypeError:  # an array library without conversion
@@ -226,38 +227,38 @@ class Tensor:
         return f"{'tensor' if type(self) is Tensor else type(self).__name__}({', '.join(parts)})"
 
     def __len__(self) -> int:
-        if not self._data.shape:
+        if not self._array.shape:
             raise TypeError("len() of a 0-d tensor")
-        return int(self._data.shape[0])
+        return int(self._array.shape[0])
 
     def __iter__(self) -> Iterator[Tensor]:
-        if not self._data.shape:
+        if not self._array.shape:
             raise TypeError("iteration over a 0-d tensor")
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._array)
 
     def __float__(self) -> float:
         self._refuse_to_become_an_item()
-        return float(self._data)
+        return float(self._array)
 
     def __int__(self) -> int:
         self._refuse_to_become_an_item()
-        return int(self._data)
+        return int(self._array)
 
     def __complex__(self) -> complex:
         self._refuse_to_become_an_item()
-        return complex(self._data)
+        return complex(self._array)
 
     def __index__(self) -> int:
-        return operator.index(self._data)
+        return operator.index(self._array)
 
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any())
 
     def __format__(self, spec: str) -> str:
-        return format(self._data[()] if self._data.ndim == 0 else self, spec) if spec else str(self)
+        return format(self._array[()] if self._array.ndim == 0 else self, spec) if spec else str(self)
 
     __hash__ = object.__hash__
 
@@ -265,7 +266,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same array without history: gradients stop here."""
-        result = untracked(self._data)
+        result = untracked(self._array)
         result.handed_out = True  # two handles on one array: neither may assume that it is alone
         if not self.handed_out:
             _ = self.data
@@ -278,11 +279,11 @@ class Tensor:
 
     def item(self, *args: Any) -> Any:
         """The value of one element (the only one, or the one at `args`) as a Python number."""
-        return self._data.item(*args)
+        return self._array.item(*args) if args else self._array.item()
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
-        return self._data.tolist()
+        return self._array.tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         self._refuse_detaching("converting it to an array (np.asarray, np.array, a[i] = t, or a NumPy function that does not dispatch)")
@@ -309,10 +310,10 @@ class Tensor:
     def __copy__(self) -> Tensor:
         """Another handle on the same value and history. Of a leaf: a leaf of its own, around the same array."""
         result = object.__new__(type(self))
-        result._data = self.data
+        result._array = self.data
         result.handed_out = True
         result.grad = self.grad
-        result.node = make_leaf(result, result._data) if isinstance(self.node, Leaf) else self.node
+        result.node = make_leaf(result, result._array) if isinstance(self.node, Leaf) else self.node
         return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -322,17 +323,17 @@ class Tensor:
             result = self.copy()
         else:
             result = object.__new__(type(self))
-            result._data = self._data.copy()
+            result._array = self._array.copy()
             result.handed_out = False
             result.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
-            result.node = None if self.node is None else make_leaf(result, result._data)
+            result.node = None if self.node is None else make_leaf(result, result._array)
         memo[id(self)] = result
         return result
 
     def __reduce__(self) -> Any:
         """A pickle holds the value and whether it requires grad, not the history: a computed tensor comes back as a leaf."""
-        grad = None if self.grad is None else self.grad._data
-        return _unpickled, (type(self), np.asarray(self._data), self.requires_grad, grad)
+        grad = None if self.grad is None else self.grad._array
+        return _unpickled, (type(self), np.asarray(self._array), self.requires_grad, grad)
 
     # --- gradients --------------------------------------------------------------------------------------------------------
 
@@ -421,7 +422,7 @@ class Tensor:
     __ge__ = _comparison(operator.ge)
 
     def _bitwise(self, other: Any, function: Callable[[Any, Any], Any]) -> Tensor:
-        return untracked(function(self._data, raw(other)))  # integers and booleans only, as NumPy has it: no derivative
+        return untracked(function(self._array, raw(other)))  # integers and booleans only, as NumPy has it: no derivative
 
     def __and__(self, other: Any) -> Tensor:
         return self._bitwise(other, operator.and_)
@@ -435,7 +436,7 @@ class Tensor:
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __invert__(self) -> Tensor:
-        return untracked(~self._data)
+        return untracked(~self._array)
 
     # --- indexing ---------------------------------------------------------------------------------------------------------
 
@@ -451,17 +452,35 @@ class Tensor:
                 return apply(_getitem, (self, index), {})
         elif mode is not RECORDING and mode is not NOT_RECORDING:
             return apply(_getitem, (self, index), {})
-        data = self._data[index]
+        data = self._array[index]
         if parent is None or mode is NOT_RECORDING:
             result = untracked(data)
         else:
             if parent.plan.op is _setitem:
                 # This tensor is being filled: a view would force the next assignment to copy the whole of it.
                 data = data.copy()
-            result = recording.lift(data, make_node(_getitem.first or _getitem.plan_first(), (parent,), (index,), data))
+            return self._recorded_view(_getitem, (self._array, index), data)
         if getattr(data, "base", None) is not None:
-            recording.share_memory((self,), result)
+            self._share_memory(result)
         return result
+
+    def _recorded_view(self, op: Op, arguments: tuple[Any, ...], data: Any) -> Tensor:
+        """`apply` for an operation on this tensor alone whose result `data` is known: a third of its time."""
+        plan = op.first or op.plan_first()
+        values = (*arguments, data)  # OUT is -1: the result comes last
+        result = recording.lift(data, make_node(plan, (self.node,), [values[save] for save in plan.saves], data))
+        if getattr(data, "base", None) is not None:
+            self._share_memory(result)
+        return result
+
+    def _share_memory(self, view: Tensor) -> None:
+        if not isinstance(self.handed_out, HandedOut):
+            self.handed_out = HandedOut(self.handed_out)
+        view.handed_out = self.handed_out
+
+    def _records_plainly(self) -> bool:
+        """Whether an operation is recorded, with no instrument looking on and nothing to be guarded."""
+        return self.node is not None and not self.handed_out and current_mode() is RECORDING
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Give this tensor a new value that differs at `index`. Recorded; earlier results keep what they saw.
@@ -482,20 +501,20 @@ class Tensor:
         index, raw_value = settled(raw(index)), raw(value)
         if may_repeat(index):
             raw_value = np.array(raw_value, order="C", copy=None)  # see `settled`
-        if isinstance(self._data, np.generic):
-            self._data = np.array(self._data)
+        if isinstance(self._array, np.generic):
+            self._array = np.array(self._array)
         # 2 = this tensor's slot and the call: no node saved the array, no view of it is alive, the user does not hold it.
-        elif sys.getrefcount(self._data) > 2 or not _owns_memory(self._data):
-            self._data = self._data.copy()
+        elif sys.getrefcount(self._array) > 2 or not _owns_memory(self._array):
+            self._array = self._array.copy()
             self.handed_out = False
-        self._data[index] = raw_value
+        self._array[index] = raw_value
         if mode is NOT_RECORDING:
             if not isinstance(self.node, Leaf):
                 self.node = None  # without recording, a computed tensor's changed value has no history
         elif self.node is not None or source is not None:
             parents = [node for node in (self.node, source) if node is not None]
             plan = _setitem.plan((0,) * (self.node is not None) + (2,) * (source is not None))
-            self.node = recording.record(plan, parents, (self._data, index, raw_value), {}, self._data, True, mode).node
+            self.node = recording.record(plan, parents, (self._array, index, raw_value), {}, self._array, True, mode).node
 
     # --- ndarray's methods ------------------------------------------------------------------------------------------------
 
@@ -530,7 +549,6 @@ class Tensor:
     take = _method(np.take)
     choose = _method(np.choose)
     squeeze = _method(np.squeeze)
-    swapaxes = _method(np.swapaxes)
     ravel = _method(np.ravel)
     ptp = _method(np.ptp)
     copy = _method(np.copy)
@@ -551,13 +569,25 @@ class Tensor:
 
     def reshape(self, *shape: Any, order: Any = "C") -> Any:
         """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
+        wanted = shape[0] if len(shape) == 1 else shape
+        if order == "C" and self._records_plainly():
+            return self._recorded_view(_reshape, (self._array, wanted, order), self._array.reshape(wanted))
+        return np.reshape(self, wanted, order=order)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order, reversed if none is given."""
         if len(axes) == 1 and not isinstance(axes[0], SupportsIndex):
             axes = axes[0]
-        return np.transpose(self, axes or None)
+        wanted = tuple(axes) or None
+        if self._records_plainly():
+            return self._recorded_view(_transpose, (self._array, wanted), self._array.transpose(*wanted or ()))
+        return np.transpose(self, wanted)
+
+    def swapaxes(self, axis1: SupportsIndex, axis2: SupportsIndex) -> Any:
+        """Two axes in each other's place."""
+        if self._records_plainly():
+            return self._recorded_view(_swapaxes, (self._array, axis1, axis2), self._array.swapaxes(axis1, axis2))
+        return np.swapaxes(self, axis1, axis2)
 
     def flatten(self, order: Any = "C") -> Any:
         """A one-dimensional copy."""
@@ -577,12 +607,14 @@ class Tensor:
     @property
     def T(self) -> Any:
         """The axes reversed."""
-        return np.transpose(self)
+        return self.transpose()
 
     @property
     def mT(self) -> Any:
         """The last two axes swapped."""
-        return np.matrix_transpose(self)
+        if self.ndim < 2:
+            raise ValueError("matrix transpose with ndim < 2 is undefined")
+        return self.swapaxes(-1, -2)
 
     @property
     def real(self) -> Any:
@@ -599,7 +631,7 @@ recording.tensor_class = Tensor
 
 
 def _references_to_own_data(tensor: Tensor) -> int:
-    data = tensor._data
+    data = tensor._array
     return sys.getrefcount(data)
 
 
@@ -609,7 +641,7 @@ _HELD_HERE_ALONE = _references_to_own_data(untracked(np.empty(1)))
 
 def _unpickled(cls: type[Tensor], data: Any, requires_grad: bool, grad: Any) -> Tensor:
     result = object.__new__(cls)
-    result._data = data
+    result._array = data
     result.handed_out = False
     result.grad = None if grad is None else untracked(grad)
     result.node = make_leaf(result, data) if requires_grad else None
@@ -621,7 +653,7 @@ def _as_data(data: Any, dtype: Any = None, copy: bool = True) -> Any:
     if isinstance(data, Tensor):
         if data.node is not None and current_mode() is not NOT_RECORDING:
             raise TypeError("ag.tensor of a tracked tensor would lose its gradient; use t.copy() to keep it, ag.tensor(t.detach()) to drop it")
-        data = data._data
+        data = data._array
     if not hasattr(data, "__array_function__"):  # numbers, lists, NumPy scalars
         if isinstance(data, list | tuple) and any(isinstance(v, Tensor) and v.node is not None for v in data):
             raise TypeError("ag.tensor of a list with tracked tensors would lose their gradients; use np.stack or np.concatenate")

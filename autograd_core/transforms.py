@@ -86,14 +86,14 @@ class _Call:
         """A tensor as the caller wants it: itself in a nested call, else its array."""
         if self.nested:
             return value
-        return value._data if isinstance(value, Tensor) else value
+        return value._array if isinstance(value, Tensor) else value
 
     def value(self) -> Any:
         return self.rebuild_output([self.result(t) for t in self.tensors])
 
 
 def _zeros(variable: Tensor) -> Tensor:
-    return tensor(np.zeros_like(variable._data))
+    return tensor(np.zeros_like(variable._array))
 
 
 def _positions(argnums: int | Sequence[int], args: Sequence[Any], what: str) -> list[int]:
@@ -131,7 +131,7 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
 
         call = _Call("grad", value_only if has_aux else function, args, kwargs, positions)
         output = call.scalar()
-        gradients = call.pull([np.ones_like(output._data)], create_graph=call.nested, retain_graph=call.nested)
+        gradients = call.pull([np.ones_like(output._array)], create_graph=call.nested, retain_graph=call.nested)
         found = call.rebuild_inputs([call.result(g) for g in gradients])
         value = call.value()
         return (value, _untracked(aux[0], call)) if has_aux else value, found[0] if isinstance(argnums, int) else tuple(found)
@@ -212,7 +212,7 @@ class _Linearised:
 
     def __init__(self, call: _Call) -> None:
         self.call = call
-        self.probes = [tensor(np.zeros_like(t._data), requires_grad=True) for t in call.tensors]
+        self.probes = [tensor(np.zeros_like(t._array), requires_grad=True) for t in call.tensors]
         with enable_grad():
             self.pulled = call.pull(self.probes, create_graph=True, retain_graph=True)
 
@@ -287,7 +287,7 @@ def _rows(call: _Call) -> list[list[Any]]:
     for t in call.tensors:
         rows = []
         for i in range(t.size):
-            only = [_unit(other, i) if other is t else np.zeros_like(other._data) for other in call.tensors]
+            only = [_unit(other, i) if other is t else np.zeros_like(other._array) for other in call.tensors]
             rows.append(call.pull(only, create_graph=call.nested, retain_graph=True))
         blocks.append([_stacked([row[k] for row in rows], t.shape + v.shape, v) for k, v in enumerate(call.variables)])
     return blocks
@@ -300,7 +300,7 @@ def _columns(call: _Call) -> list[list[Any]]:
     for v in call.variables:
         columns = []
         for i in range(v.size):
-            only = [_unit(other, i) if other is v else np.zeros_like(other._data) for other in call.variables]
+            only = [_unit(other, i) if other is v else np.zeros_like(other._array) for other in call.variables]
             columns.append(push(only, create_graph=call.nested))
         for k, t in enumerate(call.tensors):
             block = _stacked([column[k] for column in columns], (v.size, *t.shape), t)
@@ -348,7 +348,7 @@ def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
         output = first.scalar()
         given = [_fitting(t, v, "hvp") for t, v in zip(flatten([vector])[0], first.variables, strict=True)]
         nested = first.nested or any(isinstance(t, Tensor) for t in given)
-        gradients = first.pull([np.ones_like(output._data)], create_graph=True, retain_graph=True)
+        gradients = first.pull([np.ones_like(output._array)], create_graph=True, retain_graph=True)
         pairs = [(g, t) for g, t in zip(gradients, given, strict=True) if g.requires_grad]
         if not pairs:
             found: Any = [None] * len(first.variables)

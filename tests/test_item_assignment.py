@@ -179,7 +179,7 @@ def recurrence(n):
     arrays = set()
     for i in range(1, n):
         h[i] = h[i - 1] * x
-        arrays.add(id(h._data))
+        arrays.add(id(h._array))
     return x, h, arrays
 
 
@@ -204,12 +204,12 @@ def test_an_array_that_an_operation_saved_is_copied_before_it_changes():
     x = tracked(3)
     t = x * 1.0
     square = t * t
-    before = id(t._data)
+    before = id(t._array)
     t[0] = 1.0
-    assert id(t._data) != before
-    again = id(t._data)
+    assert id(t._array) != before
+    again = id(t._array)
     t[1] = 1.0
-    assert id(t._data) == again
+    assert id(t._array) == again
     square.sum().backward()
     np.testing.assert_allclose(x.grad.data, 2 * x.data)
 

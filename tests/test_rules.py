@@ -62,7 +62,7 @@ def row_of(function: Any) -> Any:
 
 def compute_of(function: Any) -> Callable[..., Any]:
     """NumPy's own function for a key of the table, which may be (np.add, "reduce")."""
-    return getattr(*function) if isinstance(function, tuple) else function  # type: ignore[no-any-return]
+    return getattr(*function) if isinstance(function, tuple) else function
 
 
 @functools.cache
@@ -74,7 +74,7 @@ def subject_of(name: str, call: Call) -> Traced | None:
     """The sample as a subject with all the arguments that can be tracked; None if it has no floating-point argument."""
     function = ALL[name]
     try:
-        subject = traced(function if not isinstance(function, tuple) else TABLE.get(function) or compute_of(function), call.args, call.kwargs)
+        subject = traced(TABLE.get(function, function) if isinstance(function, tuple) else function, call.args, call.kwargs)
     except TypeError as error:
         if "no floating-point array" in str(error):
             return None
@@ -175,7 +175,7 @@ def test_the_value_is_numpys_own(name: str) -> None:
         found = function(*args, **kwargs) if not _internal(function) else apply(TABLE[function], tuple(args), kwargs)
         wrong += [f"{label}: {line}" for line in structure_differences(found, expected)]
         names = [f"result {i}" for i in range(len(float_results(expected)))]
-        arrays = [np.asarray(t._data if isinstance(t, Tensor) else t) for t in float_results(found)]
+        arrays = [np.asarray(t._array if isinstance(t, Tensor) else t) for t in float_results(found)]
         wrong += differences(label, names, arrays, [np.asarray(a) for a in float_results(expected)], FEW_ULP if composed else 0)
     report(wrong)
 
@@ -186,7 +186,7 @@ def structure_differences(found: Any, expected: Any) -> list[str]:
             return [f"returned {type(found).__name__} of {len(found)}, NumPy returns {type(expected).__name__} of {len(expected)}"]
         return [line for f, e in zip(found, expected, strict=True) for line in structure_differences(f, e)]
     if isinstance(expected, np.ndarray | np.generic) and isinstance(found, Tensor | np.ndarray | np.generic):
-        data = found._data if isinstance(found, Tensor) else found
+        data = found._array if isinstance(found, Tensor) else found
         same = data.shape == expected.shape and data.dtype == expected.dtype and (data.dtype.kind in "fc" or bool(np.all(data == expected)))
         return [] if same else [f"returned {data.dtype}{list(data.shape)}, NumPy returns {expected.dtype}{list(expected.shape)}"]
     return [] if isinstance(found, Tensor) or type(found) is type(expected) else [f"returned {type(found).__name__}, NumPy {type(expected).__name__}"]

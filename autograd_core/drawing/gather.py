@@ -117,7 +117,7 @@ def _describe_leaves(document: Document, leaves: dict[int, Leaf]) -> None:
         tensor = None if leaf is None else leaf.tensor()
         if tensor is None:
             continue
-        for name, value in (("value", tensor._data), ("gradient", None if tensor.grad is None else tensor.grad._data)):
+        for name, value in (("value", tensor._array), ("gradient", None if tensor.grad is None else tensor.grad._array)):
             summary = None if value is None else summary_of(value)
             if summary is not None:
                 vertex.facts[name] = summary._asdict()
@@ -131,7 +131,7 @@ def _add_unreached(document: Document, params: Any) -> None:
             size = node.size * node.dtype.itemsize
             vertex = Vertex(len(document.vertices), "leaf", "leaf", name, node.shape, str(node.dtype), size, name=name, number=node.number)
             tensor = node.tensor()
-            summary = None if tensor is None else summary_of(tensor._data)
+            summary = None if tensor is None else summary_of(tensor._array)
             if summary is not None:
                 vertex.facts["value"] = summary._asdict()
             vertex.facts["unreached"] = True

@@ -41,16 +41,26 @@ def float_results(value: Any) -> list[Any]:
     return [value] if hasattr(value, "dtype") and value.dtype.kind in "fc" else []
 
 
+Pull = Callable[[Sequence[Any]], list[Any]]
+
+
+def as_arrays(gradients: Sequence[Any]) -> list[Any]:
+    """Raw arrays from tensors, None from None."""
+    return [None if g is None else np.asarray(g._array) for g in gradients]
+
+
 class Subject:
     """A call of something that has a derivative.
 
     name       of the function
     own_rule   its derivative was written by hand for it, not composed from others
+    symmetric  which of its differentiable arguments are read as symmetric (Hermitian) matrices
     args, kwargs   of the call
     places     its differentiable arguments; `names` and `arrays` are theirs
     """
 
     own_rule = False
+    symmetric: frozenset[int] = frozenset()
 
     def __init__(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], places: Sequence[Place]) -> None:
         self.name = name
@@ -87,13 +97,28 @@ class Subject:
         """The floating-point results, as raw arrays."""
         raise NotImplementedError
 
-    def vjp(self, arrays: Sequence[Any], gs: Sequence[Any]) -> list[Any]:
-        """The gradients for the incoming gradients `gs`, as raw arrays; None where no result depends on an argument."""
+    def start(self, arrays: Sequence[Any]) -> tuple[list[Any], Pull]:
+        """A forward pass: its results as `value` gives them, and its backward pass, which may be run several times.
+
+        The backward pass turns incoming gradients into gradients, as raw arrays; None where no result depends on an argument.
+        """
         raise NotImplementedError
+
+    def vjp(self, arrays: Sequence[Any], gs: Sequence[Any]) -> list[Any]:
+        """The gradients for the incoming gradients `gs`: a forward and a backward pass."""
+        return self.start(arrays)[1](gs)
 
     def derivative(self, gs: Sequence[Any]) -> Subject | None:
         """The gradient as a subject of its own, or None if it cannot be differentiated."""
         return None
+
+    def signature_source(self) -> Any:
+        """The function whose signature tells the names of the arguments."""
+        raise NotImplementedError
+
+    def takes_option(self, name: str) -> bool:
+        """Whether the gradient can follow the keyword `name`."""
+        return True
 
 
 class Traced(Subject):
@@ -103,6 +128,9 @@ class Traced(Subject):
         super().__init__(name, args, kwargs, places)
         self.operation = op
         self.own_rule = op is not None
+        if op is not None and op.hermitian:
+            wanted = "hermitian" not in op.parameters or bool(op.argument(op.position("hermitian"), self.args, self.kwargs))
+            self.symmetric = frozenset(i for i, name in enumerate(self.names) if wanted and name in op.hermitian)
         self.compute = function
 
     def value(self, arrays: Sequence[Any]) -> list[Any]:
@@ -110,7 +138,7 @@ class Traced(Subject):
             args, kwargs = self.filled(arrays)
             return [np.asarray(r) for r in float_results(self.operation.function(*args, **kwargs))]
         with no_grad():
-            return [np.asarray(getattr(r, "_data", r)) for r in self.call([untracked(a if a.ndim else a[()]) for a in arrays])]
+            return [np.asarray(getattr(r, "_array", r)) for r in self.call([untracked(a if a.ndim else a[()]) for a in arrays])]
 
     def call(self, tensors: Sequence[Any]) -> list[Any]:
         """The floating-point results as tensors."""
@@ -119,20 +147,35 @@ class Traced(Subject):
             return float_results(apply(self.operation, tuple(args), dict(kwargs)))
         return float_results(self.compute(*args, **kwargs))
 
-    def vjp(self, arrays: Sequence[Any], gs: Sequence[Any], *, create_graph: bool = False) -> list[Any]:
+    def start(self, arrays: Sequence[Any]) -> tuple[list[Any], Pull]:
         leaves = [leaf(a) for a in arrays]
-        return [None if g is None else np.asarray(g._data) for g in self.gradients(leaves, gs, create_graph=create_graph)]
+        outputs = self.call(leaves)
 
-    def gradients(self, leaves: Sequence[Any], gs: Sequence[Any], *, create_graph: bool) -> Sequence[Any]:
-        """The gradients for `gs`, as tensors."""
-        pairs = [(y, g) for y, g in zip(self.call(leaves), gs, strict=True) if isinstance(y, Tensor) and y.node is not None]
+        def pull(gs: Sequence[Any]) -> list[Any]:
+            return as_arrays(self.gradients(leaves, gs, outputs=outputs, retain_graph=True))
+
+        return [np.asarray(getattr(y, "_array", y)) for y in outputs], pull
+
+    def vjp(self, arrays: Sequence[Any], gs: Sequence[Any], *, create_graph: bool = False) -> list[Any]:
+        return as_arrays(self.gradients([leaf(a) for a in arrays], gs, create_graph=create_graph))
+
+    def gradients(self, leaves: Sequence[Any], gs: Sequence[Any], *, outputs: Any = None, **how: Any) -> Sequence[Any]:
+        """The gradients for `gs`, as tensors; of `outputs` if the forward pass has been made.
+
+        how : create_graph, retain_graph, as `ag.gradient` takes them
+        """
+        outputs = self.call(leaves) if outputs is None else outputs
+        pairs = [(y, g) for y, g in zip(outputs, gs, strict=True) if isinstance(y, Tensor) and y.node is not None]
         if not pairs:
             return [None] * len(leaves)
-        found: Sequence[Any] = gradient([y for y, _ in pairs], leaves, [g for _, g in pairs], create_graph=create_graph, allow_unused=True)
+        found: Sequence[Any] = gradient([y for y, _ in pairs], leaves, [g for _, g in pairs], allow_unused=True, **how)
         return found
 
     def derivative(self, gs: Sequence[Any]) -> Subject | None:
         return GradientOf(self, gs)
+
+    def signature_source(self) -> Any:
+        return self.compute if self.operation is None else self.operation.function
 
 
 class GradientOf(Traced):
@@ -145,6 +188,7 @@ class GradientOf(Traced):
         places = [Place(name, (i,), array) for i, (name, array) in enumerate(zip([*subject.names, *names], values, strict=True))]
         super().__init__(None, None, subject.name, values, {}, places)
         self.own_rule = subject.own_rule
+        self.symmetric = subject.symmetric
         self.subject = subject
         self.count = len(subject.names)
 
