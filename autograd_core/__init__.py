@@ -14,8 +14,9 @@ rules.load(rules.AT_IMPORT)
 table.load_on_miss(rules.load)
 
 # Instruments are imported when first used, so that `import autograd_core` stays quick: public name -> module.
-_ON_FIRST_USE = {**dict.fromkeys(("elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad", "vjp"), "transforms"), "GradcheckError": "gradcheck", "gradcheck": "gradcheck", "draw": "drawing", "record": "drawing", "tape": "listing"}
+_ON_FIRST_USE = {**dict.fromkeys(("elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad", "vjp"), "transforms"), "GradcheckError": "gradcheck", "detect_anomaly": "anomaly", "gradcheck": "gradcheck", "draw": "drawing", "record": "drawing", "tape": "listing"}
 if TYPE_CHECKING:
+    from autograd_core.anomaly import detect_anomaly
     from autograd_core.gradcheck import GradcheckError, gradcheck
     from autograd_core.drawing import draw, record
     from autograd_core.listing import tape

@@ -527,6 +527,33 @@ def test_nan_in_a_saved_array_is_not_taken_for_a_change():
     assert x.grad.tolist()[1:] == [1.0, 2.0]
 
 
+# --- the debugging mode ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [0, 1, 123, 4567, -1])
+def test_anomaly_detection_sees_the_change_of_any_single_element_and_names_the_line_that_saved_it(place):
+    x, a = leaf(np.ones(10_000)), np.ones(10_000)
+    with ag.detect_anomaly():
+        y = x * a  # saved here
+    a[place] = 100
+    with pytest.raises(RuntimeError, match=rf"multiply: its argument x2.*It was saved at .*{__name__}\.py:\d+: y = x \* a  # saved here"):
+        y.sum().backward()
+
+
+def test_anomaly_detection_guards_what_no_user_can_reach_but_finds_no_fault_in_it():
+    x = leaf(np.ones(10_000))
+    with ag.detect_anomaly():
+        y = (np.tanh(x * 2.0) * x).sum()
+        y.backward()
+    assert np.isfinite(x.grad.data).all()
+
+
+def test_anomaly_detection_records_nothing_inside_no_grad():
+    x = leaf()
+    with ag.no_grad(), ag.detect_anomaly():
+        assert not (x * 2).requires_grad
+
+
 # --- what the error leaves behind, and its cost --------------------------------------------------------------------------------------
 
 
