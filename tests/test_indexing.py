@@ -148,6 +148,27 @@ def test_a_row_read_while_a_tensor_is_filled_keeps_its_value():
     np.testing.assert_array_equal(row.data, value)
 
 
+@pytest.mark.parametrize("index", [1, slice(1, None), (slice(None), None), (Ellipsis, 0), np.array([True, False, True])])
+def test_reads_of_lazy_arrays_have_lazy_gradients(index):
+    dask_array = pytest.importorskip("dask.array")
+    values = np.arange(6.0).reshape(3, 2)
+    x = ag.tensor(dask_array.from_array(values, chunks=2), requires_grad=True)
+    (x[index] ** 2).sum().backward()
+    expected = np.zeros_like(values)
+    expected[index] = 2 * values[index]
+    assert isinstance(x.grad.data, dask_array.Array)
+    np.testing.assert_array_equal(x.grad.data.compute(), expected)
+
+
+def test_assignment_to_lazy_arrays_has_lazy_gradients():
+    dask_array = pytest.importorskip("dask.array")
+    x = ag.tensor(dask_array.from_array(np.arange(6.0).reshape(3, 2), chunks=2), requires_grad=True)
+    t = x * 1.0
+    t[1:] = x[0] * 3.0
+    t.sum().backward()
+    assert x.grad.data.compute().tolist() == [[7.0, 7.0], [0.0, 0.0], [0.0, 0.0]]
+
+
 # --- functions ------------------------------------------------------------------------------------------------------------------
 
 

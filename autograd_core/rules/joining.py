@@ -158,6 +158,11 @@ if hasattr(np, "unstack"):  # NumPy 2.1
         return tuple(moved[i] for i in range(moved.shape[0]))
 
 
+def _concatenated_as(arrays: list[Any], axis: int, dtype: Any, casting: Any) -> Any:
+    # Other libraries' arrays (Dask's) know no dtype= here.
+    return np.concatenate(arrays, axis) if dtype is None else np.concatenate(arrays, axis, dtype=dtype, casting=casting)
+
+
 def _each(promote: Callable[[Any], Any], arrays: Any) -> list[Any]:
     return [promote(a) for a in arrays]
 
@@ -167,7 +172,7 @@ def _each(promote: Callable[[Any], Any], arrays: Any) -> list[Any]:
 )
 def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Arrays below one another; vectors are rows."""
-    return np.concatenate(_each(np.atleast_2d, tup), 0, dtype=dtype, casting=casting)
+    return _concatenated_as(_each(np.atleast_2d, tup), 0, dtype, casting)
 
 
 @composed(
@@ -176,7 +181,7 @@ def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
 def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Arrays beside one another; vectors end to end."""
     arrays = _each(np.atleast_1d, tup)
-    return np.concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype, casting=casting)
+    return _concatenated_as(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype, casting)
 
 
 @composed(np.dstack, samples=lambda a: [call([a(3), a(3)]), call((a(2, 3), a(2, 3))), call([a(2, 1, 2), a(2, 1, 1)]), call(a(2, 3))])

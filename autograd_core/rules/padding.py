@@ -130,7 +130,9 @@ def _pad_constants(array: Any, widths: Widths, values: Any) -> Any:
 
 def _pad_by_places(mode: str) -> Callable[..., Any]:
     def pad_axis(array: Any, axis: int, before: int, after: int, keywords: dict[str, Any]) -> Any:
-        return taken(array, np.pad(np.arange(array.shape[axis]), (before, after), mode=mode), axis)  # type: ignore[call-overload]
+        n = array.shape[axis]
+        places = np.pad(np.arange(n), (before, after), mode=mode)  # type: ignore[call-overload]
+        return np.concatenate((taken(array, places[:before], axis), array, taken(array, places[before + n :], axis)), axis)
 
     return pad_axis
 

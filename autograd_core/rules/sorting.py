@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed, defvjp
+from autograd_core.define import composed, defvjp, op
 from autograd_core.recording import raw
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import Arrays, Call, call
@@ -27,12 +27,21 @@ def sorting_order(a: Any, axis: int) -> Any:
     return order if distinct else np.argsort(a, axis, kind="stable")
 
 
-def moved_back(g: Any, order: Any, axis: int) -> Any:
-    """`g` as it stood before `np.take_along_axis(_, order, axis)` permuted it."""
-    places = np.arange(order.shape[axis]).reshape((-1,) + (1,) * (order.ndim - axis % order.ndim - 1))
-    inverse = np.empty_like(order)
-    np.put_along_axis(inverse, order, np.broadcast_to(places, order.shape), axis)
-    return np.take_along_axis(g, inverse, axis)
+@op(
+    values=lambda g, order, axis: np.take_along_axis(g, order, axis),
+    structural=True,
+    samples=lambda a: [
+        call(a(3), np.array([2, 0, 1]), 0),
+        call(a(2, 3), np.array([[2, 0, 1], [1, 0, 2]]), -1),
+        call(a.complex(2, 1), np.array([[1], [0]]), 0),
+        call(a(0), np.array([], dtype=int), 0),
+    ],
+)
+def moved_back(values: Any, order: Any, axis: int) -> Any:
+    """`values` as they stood before `np.take_along_axis(_, order, axis)` permuted them: its adjoint and its inverse."""
+    result = np.empty_like(values)
+    np.put_along_axis(result, order, values, axis)
+    return result
 
 
 def _unsorted(g: Any, like: Any, a: Any, axis: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from autograd_core.define import composed, op
 from autograd_core.indices import along, settled
 from autograd_core.recording import raw, untracked
-from autograd_core.rules.indexing import add_at, gradient_of_zeros, scatter
+from autograd_core.rules.indexing import add_read, scatter
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.shapes import normalise_axes
@@ -55,11 +55,7 @@ def _sample_takes(a: Arrays) -> list[Call]:
 
 
 def _add_taken(total: Any, total_owned: bool, g: Any, g_owned: bool, indices: Any, axis: int, like: Any) -> Any:
-    if total is None:
-        total = gradient_of_zeros(g, like.shape)
-    elif not total_owned:
-        total = total.copy()
-    return add_at(total, along(axis, indices), g)
+    return add_read(total, total_owned, g, g_owned, along(axis, indices), like)
 
 
 @op(
