@@ -6,6 +6,7 @@ Nothing detaches silently: a function without a rule raises if an argument is tr
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -61,12 +62,18 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     return result
 
 
+def _module_of_ufunc(ufunc: Any, name: str) -> str:
+    """Where a ufunc is found, as it does not say so itself."""
+    places = ("numpy", "scipy.special", "scipy.special._ufuncs", "numpy._core.umath")
+    return next((module for module in places if getattr(sys.modules.get(module), name, None) is ufunc), "numpy")
+
+
 def full_name(function: Any) -> str:
     """`np.linalg.inv` for NumPy's function, `np.add.reduce` for a ufunc's method."""
     if isinstance(function, tuple):
         return f"{full_name(function[0])}.{function[1]}"
-    module = getattr(function, "__module__", None) or "numpy"
     name = getattr(function, "__name__", repr(function))
+    module = getattr(function, "__module__", None) or _module_of_ufunc(function, name)
     return f"{module.replace('numpy', 'np', 1)}.{name}" if module.startswith("numpy") else f"{module}.{name}"
 
 
