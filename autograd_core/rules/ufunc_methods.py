@@ -59,7 +59,11 @@ def _accumulated_rule(g: Any, out: Any, a: Any, axis: int, ufunc: Any) -> Any:
     return np.concatenate([z[first], z[rest] * _slope(ufunc, "x2", out[most], a[rest], out[rest])], axis=axis)
 
 
-@op(a=_accumulated_rule, samples=lambda a: [call(a.positive(2, 4), axis, ufunc) for ufunc in (np.divide, np.logaddexp) for axis in (0, -1)])
+@op(
+    a=_accumulated_rule,
+    holomorphic=True,
+    samples=lambda a: [call(a.positive(2, 4), axis, ufunc) for ufunc in (np.divide, np.logaddexp) for axis in (0, -1)],
+)
 def accumulated(a: Any, axis: int, ufunc: Any) -> Any:
     """`ufunc.accumulate(a, axis)`."""
     return ufunc.accumulate(a, axis)
