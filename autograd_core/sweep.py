@@ -101,13 +101,7 @@ class Sweep:
     def run(self) -> None:
         """Carry the seeds back. A gradient that is infinite is documented (sqrt at 0), not worth a RuntimeWarning from here."""
         with np.errstate(all="ignore"):
-            plain = self.lift is None and self.instrument is None and self.wanted is None and not handed_out
-            if plain and _one_quick_sweep.acquire(blocking=False):
-                try:
-                    self._run_quick()
-                finally:
-                    _one_quick_sweep.release()
-            else:
+            if not self._run_quick():
                 self._run_carefully()
             for leaf, g in self.leaf_gradients.items():
                 if leaf.plan.watchers is not None:
@@ -117,16 +111,25 @@ class Sweep:
 
     # --- the quick loop -----------------------------------------------------------------------------------------------------
 
-    def _run_quick(self) -> None:
+    def _run_quick(self) -> bool:
+        """The whole pass by the quick loop; False, with nothing done, if it asks for more or another one is running."""
+        plain = self.lift is None and self.instrument is None and not handed_out
+        if not plain or not _one_quick_sweep.acquire(blocking=False):
+            return False
         self.table = _InNodes()
         operations: list[Node] = []
         leaves: list[Any] = []
         try:
             _mark_pending(list(self.seeds), operations, leaves)
+            if self.wanted is not None and not (self.wanted.issuperset(leaves) and all(isinstance(n, Leaf) for n in self.wanted)):
+                for node in operations:
+                    node.gradient = None
+                return False  # not all of the graph has to be swept, or its middle is asked for
             operations.sort(key=by_number, reverse=True)
             for node, g in self.seeds.items():
                 node.gradient = g
             self._pull_all(operations)
+            return True
         except BaseException:
             for node in operations:
                 node.gradient = None
@@ -139,6 +142,7 @@ class Sweep:
                 if g is not PENDING and g is not None:
                     found[leaf] = g
             g = None  # else this frame's name would hold the last one, and it would be copied
+            _one_quick_sweep.release()
 
     def _pull_all(self, operations: list[Node]) -> None:
         owned, zeroed, keep = self.owned, self.zeroed, self.retain_graph
