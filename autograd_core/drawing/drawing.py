@@ -14,6 +14,7 @@ from autograd_core.drawing.figure import Figure, figure_of, look_at
 from autograd_core.drawing.files import write_whole
 from autograd_core.drawing.gather import document_of_outputs, document_of_recording
 from autograd_core.drawing.grouping import opened_at_first
+from autograd_core.drawing.html import html_of
 from autograd_core.drawing.record import Recording
 from autograd_core.drawing.scene import Scene, scene_of
 from autograd_core.drawing.svg import svg_of
@@ -108,8 +109,8 @@ class Drawing:
         return svg_of(self.figure)
 
     def html(self) -> str:
-        """A page for a browser, in one file, offline."""
-        return f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Computation graph</title>{self.svg()}</html>\n'
+        """A page for a browser, in one file, offline: groups open and close, search, heat, details, mouse and keyboard."""
+        return html_of(self.document, self.look, self.opened, self.plates, self.direction)
 
     def json(self) -> str:
         """Everything that the picture can show, as JSON text."""
@@ -158,4 +159,5 @@ class Drawing:
         return self.svg()
 
     def _repr_html_(self) -> str:
-        return f'<iframe srcdoc="{escape(self.html())}" style="width:100%;height:480px;border:0"></iframe>'
+        height = round(min(max(self.figure.height + 120, 260), 620))
+        return f'<iframe title="Computation graph" srcdoc="{escape(self.html())}" style="width:100%;height:{height}px;border:0"></iframe>'
