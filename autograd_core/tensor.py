@@ -501,20 +501,23 @@ class Tensor:
         index, raw_value = settled(raw(index)), raw(value)
         if may_repeat(index):
             raw_value = np.array(raw_value, order="C", copy=None)  # see `settled`
-        if isinstance(self._array, np.generic):
-            self._array = np.array(self._array)
-        # 2 = this tensor's slot and the call: no node saved the array, no view of it is alive, the user does not hold it.
-        elif sys.getrefcount(self._array) > 2 or not _owns_memory(self._array):
-            self._array = self._array.copy()
+        data = self._array
+        if isinstance(data, np.generic):
+            data = np.array(data)
+        # Held here alone: no node saved the array, no view of it is alive, the user does not hold it.
+        elif sys.getrefcount(data) > _HELD_HERE_ALONE or not _owns_memory(data):
+            data = data.copy()
+        data[index] = raw_value
+        if data is not self._array:
+            self._array = data
             self.handed_out = False
-        self._array[index] = raw_value
         if mode is NOT_RECORDING:
             if not isinstance(self.node, Leaf):
                 self.node = None  # without recording, a computed tensor's changed value has no history
         elif self.node is not None or source is not None:
             parents = [node for node in (self.node, source) if node is not None]
             plan = _setitem.plan((0,) * (self.node is not None) + (2,) * (source is not None))
-            self.node = recording.record(plan, parents, (self._array, index, raw_value), {}, self._array, True, mode).node
+            self.node = recording.record(plan, parents, (data, index, raw_value), {}, data, True, mode).node
 
     # --- ndarray's methods ------------------------------------------------------------------------------------------------
 
@@ -572,7 +575,8 @@ class Tensor:
         wanted = shape[0] if len(shape) == 1 else shape
         if order == "C" and self._records_plainly():
             return self._recorded_view(_reshape, (self._array, wanted, order), self._array.reshape(wanted))
-        return np.reshape(self, wanted, order=order)
+        # Not every array library's reshape has an order.
+        return np.reshape(self, wanted) if order == "C" else np.reshape(self, wanted, order=order)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order, reversed if none is given."""

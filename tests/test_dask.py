@@ -66,7 +66,7 @@ EXPRESSIONS = {
     "reflected": lambda x: 1.0 / (2.0 - x * 0.1),
     "functions": lambda x: np.tanh(x) * np.exp(-x) + np.sin(x) + np.sqrt(x * x + 1.0) + np.log(x * x + 1.0),
     "sums": lambda x: x.sum(axis=0) * x.mean(),
-    "shapes": lambda x: x.reshape(3, 4).T + np.ones(3),
+    "shapes": lambda x: x.reshape(2, 2, 3).sum(axis=0).T + np.ones(2),
     "broadcast": lambda x: x + x.sum(axis=1, keepdims=True),
     "slices": lambda x: x[1:, ::2] * 2.0,
     "products": lambda x: x @ x.T,
