@@ -56,6 +56,8 @@ def _pairs(value: Any, ndim: int) -> Any:
 
 
 def _widths(pad_width: Any, ndim: int) -> Widths:
+    if type(pad_width) is int and pad_width >= 0:
+        return ((pad_width, pad_width),) * ndim
     if isinstance(pad_width, dict):
         given = {operator.index(axis) % ndim: _pairs(width, 1)[0] for axis, width in pad_width.items()}
         pad_width = [given.get(axis, (0, 0)) for axis in range(ndim)]
@@ -77,7 +79,7 @@ def _sample_pads(a: Arrays) -> list[Call]:
         call(a(), 2),
         call(a(0), 1),
         call(a.complex(2), (1, 1)),
-        *(call(a(2, 3), widths, mode) for mode in ("edge", "reflect", "symmetric", "wrap", "linear_ramp", "maximum", "minimum", "mean")),
+        *(call(a(2, 3), widths, mode) for mode in ("edge", "reflect", "symmetric", "wrap", "linear_ramp", "maximum", "minimum", "mean", "median")),
         *(call(a(3), (5, 4), mode, reflect_type=kind) for mode in ("reflect", "symmetric") for kind in ("even", "odd")),
         call(a(2, 3), widths, mode="reflect", reflect_type="odd"),
         call(a(2, 3), widths, mode="symmetric", reflect_type="odd"),
