@@ -56,10 +56,9 @@ def _singular_norm(g: Any, x: Any, order: Any) -> Any:
     """The gradient of the sum, the largest or the smallest of the singular values of (..., m, n); g : (...)."""
     u, s, vh = np.linalg.svd(x, full_matrices=False)
     values = raw(s)
-    if order == "nuc":
-        weights = (values > 0).astype(values.dtype)
-    else:
-        weights = _shares(values, values[..., :1] if order == 2 else values[..., -1:], -1)
+    weights = (values > 0).astype(values.dtype)  # a singular value that is zero has a kink there, as |x| has
+    if order != "nuc":
+        weights = weights * _shares(values, values[..., :1] if order == 2 else values[..., -1:], -1)
     return times_diagonal(u, g[..., None] * weights) @ vh
 
 

@@ -1,0 +1,517 @@
+"""Linear algebra: singular, degenerate and rank-deficient cases, gauges, named tuples, errors, and agreement with torch."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+from autograd_core import linalg
+
+
+def leaf(values) -> ag.Tensor:
+    return ag.tensor(np.asarray(values) * 1.0, requires_grad=True)
+
+
+def symmetric(n, rng):
+    a = rng.normal(size=(n, n))
+    return a + a.T
+
+
+def hermitian(n, rng):
+    a = rng.normal(size=(n, n)) + 1j * rng.normal(size=(n, n))
+    return a + a.conj().T
+
+
+def numeric_gradient(function, a, step=1e-6):
+    """Central differences of a real function, element by element."""
+    a = np.asarray(a)
+    gradient = np.zeros(a.shape, a.dtype)
+    for where in np.ndindex(a.shape):
+        for unit in (1.0, 1j) if a.dtype.kind == "c" else (1.0,):
+            up, down = a.copy(), a.copy()
+            up[where] += unit * step
+            down[where] -= unit * step
+            gradient[where] += unit * (function(up) - function(down)) / (2 * step)
+    return gradient
+
+
+# --- determinants ------------------------------------------------------------------------------------------------------------
+
+
+def cofactors(a):
+    """By minors: the definition."""
+    n = len(a)
+    minors = [[np.delete(np.delete(a, i, 0), j, 1) for j in range(n)] for i in range(n)]
+    return np.array([[(-1) ** (i + j) * np.linalg.det(minors[i][j]) for j in range(n)] for i in range(n)])
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("kind", [float, complex])
+def test_the_gradient_of_det_is_the_adjugate_at_every_rank(rank, kind, rng):
+    a = rng.normal(size=(4, rank)) @ rng.normal(size=(rank, 4))
+    if kind is complex:
+        a = a * (1 + 1j) + 1j * (rng.normal(size=(4, rank)) @ rng.normal(size=(rank, 4))) * (rank > 3)
+    x = ag.tensor(a, requires_grad=True)
+    np.real(np.linalg.det(x)).backward()
+    np.testing.assert_allclose(x.grad.data, cofactors(a).conj(), atol=1e-12)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3])
+def test_the_third_derivative_of_a_3x3_det_does_not_depend_on_the_matrix(rank, rng):
+    """det is a polynomial of degree three: its third derivative along d is 6 det(d), singular or not."""
+    a = rng.normal(size=(3, rank)) @ rng.normal(size=(rank, 3))
+    d = rng.normal(size=(3, 3))
+    t = ag.tensor(0.0, requires_grad=True)
+    y = np.linalg.det(a + t * d)
+    for _ in range(3):
+        y = ag.gradient(y, t, create_graph=True)
+    assert float(y) == pytest.approx(6 * np.linalg.det(d))
+
+
+def test_one_singular_matrix_in_a_stack_leaves_the_others_exact(rng):
+    a = rng.normal(size=(3, 3, 3))
+    a[1, 2] = a[1, 0]
+    x = ag.tensor(a, requires_grad=True)
+    np.linalg.det(x).sum().backward()
+    np.testing.assert_allclose(x.grad.data, [cofactors(m) for m in a], atol=1e-12)
+
+
+def test_det_of_a_nearly_singular_matrix_keeps_its_digits():
+    a = np.diag([1.0, 1.0, 1e-13]) + 1e-13 * np.ones((3, 3))
+    x = leaf(a)
+    np.linalg.det(x).backward()
+    np.testing.assert_allclose(x.grad.data, cofactors(a), rtol=1e-9, atol=1e-25)
+
+
+def test_slogdet_of_a_singular_matrix_has_an_infinite_gradient_like_log_0(rng):
+    a = np.stack([[[1.0, 2.0], [2.0, 4.0]], rng.normal(size=(2, 2))])
+    x = ag.tensor(a, requires_grad=True)
+    sign_and_log = np.linalg.slogdet(x)
+    assert sign_and_log.logabsdet.data[0] == -np.inf
+    sign_and_log.logabsdet.sum().backward()
+    assert np.isinf(x.grad.data[0]).all()
+    np.testing.assert_allclose(x.grad.data[1], np.linalg.inv(a[1]).T)
+
+
+def test_slogdet_behind_where_does_not_poison_the_gradient():
+    x = leaf([[[1.0, 2.0], [2.0, 4.0]], [[2.0, 0.0], [0.0, 3.0]]])
+    log = np.linalg.slogdet(x).logabsdet
+    np.where(np.isfinite(log), log, 0.0).sum().backward()
+    np.testing.assert_allclose(x.grad.data[1], np.diag([1 / 2, 1 / 3]))
+
+
+def test_named_results_keep_their_names(rng):
+    x = ag.tensor(symmetric(3, rng), requires_grad=True)
+    for function, names in (
+        (np.linalg.slogdet, ("sign", "logabsdet")),
+        (np.linalg.eigh, ("eigenvalues", "eigenvectors")),
+        (np.linalg.eig, ("eigenvalues", "eigenvectors")),
+        (np.linalg.svd, ("U", "S", "Vh")),
+        (np.linalg.qr, ("Q", "R")),
+    ):
+        result = function(x)
+        assert result._fields == names
+        assert all(isinstance(r, ag.Tensor) for r in result)
+
+
+# --- degenerate values -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("vectors", "matrix"),
+    [
+        (lambda x: np.linalg.eigh(x).eigenvectors, np.diag([1.0, 1.0, 2.0])),
+        (lambda x: np.linalg.eigh(x).eigenvectors, np.ones((3, 3))),  # 0 twice, but for rounding
+        (lambda x: np.linalg.svd(x).U, np.diag([2.0, 1.0, 1.0])),
+        (lambda x: np.linalg.svd(x, full_matrices=False).Vh, np.ones((3, 3))),
+        (lambda x: np.real(np.linalg.eig(x).eigenvectors), np.diag([3.0, 3.0, 1.0])),
+    ],
+)
+def test_vectors_of_equal_values_give_nan_and_a_warning_that_names_the_cause(vectors, matrix, rng):
+    x = leaf(matrix)
+    y = (vectors(x) * rng.normal(size=(3, 3))).sum()
+    with pytest.warns(RuntimeWarning, match=r"some (eigen|singular )values are equal"):
+        y.backward()
+    assert np.isnan(x.grad.data).any()
+
+
+def test_equal_values_alone_have_gradients_and_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for function in (np.linalg.eigvalsh, np.linalg.svdvals, lambda x: np.linalg.eigh(x).eigenvalues, lambda x: np.linalg.svd(x).S):
+            x = leaf(np.eye(3))
+            function(x).sum().backward()
+            np.testing.assert_allclose(x.grad.data, np.eye(3), atol=1e-15)
+
+
+@pytest.mark.parametrize("uplo", ["L", "U"])
+def test_gradients_of_functions_of_symmetric_matrices_are_symmetric(uplo, rng):
+    w = rng.normal(size=(3, 3))
+    for function in (
+        lambda x: np.linalg.eigvalsh(x, UPLO=uplo)[0],
+        lambda x: (np.linalg.eigh(x, UPLO=uplo).eigenvectors * w).sum(),
+        lambda x: (np.linalg.cholesky(x @ x + 5 * np.eye(3), upper=uplo == "U") * w).sum(),
+        lambda x: (np.linalg.pinv(x, hermitian=True) * w).sum(),
+        lambda x: (np.linalg.svd(x, hermitian=True).U * w).sum(),
+    ):
+        x = leaf(symmetric(3, np.random.default_rng(1)))
+        function(x).backward()
+        np.testing.assert_allclose(x.grad.data, x.grad.data.T, rtol=1e-12, atol=1e-14)
+
+
+# --- complex vectors and their phases ------------------------------------------------------------------------------------------
+
+GAUGE_FREE = {
+    "eigh projector": lambda a: np.linalg.eigh(hermite(a)).eigenvectors[:, :1],
+    "svd left": lambda a: np.linalg.svd(a, full_matrices=False).U[:, :1],
+    "svd right": lambda a: np.linalg.svd(a, full_matrices=False).Vh[:1].conj().T,
+    "eig": lambda a: np.linalg.eig(a @ a.conj().T @ a if a.shape[0] == a.shape[1] else a @ a.conj().T).eigenvectors[:, :1],
+}
+
+
+def hermite(a):
+    square = a @ a.conj().T
+    return (square + square.conj().T) / 2
+
+
+@pytest.mark.parametrize("name", GAUGE_FREE)
+@pytest.mark.parametrize("shape", [(3, 3), (3, 2), (2, 3), (2, 7)])
+def test_functions_of_complex_vectors_that_do_not_depend_on_the_phase(name, shape, rng):
+    a = rng.normal(size=shape) + 1j * rng.normal(size=shape)
+    weights = rng.normal(size=(8, 8))
+
+    def loss(x):
+        v = GAUGE_FREE[name](x)
+        projector = v @ v.conj().T
+        return (np.real(projector) * weights[: len(v), : len(v)]).sum() + (np.abs(v[:, 0]) ** 4 * weights[0, : len(v)]).sum()
+
+    x = ag.tensor(a, requires_grad=True)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad.data, numeric_gradient(loss, a), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (3, 2), (2, 3)])
+def test_a_matrix_function_by_complex_svd(shape, rng):
+    """U f(S) V^H has one gradient, whatever the phases: the test of Wan and Zhang's extra term."""
+    a = rng.normal(size=shape) + 1j * rng.normal(size=shape)
+    w = rng.normal(size=shape) + 1j * rng.normal(size=shape)
+
+    def loss(x):
+        u, s, vh = np.linalg.svd(x, full_matrices=False)
+        return np.real(((u * np.tanh(s)) @ vh * w).sum())
+
+    x = ag.tensor(a, requires_grad=True)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad.data, numeric_gradient(loss, a), rtol=1e-6, atol=1e-8)
+
+
+def test_a_loss_that_depends_on_a_phase_nobody_fixed_is_refused(rng, monkeypatch):
+    """With a LAPACK that chooses its phases in another way: here, one that turns each vector."""
+    from autograd_core.rules import matrices
+
+    a = hermitian(3, rng)
+    x = ag.tensor(a, requires_grad=True)
+    vectors = np.linalg.eigh(x).eigenvectors
+    real = matrices.phase_correction
+    monkeypatch.setattr(
+        "autograd_core.rules.decompositions.phase_correction",
+        lambda turn, v, rows, function: real(turn, v * np.exp(0.3j), rows, function),
+    )
+    with pytest.raises(RuntimeError, match="depends on the phase"):
+        np.imag(vectors * rng.normal(size=(3, 3))).sum().backward()
+
+
+def test_a_loss_that_depends_on_the_basis_of_a_null_space_is_refused(rng):
+    x = ag.tensor(rng.normal(size=(4, 2)), requires_grad=True)
+    u = np.linalg.svd(x).U
+    with pytest.raises(RuntimeError, match="full_matrices=False"):
+        (u * rng.normal(size=(4, 4))).sum().backward()
+
+
+def test_the_projector_on_a_null_space_has_a_gradient(rng):
+    w = rng.normal(size=(4, 4))
+
+    def loss(x):
+        null = np.linalg.svd(x).U[:, 2:]
+        return (null @ null.T * w).sum()
+
+    a = rng.normal(size=(4, 2))
+    x = ag.tensor(a, requires_grad=True)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad.data, numeric_gradient(loss, a), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (5, 2), (4, 3)])
+@pytest.mark.parametrize("kind", [float, complex])
+def test_a_complete_qr_of_a_tall_matrix_is_differentiated_as_lapack_computes_it(shape, kind, rng):
+    a = rng.normal(size=shape) + (1j * rng.normal(size=shape) if kind is complex else 0)
+    w = rng.normal(size=(shape[0], shape[0]))
+
+    def loss(x):
+        q, r = np.linalg.qr(x, mode="complete")
+        return np.real(q * w).sum() + np.imag(q * (w + 1j * w.T)).sum() + np.real(r).sum()
+
+    x = ag.tensor(a, requires_grad=True)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad.data, numeric_gradient(loss, a), rtol=1e-6, atol=1e-8)
+
+
+# --- rank -------------------------------------------------------------------------------------------------------------------
+
+
+def test_pinv_of_low_rank_is_right_along_changes_that_keep_the_rank(rng):
+    """Where a change raises the rank, pinv jumps; the gradient is that of the matrices of the same rank."""
+    b, c, w = rng.normal(size=(4, 2)), rng.normal(size=(2, 3)), rng.normal(size=(3, 4))
+
+    def loss(b):
+        return (np.linalg.pinv(b @ c, rcond=1e-10) * w).sum()
+
+    x = ag.tensor(b, requires_grad=True)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad.data, numeric_gradient(loss, b), rtol=1e-6, atol=1e-8)
+
+
+def test_lstsq_of_low_rank_is_right_along_changes_that_keep_the_rank(rng):
+    b, c, y, w = rng.normal(size=(4, 2)), rng.normal(size=(2, 3)), rng.normal(size=4), rng.normal(size=3)
+
+    def loss(b):
+        solution, _, rank, _ = np.linalg.lstsq(b @ c, y, rcond=1e-10)
+        assert rank == 2
+        return (solution * w).sum()
+
+    x = ag.tensor(b, requires_grad=True)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad.data, numeric_gradient(loss, b), rtol=1e-6, atol=1e-8)
+
+
+# --- norms ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [None, "fro", "nuc", 2, -2, 1, -1, np.inf, -np.inf])
+def test_norms_of_the_zero_matrix_have_zero_gradients(order):
+    x = leaf(np.zeros((2, 3)))
+    np.linalg.norm(x, order).backward()
+    np.testing.assert_array_equal(x.grad.data, np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("order", [None, 2, 1, 3, 1.5, 0.5, np.inf, -np.inf, 0])
+def test_norms_of_the_zero_vector_and_their_squares_have_zero_gradients(order):
+    for function in (lambda n: n, lambda n: n**2):
+        x = leaf(np.zeros(3))
+        function(np.linalg.norm(x, order)).backward()
+        np.testing.assert_array_equal(x.grad.data, np.zeros(3))
+
+
+@pytest.mark.parametrize("order", [1, 1.5, 3, 0.5])
+def test_an_element_that_is_zero_gets_zero_from_a_norm(order):
+    x = leaf([0.0, 2.0])
+    first = ag.gradient(np.linalg.norm(x, order), x, create_graph=True)
+    np.testing.assert_allclose(first.data, [0, 1])
+    np.testing.assert_allclose(ag.gradient(first[1], x).data, [0, 0], atol=1e-12)
+
+
+def test_ties_in_a_largest_element_row_or_singular_value_share_the_gradient():
+    for matrix, order, expected in (
+        ([2.0, -2.0, 1.0], np.inf, [0.5, -0.5, 0]),
+        ([1.0, -1.0, 2.0], -np.inf, [0.5, -0.5, 0]),
+        ([[1.0, 2.0], [-3.0, 0.0]], np.inf, [[0.5, 0.5], [-0.5, 0]]),
+        (np.eye(2), 2, np.eye(2) / 2),
+        (np.eye(2), -2, np.eye(2) / 2),
+        ([[1.0, 2.0], [-3.0, 2.0]], 1, [[0.5, 0.5], [-0.5, 0.5]]),
+    ):
+        x = leaf(matrix)
+        np.linalg.norm(x, order).backward()
+        np.testing.assert_allclose(x.grad.data, expected, atol=1e-15)
+
+
+def test_cond_of_a_singular_matrix_is_infinite_and_its_gradient_not_a_number():
+    x = leaf([[1.0, 2.0], [2.0, 4.0]])
+    y = np.linalg.cond(x, 1)
+    assert np.isinf(y.data)
+    y.backward()
+    assert np.isnan(x.grad.data).any()
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "matrix"),
+    [
+        (np.linalg.inv, np.ones((2, 2))),
+        (lambda x: np.linalg.solve(x, np.ones(2)), np.ones((2, 2))),
+        (np.linalg.cholesky, -np.eye(2)),
+        (np.linalg.inv, np.ones((2, 3))),
+        (np.linalg.det, np.ones((2, 3))),
+        (lambda x: np.linalg.matrix_power(x, 2), np.ones((2, 3))),
+        (np.linalg.eigh, np.ones((2, 3))),
+        (lambda x: np.linalg.matrix_power(x, -1), np.ones((2, 2))),
+        (lambda x: np.linalg.tensorinv(x, ind=1), np.ones((2, 3))),
+        (lambda x: np.linalg.tensorsolve(x, np.ones(3)), np.ones((2, 3))),
+        (lambda x: np.linalg.multi_dot([x, x[0, 0], x]), np.ones((2, 2))),
+    ],
+)
+def test_numpys_own_linear_algebra_errors_are_raised(function, matrix):
+    with pytest.raises(np.linalg.LinAlgError):
+        function(leaf(matrix))
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        (lambda x: np.linalg.matrix_power(x, 1.5), TypeError),
+        (lambda x: np.linalg.tensorinv(x, ind=0), ValueError),
+        (lambda x: np.linalg.multi_dot([x]), ValueError),
+        (lambda x: np.linalg.norm(x, "nonsense"), ValueError),
+        (lambda x: np.linalg.norm(x[0], "fro"), ValueError),
+        (lambda x: np.linalg.qr(x, mode="nonsense"), ValueError),
+        (lambda x: linalg.toeplitz(x), ValueError),
+        (lambda x: linalg.block_diag(x[None]), ValueError),
+        (lambda x: linalg.expm(x[:1]), ValueError),
+    ],
+)
+def test_bad_arguments_are_refused(function, error):
+    if "linalg.expm" in inspect.getsource(function):
+        pytest.importorskip("scipy")
+    with pytest.raises(error):
+        function(leaf(np.eye(2)))
+
+
+def test_qr_in_raw_mode_says_which_modes_have_a_gradient():
+    with pytest.raises(TypeError, match="'reduced', 'complete' or 'r'"):
+        np.linalg.qr(leaf(np.eye(2) + 1), mode="raw")[0].sum().backward()
+
+
+def test_functions_of_shape_and_rank_are_constants(rng):
+    x = ag.tensor(rng.normal(size=(3, 2)), requires_grad=True)
+    assert int(np.linalg.matrix_rank(x)) == 2
+
+
+# --- other libraries --------------------------------------------------------------------------------------------------------
+
+WITH_TORCH = {
+    "inv": ((3, 3), {}),
+    "pinv": ((3, 2), {}),
+    "det": ((3, 3), {}),
+    "svdvals": ((4, 3), {}),
+    "eigvalsh": ((3, 3), {}),
+    "eigvals": ((3, 3), {}),
+    "cond": ((3, 3), {}),
+    "matrix_norm": ((3, 2), {"ord": "nuc"}),
+    "vector_norm": ((3, 2), {"ord": 3}),
+}
+
+
+@pytest.mark.parametrize("name", WITH_TORCH)
+@pytest.mark.parametrize("kind", [float, complex])
+def test_gradients_agree_with_torch(name, kind, rng):
+    torch = pytest.importorskip("torch")
+    shape, keywords = WITH_TORCH[name]
+    a = rng.normal(size=shape) + (1j * rng.normal(size=shape) if kind is complex else 0)
+    if name == "eigvalsh":
+        a = a + a.conj().T
+    x, t = ag.tensor(a, requires_grad=True), torch.tensor(a, requires_grad=True)
+    (np.abs(getattr(np.linalg, name)(x, **keywords)) ** 3).sum().backward()
+    (getattr(torch.linalg, name)(t, **keywords).abs() ** 3).sum().backward()
+    np.testing.assert_allclose(x.grad.data, t.grad.numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (3, 3), (2, 4)])
+def test_svd_qr_and_lstsq_agree_with_torch(shape, rng):
+    torch = pytest.importorskip("torch")
+    a, b = rng.normal(size=shape), rng.normal(size=(shape[0], 2))
+    k = min(shape)
+    wu, ws, wv = rng.normal(size=(shape[0], k)), rng.normal(size=k), rng.normal(size=(k, shape[1]))
+
+    def loss(library, x):
+        u, s, v = library.linalg.svd(x, full_matrices=False)
+        q, r = library.linalg.qr(x)
+        total = (abs(u) * lib(wu)).sum() + (s * lib(ws)).sum() + (abs(v) * lib(wv)).sum()
+        return total + (abs(q) * lib(wu)).sum() + (abs(r) * lib(wv)).sum() + (library.linalg.pinv(x) @ lib(b)).sum()
+
+    x, t = ag.tensor(a, requires_grad=True), torch.tensor(a, requires_grad=True)
+    lib = np.asarray
+    ours = loss(np, x)
+    lib = torch.tensor
+    theirs = loss(torch, t)
+    assert float(ours) == pytest.approx(float(theirs.detach()))
+    ours.backward()
+    theirs.backward()
+    np.testing.assert_allclose(x.grad.data, t.grad.numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["expm", "logm", "sqrtm"])
+def test_functions_of_matrices_invert_one_another(name, rng):
+    """d f^-1(f(A)) = dA: the gradient of the sum is all ones."""
+    pytest.importorskip("scipy")
+    inverse = {"expm": linalg.logm, "logm": linalg.expm, "sqrtm": lambda x: x @ x}[name]
+    x = ag.tensor(rng.normal(size=(3, 3)) / 3 + 2 * np.eye(3), requires_grad=True)
+    inverse(getattr(linalg, name)(x)).sum().backward()
+    np.testing.assert_allclose(x.grad.data, np.ones((3, 3)), rtol=1e-9)
+
+
+def test_expm_agrees_with_torch(rng):
+    pytest.importorskip("scipy")
+    torch = pytest.importorskip("torch")
+    a = rng.normal(size=(3, 3))
+    x, t = ag.tensor(a, requires_grad=True), torch.tensor(a, requires_grad=True)
+    (linalg.expm(x) ** 2).sum().backward()
+    (torch.linalg.matrix_exp(t) ** 2).sum().backward()
+    np.testing.assert_allclose(x.grad.data, t.grad.numpy(), rtol=1e-9)
+
+
+def test_a_gaussian_likelihood_by_cholesky_and_by_slogdet(rng):
+    """Two ways to one number, and to one gradient."""
+    pytest.importorskip("scipy")
+    factor, y = rng.normal(size=(4, 4)), rng.normal(size=4)
+
+    def by_cholesky(x):
+        covariance = x @ x.T + np.eye(4)
+        lower = np.linalg.cholesky(covariance)
+        return y @ linalg.cho_solve((lower, True), y) / 2 + np.log(np.diagonal(lower)).sum()
+
+    def by_slogdet(x):
+        covariance = x @ x.T + np.eye(4)
+        return y @ np.linalg.solve(covariance, y) / 2 + np.linalg.slogdet(covariance).logabsdet / 2
+
+    results = []
+    for function in (by_cholesky, by_slogdet):
+        x = ag.tensor(factor, requires_grad=True)
+        value = function(x)
+        value.backward()
+        results.append((float(value), x.grad.data))
+    assert results[0][0] == pytest.approx(results[1][0])
+    np.testing.assert_allclose(results[0][1], results[1][1])
+
+
+def test_structured_and_sparse_matrices(rng):
+    sparse = pytest.importorskip("scipy.sparse")
+    scipy_linalg = pytest.importorskip("scipy.linalg")
+    c, r, block = rng.normal(size=3), rng.normal(size=4), rng.normal(size=(2, 3))
+    np.testing.assert_array_equal(linalg.toeplitz(c, r), scipy_linalg.toeplitz(c, r))
+    np.testing.assert_array_equal(linalg.toeplitz(c + 1j * c), scipy_linalg.toeplitz(c + 1j * c))
+    np.testing.assert_array_equal(linalg.block_diag(block, c, block), scipy_linalg.block_diag(block, c, block))
+    x, w = ag.tensor(c, requires_grad=True), rng.normal(size=(3, 4))
+    (linalg.toeplitz(x, r) * w).sum().backward()
+    np.testing.assert_allclose(x.grad.data, [np.trace(w, -k) if k else np.trace(w) for k in range(3)])
+    matrix = sparse.random_array((5, 3), density=0.5, rng=np.random.default_rng(0))
+    x = ag.tensor(rng.normal(size=(3, 2)), requires_grad=True)
+    y = linalg.sparse_matmul(matrix, x)
+    np.testing.assert_allclose(y.data, matrix.toarray() @ x.data)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.data, matrix.toarray().T @ np.ones((5, 2)))
+    with pytest.raises(TypeError):
+        matrix @ x
+
+
+def test_gradients_of_block_diag_are_the_blocks(rng):
+    blocks = [ag.tensor(rng.normal(size=s), requires_grad=True) for s in ((2, 3), (1, 1), (3, 2))]
+    y = linalg.block_diag(*blocks)
+    w = rng.normal(size=y.shape)
+    (y * w).sum().backward()
+    for x, rows, columns in zip(blocks, (slice(0, 2), slice(2, 3), slice(3, 6)), (slice(0, 3), slice(3, 4), slice(4, 6)), strict=True):
+        np.testing.assert_array_equal(x.grad.data, w[rows, columns])
