@@ -3,28 +3,70 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from autograd_core import rules, table
 from autograd_core.backward import gradient
 from autograd_core.define import composed, constant, defvjp, op
 from autograd_core.grad_mode import enable_grad, is_grad_enabled, no_grad, observer, scope
+from autograd_core.gradcheck import GradcheckError, gradcheck
 from autograd_core.samples import call
 from autograd_core.tensor import Tensor, tensor
-from autograd_core import rules, table
+
+__all__ = [
+    "GradcheckError",
+    "Tensor",
+    "call",
+    "composed",
+    "constant",
+    "defvjp",
+    "detect_anomaly",
+    "draw",
+    "elementwise_grad",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradient",
+    "hessian",
+    "hvp",
+    "is_grad_enabled",
+    "jacobian",
+    "jvp",
+    "no_grad",
+    "observer",
+    "op",
+    "record",
+    "scope",
+    "stop_gradient",
+    "tape",
+    "tensor",
+    "value_and_grad",
+    "vjp",
+]
 
 rules.load(rules.AT_IMPORT)
 table.load_on_miss(rules.load)
 
-# Instruments are imported when first used, so that `import autograd_core` stays quick: public name -> module.
-_ON_FIRST_USE = {**dict.fromkeys(("elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad", "vjp"), "transforms"), "GradcheckError": "gradcheck", "detect_anomaly": "anomaly", "gradcheck": "gradcheck", "draw": "drawing", "record": "drawing", "tape": "listing"}
+# Instruments are imported when first used, so that `import autograd_core` stays quick: module -> its public names.
+_ON_FIRST_USE = {
+    "anomaly": ("detect_anomaly",),
+    "drawing": ("draw", "record"),
+    "listing": ("tape",),
+    "transforms": ("elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad", "vjp"),
+}
+_MODULE_OF = {name: module for module, names in _ON_FIRST_USE.items() for name in names}
+
 if TYPE_CHECKING:
     from autograd_core.anomaly import detect_anomaly
-    from autograd_core.gradcheck import GradcheckError, gradcheck
     from autograd_core.drawing import draw, record
     from autograd_core.listing import tape
     from autograd_core.transforms import elementwise_grad, grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ON_FIRST_USE:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(f"autograd_core.{_ON_FIRST_USE[name]}"), name)
+    value = globals()[name] = getattr(importlib.import_module(f"autograd_core.{_MODULE_OF[name]}"), name)
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

@@ -142,7 +142,7 @@ _leaf_plan = Plan(Op(lambda: None, name="leaf", signature=""), ())
 
 
 def make_node(plan: Plan, parents: Sequence[Node], saved: Sequence[Any], data: Any) -> Node:
-    """The node of an operation with the result `data`. (The operators' hot path has this written out.)"""
+    """The node of an operation with the result `data`. (The operators' hot path has this written out.)."""
     node = Node()
     node.plan = plan
     if plan.compact:

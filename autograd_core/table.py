@@ -19,7 +19,21 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["COMPOSITIONS", "CONSTANTS", "Composition", "NO_VALUE", "Edge", "Like", "Op", "Plan", "TABLE", "Tracked", "UPDATES", "load_more", "load_on_miss"]
+__all__ = [
+    "COMPOSITIONS",
+    "CONSTANTS",
+    "NO_VALUE",
+    "TABLE",
+    "UPDATES",
+    "Composition",
+    "Edge",
+    "Like",
+    "Op",
+    "Plan",
+    "Tracked",
+    "load_more",
+    "load_on_miss",
+]
 
 NO_VALUE = inspect.Parameter.empty
 OUT = -1  # where a plan saves the result instead of an argument
@@ -450,10 +464,10 @@ def _signature_of(op: Op) -> dict[str, inspect.Parameter]:
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    if value is default or value is None and default is NO_VALUE:
+    if value is default or (value is None and default is NO_VALUE):
         return True
     if default is NO_VALUE or type(default).__name__ == "_NoValueType":
-        return value is None or value is True and default is not NO_VALUE
+        return value is None or (value is True and default is not NO_VALUE)
     return isinstance(value, bool | int | str) and type(value) is type(default) and value == default
 
 

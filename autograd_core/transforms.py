@@ -220,9 +220,7 @@ class _Linearised:
         pairs = [(g, t) for g, t in zip(self.pulled, tangents, strict=True) if g.requires_grad]
         if not pairs:
             return [_zeros(p) for p in self.probes]
-        found = gradient(
-            [g for g, _ in pairs], self.probes, [t for _, t in pairs], create_graph=create_graph, retain_graph=True, allow_unused=True
-        )
+        found = gradient([g for g, _ in pairs], self.probes, [t for _, t in pairs], create_graph=create_graph, retain_graph=True, allow_unused=True)
         return [_zeros(p) if g is None else g for g, p in zip(found, self.probes, strict=True)]
 
 
@@ -371,4 +369,3 @@ def stop_gradient(x: Any) -> Any:
     """
     leaves, rebuild = flatten(x)
     return rebuild([leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves])
-
