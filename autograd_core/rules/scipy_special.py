@@ -20,7 +20,7 @@ from scipy.special import _ufuncs
 from autograd_core.define import defvjp, op
 from autograd_core.samples import call, elementwise_calls
 
-__all__ = ["polygamma"]
+__all__ = ["gamma_density", "polygamma", "several", "with_numbers"]
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 ROOT_TWO_PI = math.sqrt(2 * math.pi)
@@ -138,7 +138,8 @@ defvjp(
 )
 
 
-def _gamma_density(a: Any, x: Any) -> Any:
+def gamma_density(a: Any, x: Any) -> Any:
+    """Of the gamma distribution of shape `a`: the derivative of gammainc."""
     return np.exp((a - 1) * np.log(x) - x - sp.gammaln(a)).astype(x.dtype)
 
 
@@ -147,22 +148,22 @@ def _beta_density(a: Any, b: Any, x: Any) -> Any:
     return np.exp((a - 1) * np.log(x) + (b - 1) * np.log1p(-x) - sp.betaln(a, b)).astype(x.dtype)
 
 
-# Samples in which the first arguments, which have no rule, are Python numbers.
-def _with_numbers(*numbers: float, low: float, high: float) -> Any:
+def with_numbers(*numbers: float, low: float, high: float) -> Any:
+    """Samples in which the first arguments, which have no rule, are Python numbers."""
     return lambda a: [call(*numbers, a(2, 3, low=low, high=high)), call(*numbers, a(low=low, high=high))]
 
 
-defvjp(sp.gammainc, x2=lambda g, x1, x2: g * _gamma_density(x1, x2), samples=_with_numbers(1.7, low=0.3, high=3))
-defvjp(sp.gammaincc, x2=lambda g, x1, x2: -g * _gamma_density(x1, x2), samples=_with_numbers(1.7, low=0.3, high=3))
-defvjp(sp.gammaincinv, x2=lambda g, out, x1: g / _gamma_density(x1, out), samples=_with_numbers(1.7, low=0.1, high=0.9))
-defvjp(sp.gammainccinv, x2=lambda g, out, x1: -g / _gamma_density(x1, out), samples=_with_numbers(1.7, low=0.1, high=0.9))
-defvjp(sp.betainc, x3=lambda g, x1, x2, x3: g * _beta_density(x1, x2, x3), samples=_with_numbers(1.7, 2.3, low=0.1, high=0.9))
-defvjp(sp.betaincinv, x3=lambda g, out, x1, x2: g / _beta_density(x1, x2, out), samples=_with_numbers(1.7, 2.3, low=0.1, high=0.9))
+defvjp(sp.gammainc, x2=lambda g, x1, x2: g * gamma_density(x1, x2), samples=with_numbers(1.7, low=0.3, high=3))
+defvjp(sp.gammaincc, x2=lambda g, x1, x2: -g * gamma_density(x1, x2), samples=with_numbers(1.7, low=0.3, high=3))
+defvjp(sp.gammaincinv, x2=lambda g, out, x1: g / gamma_density(x1, out), samples=with_numbers(1.7, low=0.1, high=0.9))
+defvjp(sp.gammainccinv, x2=lambda g, out, x1: -g / gamma_density(x1, out), samples=with_numbers(1.7, low=0.1, high=0.9))
+defvjp(sp.betainc, x3=lambda g, x1, x2, x3: g * _beta_density(x1, x2, x3), samples=with_numbers(1.7, 2.3, low=0.1, high=0.9))
+defvjp(sp.betaincinv, x3=lambda g, out, x1, x2: g / _beta_density(x1, x2, out), samples=with_numbers(1.7, 2.3, low=0.1, high=0.9))
 if hasattr(sp, "betaincc"):  # SciPy 1.11
-    defvjp(sp.betaincc, x3=lambda g, x1, x2, x3: -g * _beta_density(x1, x2, x3), samples=_with_numbers(1.7, 2.3, low=0.1, high=0.9))
-    defvjp(sp.betainccinv, x3=lambda g, out, x1, x2: -g / _beta_density(x1, x2, out), samples=_with_numbers(1.7, 2.3, low=0.1, high=0.9))
+    defvjp(sp.betaincc, x3=lambda g, x1, x2, x3: -g * _beta_density(x1, x2, x3), samples=with_numbers(1.7, 2.3, low=0.1, high=0.9))
+    defvjp(sp.betainccinv, x3=lambda g, out, x1, x2: -g / _beta_density(x1, x2, out), samples=with_numbers(1.7, 2.3, low=0.1, high=0.9))
 # The Hurwitz zeta function, behind scipy.special.zeta(x, q); no closed form for its exponent.
-defvjp(_ufuncs._zeta, x2=lambda g, x1, x2: -g * x1 * _ufuncs._zeta(x1 + 1, x2), name="zeta", samples=_with_numbers(2.5, low=0.5, high=3))
+defvjp(_ufuncs._zeta, x2=lambda g, x1, x2: -g * x1 * _ufuncs._zeta(x1 + 1, x2), name="zeta", samples=with_numbers(2.5, low=0.5, high=3))
 
 # --- logistic, powers and logarithms -------------------------------------------------------------------------------------------------
 
@@ -287,7 +288,7 @@ defvjp(
 defvjp(sp.spence, x=lambda g, x: -g * _hyp2f1(1.0, 1.0, 2.0, 1 - x).conjugate(), domain=(0.3, 1.9))
 
 
-def _several(*slopes: Any) -> Any:
+def several(*slopes: Any) -> Any:
     """The rule of a function with several results, from the slope of each at x."""
 
     def rule(g: Any, x: Any) -> Any:
@@ -296,9 +297,9 @@ def _several(*slopes: Any) -> Any:
     return rule
 
 
-defvjp(sp.sici, x=_several(lambda x: np.sinc(x / math.pi), lambda x: np.cos(x) / x), domain=(0.3, 3))
-defvjp(sp.shichi, x=_several(lambda x: np.sinh(x) / x, lambda x: np.cosh(x) / x), domain=(0.3, 3))
-defvjp(sp.fresnel, x=_several(lambda x: np.sin(0.5 * math.pi * x * x), lambda x: np.cos(0.5 * math.pi * x * x)))
+defvjp(sp.sici, x=several(lambda x: np.sinc(x / math.pi), lambda x: np.cos(x) / x), domain=(0.3, 3))
+defvjp(sp.shichi, x=several(lambda x: np.sinh(x) / x, lambda x: np.cosh(x) / x), domain=(0.3, 3))
+defvjp(sp.fresnel, x=several(lambda x: np.sin(0.5 * math.pi * x * x), lambda x: np.cos(0.5 * math.pi * x * x)))
 
 # --- elliptic and hypergeometric -------------------------------------------------------------------------------------------------------
 
@@ -343,12 +344,12 @@ def _jacobi_rule(g: Any, out: Any, x2: Any) -> Any:
 
 defvjp(sp.ellipj, x1=_jacobi_rule, samples=lambda a: [call(*c.args, 0.6) for c in _elliptic_samples(a)])
 
-defvjp(sp.hyp0f1, x2=lambda g, x1, x2: g * (sp.hyp0f1(x1 + 1, x2) / x1).conjugate(), samples=_with_numbers(1.7, low=-2, high=2))
-defvjp(sp.hyp1f1, x3=lambda g, x1, x2, x3: g * (x1 / x2 * sp.hyp1f1(x1 + 1, x2 + 1, x3)).conjugate(), samples=_with_numbers(0.7, 1.6, low=-2, high=2))
+defvjp(sp.hyp0f1, x2=lambda g, x1, x2: g * (sp.hyp0f1(x1 + 1, x2) / x1).conjugate(), samples=with_numbers(1.7, low=-2, high=2))
+defvjp(sp.hyp1f1, x3=lambda g, x1, x2, x3: g * (x1 / x2 * sp.hyp1f1(x1 + 1, x2 + 1, x3)).conjugate(), samples=with_numbers(0.7, 1.6, low=-2, high=2))
 defvjp(
     sp.hyp2f1,
     x4=lambda g, x1, x2, x3, x4: g * (x1 * x2 / x3 * sp.hyp2f1(x1 + 1, x2 + 1, x3 + 1, x4)).conjugate(),
-    samples=_with_numbers(0.7, 1.6, 2.2, low=-0.8, high=0.8),
+    samples=with_numbers(0.7, 1.6, 2.2, low=-0.8, high=0.8),
 )
-defvjp(sp.hyperu, x3=lambda g, x1, x2, x3: -g * x1 * sp.hyperu(x1 + 1, x2 + 1, x3), samples=_with_numbers(0.7, 1.6, low=0.3, high=3))
-defvjp(sp.wright_bessel, x3=lambda g, x1, x2, x3: g * sp.wright_bessel(x1, x1 + x2, x3), samples=_with_numbers(0.7, 1.6, low=0.3, high=3))
+defvjp(sp.hyperu, x3=lambda g, x1, x2, x3: -g * x1 * sp.hyperu(x1 + 1, x2 + 1, x3), samples=with_numbers(0.7, 1.6, low=0.3, high=3))
+defvjp(sp.wright_bessel, x3=lambda g, x1, x2, x3: g * sp.wright_bessel(x1, x1 + x2, x3), samples=with_numbers(0.7, 1.6, low=0.3, high=3))
