@@ -1,6 +1,6 @@
 """Optimizers: update rules as formulas one can read, and one loop around them, under torch's names."""
 
-from optim import rules
+from optim import lr_scheduler, rules, schedules
 from optim.optimizer import Optimizer
 from optim.optimizers import (
     ASGD,
@@ -21,6 +21,25 @@ from optim.optimizers import (
     Rprop,
     Shampoo,
 )
+from optim.schedules import (
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Cyclic,
+    DivergingInverseTime,
+    Exponential,
+    InverseTime,
+    Linear,
+    MultiStep,
+    OneCycle,
+    Piecewise,
+    Plateau,
+    Polynomial,
+    Schedule,
+    Sequential,
+    Step,
+    Warmup,
+)
 
 __all__ = [
     "ASGD",
@@ -33,13 +52,32 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Constant",
+    "Cosine",
+    "CosineRestarts",
+    "Cyclic",
+    "DivergingInverseTime",
+    "Exponential",
+    "InverseTime",
+    "Linear",
     "Lion",
+    "MultiStep",
     "Muon",
     "NAdam",
+    "OneCycle",
     "Optimizer",
+    "Piecewise",
+    "Plateau",
+    "Polynomial",
     "RAdam",
     "RMSprop",
     "Rprop",
+    "Schedule",
+    "Sequential",
     "Shampoo",
+    "Step",
+    "Warmup",
+    "lr_scheduler",
     "rules",
+    "schedules",
 ]

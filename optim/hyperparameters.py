@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["Domain", "at_step", "check"]
+__all__ = ["Domain", "at_step", "check", "loaded", "saved"]
 
 Domain = tuple[str, Callable[[Any], bool]]  # what is wanted, in words; whether a value is it
 
@@ -85,3 +85,24 @@ def check(owner: str, hyperparameters: Mapping[str, Any], own: Mapping[str, Doma
         wanted, holds = own.get(name) or DOMAINS.get(name, ("", lambda _: True))
         if not holds(value):
             raise ValueError(f"{owner}: {name} must be {wanted}, not {value!r}")
+
+
+def saved(value: Any) -> Any:
+    """A hyperparameter as plain data. A schedule is described, with its state if it has one; it is not rebuilt from that."""
+    if callable(value):
+        return {"schedule": repr(value), "state": value.state_dict() if hasattr(value, "state_dict") else None}
+    return tuple(saved(v) for v in value) if isinstance(value, tuple) else value
+
+
+def loaded(value: Any, own: Any, name: str) -> Any:
+    """What `saved` made of a hyperparameter, taken back: a schedule must be there already, and takes over its state."""
+    if isinstance(value, tuple | list):
+        owns = own if isinstance(own, tuple) and len(own) == len(value) else [None] * len(value)
+        return tuple(loaded(v, o, name) for v, o in zip(value, owns, strict=True))
+    if not isinstance(value, dict) or "schedule" not in value:
+        return value
+    if not callable(own):
+        raise ValueError(f"{name} was saved as the schedule {value['schedule']}; make the optimizer with it before loading the state")
+    if value["state"] is not None:
+        own.load_state_dict(value["state"])
+    return own

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 import numpy as np
 
 import autograd_core as ag
-from optim.hyperparameters import Domain, at_step, check
+from optim.hyperparameters import Domain, at_step, check, loaded, saved
 from optim.packs import Pack, make_packs, run_whole
 from optim.parallel import Task, run_all
 from optim.program import Workspace
@@ -98,7 +98,13 @@ class Optimizer:
 
     def _at_step(self, group: dict[str, Any]) -> dict[str, Any]:
         """The hyperparameters of a group as numbers."""
-        return {name: at_step(group[name], self.steps) for name in self.hyperparameters}
+        numbers = {}
+        for name in self.hyperparameters:
+            try:
+                numbers[name] = at_step(group[name], self.steps)
+            except ValueError as error:  # a schedule was asked outside its domain
+                raise ValueError(f"{type(self).__name__}: {name}: {error}") from error
+        return numbers
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the parameters' gradients; with `set_to_none=False`, replace them by zeros."""
@@ -192,7 +198,10 @@ class Optimizer:
         state = {
             place[id(p)]: {name: np.array(v) if isinstance(v, np.ndarray) else v for name, v in entry.items()} for p, entry in self.state.items()
         }
-        groups = [{**group, "params": [place[id(p)] for p in group["params"]]} for group in self.param_groups]
+        groups = [
+            {**{name: saved(value) for name, value in group.items() if name != "params"}, "params": [place[id(p)] for p in group["params"]]}
+            for group in self.param_groups
+        ]
         return {"state": state, "param_groups": groups, "steps": self.steps, "skipped_steps": self.skipped_steps}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -205,11 +214,14 @@ class Optimizer:
         if lengths != own:
             raise ValueError(f"{type(self).__name__}: the state is of groups of {lengths} parameters, but this optimizer has groups of {own}")
         state = {}
-        for group, saved in zip(self.param_groups, groups, strict=True):
-            for i, (parameter, key) in enumerate(zip(group["params"], saved["params"], strict=True)):
+        for group, other in zip(self.param_groups, groups, strict=True):
+            for i, (parameter, key) in enumerate(zip(group["params"], other["params"], strict=True)):
                 if key in state_dict["state"]:
                     state[id(parameter)] = self._loaded_entry(parameter, state_dict["state"][key], _label(group, i, self.param_groups.index(group)))
-        hyperparameters = [{name: value for name, value in saved.items() if name not in ("params", "param_names")} for saved in groups]
+        hyperparameters = [
+            {name: loaded(value, group.get(name), name) for name, value in other.items() if name not in ("params", "param_names")}
+            for group, other in zip(self.param_groups, groups, strict=True)
+        ]
         for values in hyperparameters:
             check(type(self).__name__, {name: at_step(v, self.steps) for name, v in values.items() if name in self.hyperparameters}, self.domains)
         self.state.clear()
