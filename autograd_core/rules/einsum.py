@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_core.define import defvjp
+from autograd_core.define import constant, defvjp
 from autograd_core.samples import Arrays, Call, call
+
+constant(np.einsum_path)
 
 Labels = tuple[int, ...]
 ELLIPSIS = 1000  # labels from here on are an ellipsis' axes, counted from its last: ELLIPSIS + 0, ELLIPSIS + 1, ...

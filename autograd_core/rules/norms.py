@@ -138,7 +138,9 @@ def _inverse(x: Any) -> Any:
         return x * math.nan
 
 
-def _cond(g: Any, out: Any, x: Any, p: Any) -> Any:
+def _cond(g: Any, x: Any, p: Any) -> Any:
+    if g.dtype.kind == "c":
+        g = np.real(g)  # older NumPy gives the condition number of a complex matrix as a complex number
     if p in (None, 2, -2):
         u, s, vh = np.linalg.svd(x, full_matrices=False)
         first, last = (np.arange(s.shape[-1]) == i for i in ((0, s.shape[-1] - 1) if p != -2 else (s.shape[-1] - 1, 0)))

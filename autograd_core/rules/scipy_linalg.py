@@ -31,6 +31,16 @@ def _scipy(name: str) -> Any:
     return getattr(module, name)
 
 
+def _each_matrix(function: Callable[..., Any], *stacks: Any) -> Any:
+    """`function` of the matrices of each place in the stacks (..., m, n), whose leading axes broadcast: older SciPy takes matrices only."""
+    batch = np.broadcast_shapes(*(stack.shape[:-2] for stack in stacks))
+    if not batch:
+        return function(*stacks)
+    stacks = tuple(np.broadcast_to(stack, batch + stack.shape[-2:]) for stack in stacks)
+    results = [function(*(stack[place] for stack in stacks)) for place in np.ndindex(batch)]
+    return np.stack(results).reshape(stacks[-1].shape) if results else np.zeros_like(stacks[-1])
+
+
 # --- triangular systems ------------------------------------------------------------------------------------------------------
 
 
@@ -124,7 +134,7 @@ def expm(A: Any) -> Any:
     array([[1., 0.],
            [0., 1.]])
     """
-    return _scipy("expm")(A)
+    return _each_matrix(_scipy("expm"), A)
 
 
 def _matrix_samples(a: Arrays) -> list[Call]:
@@ -148,7 +158,7 @@ def logm(A: Any) -> Any:
     array([[0., 0.],
            [0., 0.]])
     """
-    return _scipy("logm")(A)
+    return _each_matrix(_scipy("logm"), A)
 
 
 defvjp(logm, A=lambda g, A: _along(logm, adjoint(A), g), samples=_matrix_samples)
@@ -168,7 +178,7 @@ def sqrtm(A: Any) -> Any:
     array([[2., 0.],
            [0., 3.]])
     """
-    return _scipy("sqrtm")(A)
+    return _each_matrix(_scipy("sqrtm"), A)
 
 
 @op
@@ -184,7 +194,7 @@ def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
     >>> solve_sylvester(np.array([[2.0]]), np.array([[1.0]]), np.array([[6.0]]))
     array([[2.]])
     """
-    return _scipy("solve_sylvester")(a, b, q)
+    return _each_matrix(_scipy("solve_sylvester"), a, b, q)
 
 
 # X dX + dX X = dA for the square root.
