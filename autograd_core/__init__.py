@@ -19,6 +19,7 @@ __all__ = [
     "constant",
     "defvjp",
     "detect_anomaly",
+    "diff",
     "draw",
     "elementwise_grad",
     "enable_grad",
@@ -35,9 +36,11 @@ __all__ = [
     "op",
     "record",
     "scope",
+    "special",
     "stop_gradient",
     "tape",
     "tensor",
+    "testing",
     "value_and_grad",
     "vjp",
 ]
@@ -48,15 +51,18 @@ table.load_on_miss(rules.load)
 # Instruments are imported when first used, so that `import autograd_core` stays quick: module -> its public names.
 _ON_FIRST_USE = {
     "anomaly": ("detect_anomaly",),
-    "drawing": ("draw", "record"),
+    "drawing": ("diff", "draw", "record"),
     "listing": ("tape",),
+    "special": ("special",),
+    "testing": ("testing",),
     "transforms": ("elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad", "vjp"),
 }
 _MODULE_OF = {name: module for module, names in _ON_FIRST_USE.items() for name in names}
 
 if TYPE_CHECKING:
+    from autograd_core import special, testing
     from autograd_core.anomaly import detect_anomaly
-    from autograd_core.drawing import draw, record
+    from autograd_core.drawing import diff, draw, record
     from autograd_core.listing import tape
     from autograd_core.transforms import elementwise_grad, grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
 
@@ -64,7 +70,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(f"autograd_core.{_MODULE_OF[name]}"), name)
+    module = importlib.import_module(f"autograd_core.{_MODULE_OF[name]}")
+    value = globals()[name] = getattr(module, name, module)  # ag.testing is the module itself
     return value
 
 

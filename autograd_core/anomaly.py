@@ -10,7 +10,7 @@ import linecache
 from contextlib import AbstractContextManager
 from typing import Any
 
-from autograd_core.drawing.record import user_place
+from autograd_core.drawing.source_lines import user_place
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode, instrumented
 
 __all__ = ["detect_anomaly"]

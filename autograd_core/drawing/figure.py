@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from autograd_core.drawing.boxes import Box, Wire
 from autograd_core.drawing.document import COMMUTATIVE, Document, Vertex, saved_text, shape_text
 from autograd_core.drawing.health import Finding, health_of
 from autograd_core.drawing.heat import Heat, heat_of
-from autograd_core.drawing.layout import Box, Wire, arrange
+from autograd_core.drawing.layout import arrange
 from autograd_core.drawing.measure import printable, shortened, text_width
 from autograd_core.drawing.scene import Item, Net, Scene
 
@@ -167,6 +168,8 @@ def lines_of(item: Item, look: Look | None = None) -> list[Line]:
     lines: list[Line] = (
         _vertex_lines(item, look) if item.vertex is not None else [(Run(group_title(item), TITLE, True),), (Run(group_line(item), SMALL),)]
     )
+    if item.vertex is not None and "change" in item.vertex.facts:
+        lines.insert(0, (Run(item.vertex.facts["change"], SMALL, True),))
     flag = flag_of(item, look)
     if flag:
         lines.insert(0, (Run(f"⚠ {flag}", SMALL, True),))

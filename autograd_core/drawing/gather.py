@@ -11,18 +11,18 @@ The facts of a vertex are plain values under these names, as far as they are kno
 from __future__ import annotations
 
 import linecache
-import os
 from typing import Any
 
 from autograd_core.drawing.document import Document, Edge, Group, Vertex, constant_vertex, document_of
 from autograd_core.drawing.grouping import group
 from autograd_core.drawing.record import Call, Facts, Recording, recordings
 from autograd_core.drawing.rule_text import rules_of
+from autograd_core.drawing.source_lines import place_text
 from autograd_core.drawing.summary import Summary, summary_of
 from autograd_core.listing import Argument, Row, Tape, names_of_nodes, output_tensors, tape
 from autograd_core.node import Leaf, program_order
 
-__all__ = ["document_of_outputs", "document_of_recording", "place_text"]
+__all__ = ["document_of_outputs", "document_of_recording"]
 
 
 def document_of_outputs(outputs: Any, params: Any, folded: bool = True) -> Document:
@@ -100,15 +100,6 @@ def _plain(noted: Facts) -> dict[str, Any]:
         if isinstance(summary, Summary):
             plain[name] = summary._asdict()
     return plain
-
-
-def place_text(place: tuple[str, int]) -> str:
-    """`train.py:12`, relative to the folder that Python runs in: no path of the machine gets into a picture."""
-    name, line = place
-    if name.startswith("<"):
-        return f"{name}:{line}"
-    here = os.path.join(os.getcwd(), "")
-    return f"{name[len(here) :] if name.startswith(here) else os.path.basename(name)}:{line}"
 
 
 def _describe_leaves(document: Document, leaves: dict[int, Leaf]) -> None:

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import sys
 import threading
 import time
 import weakref
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd_core.drawing.source_lines import inside_sweep, user_place
 from autograd_core.drawing.summary import Summary, summary_of
 from autograd_core.grad_mode import Instrument, instrumented, observer
 from autograd_core.listing import Argument, Row, RowMaker, Tape, constant_text, names_of_nodes
@@ -30,16 +28,6 @@ from autograd_core.node import Node, next_number
 from autograd_core.recording import raw
 
 __all__ = ["Call", "Constant", "Facts", "Failure", "Recording", "record", "recordings"]
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# Frames of the engine, of NumPy and of the packages that come with the engine are not the user's.
-_NOT_THE_USERS = tuple(
-    os.path.join(folder, "")
-    for folder in (_PACKAGE, os.path.dirname(np.__file__), *(os.path.join(os.path.dirname(_PACKAGE), name) for name in ("nn", "optim")))
-)
-_CONTEXTLIB = contextlib.__file__
-_SWEEP = os.path.join(_PACKAGE, "sweep.py")
-
 
 # Keys of constant arrays, from 2: a constant that no recording saw has the number -1.
 _next_key = itertools.count(2).__next__
@@ -168,7 +156,7 @@ class Recording(Instrument):
     def recorded(self, node: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], value: Any) -> None:
         seconds = 0.0 if self._started is None else time.perf_counter() - self._started
         self._started = None
-        facts = Facts(user_place(), self._call.get(), seconds, backward_of=self._swept[0] if self._swept and _inside_sweep() else None)
+        facts = Facts(user_place(), self._call.get(), seconds, backward_of=self._swept[0] if self._swept and inside_sweep() else None)
         if self.values:
             facts.value = summary_of(value)
         tracked = {where if isinstance(where, int) else where[0] for where in node.plan.tracked}
@@ -370,27 +358,6 @@ def _remember(recording: Recording) -> None:
 def recordings() -> list[Recording]:
     """Those that are still there, oldest first."""
     return sorted(_known, key=lambda recording: recording.started)
-
-
-def user_place() -> tuple[str, int] | None:
-    """File and line of the innermost frame that belongs to neither the engine nor NumPy nor the packages beside the engine."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith(_NOT_THE_USERS) and not name.startswith("<frozen") and name != _CONTEXTLIB:
-            return name, frame.f_lineno
-        frame = frame.f_back
-    return None
-
-
-def _inside_sweep() -> bool:
-    """Whether the engine's backward pass is what computes."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
-        if frame.f_code.co_filename == _SWEEP:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _name_in(stack: tuple[Any, ...], module: Any) -> str:

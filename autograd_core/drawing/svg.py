@@ -35,6 +35,8 @@ COLOURS = {
     "group": ("#eceef3", "#2c3140"),
     "frame": ("#f4f5f8", "#1d2027"),
     "frame-line": ("#b9c0cc", "#454c59"),
+    "added": ("#dff3e3", "#173d24"),
+    "added-line": ("#1f7a3a", "#5fcf85"),
     "bad": ("#c22032", "#ff7a85"),
     "bad-ground": ("#fde8ea", "#4a1b22"),
 }
@@ -55,6 +57,9 @@ STYLE = (
     ".ag-graph .frame rect{fill:var(--frame);stroke:var(--frame-line)}"
     ".ag-graph .bad rect{stroke:var(--bad);stroke-width:2.2;fill:var(--bad-ground)}.ag-graph .f{fill:var(--bad)}"
     ".ag-graph .w.b{stroke:var(--bad);stroke-width:2.4}.ag-graph .a.b{fill:var(--bad)}"
+    ".ag-graph .change-added rect{fill:var(--added);stroke:var(--added-line);stroke-width:2}"
+    ".ag-graph .change-removed rect{fill:var(--bad-ground);stroke:var(--bad);stroke-dasharray:5 3}"
+    ".ag-graph .change-changed rect{fill:var(--output);stroke:var(--output-line)}"
     ".ag-graph .heat text,.ag-graph .heat tspan{fill:inherit}"
     ".ag-graph .h{paint-order:stroke;stroke:var(--frame);stroke-width:4px;stroke-linejoin:round}"
     ".ag-graph .arg{font-size:9px;fill:var(--muted);paint-order:stroke;stroke:var(--ground);stroke-width:3px}"
@@ -121,6 +126,8 @@ def _node(entry: Placed, look: Look) -> str:
         title = f"{group_title(item)}: {entry.lines[1][0].text}"
     else:
         title = description(vertex)
+        if "change" in vertex.facts:
+            kind += " change-" + {"+": "added", "−": "removed"}.get(vertex.facts["change"][0], "changed")
         kind += " out" * (bool(vertex.output) and kind == "op") + " ghost" * item.ghost
     style = fill = ""
     if flag_of(item, look):
