@@ -224,3 +224,29 @@ def test_products_agree_with_torch(name, shapes, dtype):
     (t.abs() ** 2).sum().backward()
     np.testing.assert_allclose(a.grad.data, ta.grad.numpy())
     np.testing.assert_allclose(b.grad.data, tb.grad.numpy())
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda a, b: a @ b,
+        lambda a, b: np.dot(a, b),
+        lambda a, b: np.tensordot(a, b, 1),
+        lambda a, b: np.einsum("ij,jk->ki", a, b),
+        lambda a, b: np.outer(a[0], b[0]),
+        lambda a, b: np.vdot(a[0], b[:, 0]),
+    ],
+)
+def test_products_of_dask_arrays_have_lazy_gradients(product, rng):
+    da = pytest.importorskip("dask.array")
+    arrays = rng.normal(size=(4, 3)), rng.normal(size=(3, 5))
+    found, expected = (
+        ag.gradient((product(a, b) ** 2).sum(), [a, b])
+        for a, b in (
+            [ag.tensor(da.from_array(x, chunks=2), requires_grad=True) for x in arrays],
+            [ag.tensor(x, requires_grad=True) for x in arrays],
+        )
+    )
+    for f, e in zip(found, expected, strict=True):
+        assert isinstance(f.data, da.Array)
+        np.testing.assert_allclose(f.data.compute(), e.data)

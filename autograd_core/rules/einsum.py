@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_core.define import constant, defvjp
+from autograd_core.rules.matrices import arrayed
 from autograd_core.samples import Arrays, Call, call
 
 constant(np.einsum_path)
@@ -104,7 +105,8 @@ def _gradient(g: Any, output: Labels, others: list[tuple[Any, Labels]], labels: 
     number = {label: i for i, label in enumerate(dict.fromkeys((*output, *(label for _, other in others for label in other))))}
     terms: list[Any] = [g, [number[label] for label in output]]
     for other, its in others:
-        terms += [other.conjugate() if hasattr(other, "conjugate") else np.conjugate(other), [number[label] for label in its]]
+        other = arrayed(other)
+        terms += [other if other.dtype.kind != "c" else np.conjugate(other), [number[label] for label in its]]
     # Three operands and more: the best order of products may be cheaper by orders of magnitude than all at once.
     result = np.einsum(*terms, [number[label] for label in wanted], optimize=len(terms) > 4)
     sizes_found = iter(result.shape)

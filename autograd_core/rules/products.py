@@ -1,8 +1,9 @@
 """Products of arrays: matmul and its relatives, dot, outer, tensordot, kron and cross.
 
 Each is linear in each of its arguments, so a rule is the same kind of product of the gradient with the other argument, and
-any order of derivative follows. Einstein sums have a file of their own (einsum.py). The rule of a matrix product costs one
-matrix product: it is where a neural network spends its time.
+any order of derivative follows. Most are `holomorphic`: their rules know no conjugates, which Dask arrays lack as a method.
+Einstein sums have a file of their own (einsum.py). The rule of a matrix product costs one matrix product: it is where a
+neural network spends its time.
 """
 
 from __future__ import annotations
@@ -61,7 +62,6 @@ def _matmul_samples(a: Arrays) -> list[Call]:
     return [*[call(a(*s), a(*t)) for s, t in shapes], *complex_calls]
 
 
-# holomorphic=True, not .conjugate() in the rules: Dask arrays have no such method.
 defvjp(np.matmul, x1=matmul_first, x2=matmul_second, holomorphic=True, samples=_matmul_samples)
 composed(np.linalg.matmul, samples=lambda a: [call(a(2, 3), a(3, 2)), call(a(2, 2, 3), a(3, 2)), call(a.complex(3), a.complex(3, 2))])(np.matmul)
 
@@ -71,21 +71,21 @@ composed(np.linalg.matmul, samples=lambda a: [call(a(2, 3), a(3, 2)), call(a(2, 
 def _dot_first(g: Any, like: Any, b: Any) -> Any:
     b = arrayed(b)
     if like.ndim == 0 or b.ndim == 0:
-        return g * b.conjugate()
+        return g * b
     if like.ndim == b.ndim == 2:
-        return g @ b.conjugate().T
+        return g @ b.T
     free = tuple(axis for axis in range(b.ndim) if axis != max(b.ndim - 2, 0))
-    return np.tensordot(g, b.conjugate(), (tuple(range(like.ndim - 1, g.ndim)), free))
+    return np.tensordot(g, b, (tuple(range(like.ndim - 1, g.ndim)), free))
 
 
 def _dot_second(g: Any, like: Any, a: Any) -> Any:
     a = arrayed(a)
     if like.ndim == 0 or a.ndim == 0:
-        return g * a.conjugate()
+        return g * a
     if like.ndim == a.ndim == 2:
-        return a.conjugate().T @ g
+        return a.T @ g
     free = tuple(range(a.ndim - 1))
-    result = np.tensordot(a.conjugate(), g, (free, free))  # (K, ...) and K belongs before the last axis
+    result = np.tensordot(a, g, (free, free))  # (K, ...) and K belongs before the last axis
     return result if like.ndim == 1 else np.moveaxis(result, 0, -2)
 
 
@@ -97,6 +97,7 @@ _DOT_SHAPES: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
 defvjp(
     np.dot,
     signature="a, b, out=None",
+    holomorphic=True,
     a=_dot_first,
     b=_dot_second,
     samples=lambda a: [*[call(a(*s), a(*t)) for s, t in _DOT_SHAPES], call(a.complex(2, 3), a.complex(2, 3, 2))],
@@ -105,7 +106,7 @@ defvjp(
 defvjp(
     np.vdot,
     signature="a, b",
-    a=lambda g, like, b: (g.conjugate() * b).reshape(like.shape),
+    a=lambda g, like, b: (np.conjugate(g) * b).reshape(like.shape),
     b=lambda g, like, a: (g * a).reshape(like.shape),
     samples=lambda a: [
         *[call(a(3), a(3)), call(a(2, 3), a(2, 3)), call(a(2, 2), a(2, 2).T), call(a(), a()), call(a(0), a(0))],
@@ -117,16 +118,16 @@ defvjp(
 def _inner_first(g: Any, like: Any, b: Any) -> Any:
     b = arrayed(b)
     if like.ndim == 0 or b.ndim == 0:
-        return g * b.conjugate()
-    return np.tensordot(g, b.conjugate(), (tuple(range(like.ndim - 1, g.ndim)), tuple(range(b.ndim - 1))))
+        return g * b
+    return np.tensordot(g, b, (tuple(range(like.ndim - 1, g.ndim)), tuple(range(b.ndim - 1))))
 
 
 def _inner_second(g: Any, like: Any, a: Any) -> Any:
     a = arrayed(a)
     if like.ndim == 0 or a.ndim == 0:
-        return g * a.conjugate()
+        return g * a
     free = tuple(range(a.ndim - 1))
-    return np.tensordot(g, a.conjugate(), (free, free))
+    return np.tensordot(g, a, (free, free))
 
 
 _INNER_SHAPES: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
@@ -137,6 +138,7 @@ _INNER_SHAPES: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
 defvjp(
     np.inner,
     signature="a, b",
+    holomorphic=True,
     a=_inner_first,
     b=_inner_second,
     samples=lambda a: [*[call(a(*s), a(*t)) for s, t in _INNER_SHAPES], call(a.complex(2, 3), a.complex(2, 3))],
@@ -144,15 +146,16 @@ defvjp(
 
 
 def _outer_first(g: Any, like: Any, b: Any) -> Any:
-    return np.matmul(g, arrayed(b).conjugate().reshape((-1,))).reshape(like.shape)
+    return np.matmul(g, arrayed(b).reshape((-1,))).reshape(like.shape)
 
 
 def _outer_second(g: Any, like: Any, a: Any) -> Any:
-    return np.matmul(arrayed(a).conjugate().reshape((-1,)), g).reshape(like.shape)
+    return np.matmul(arrayed(a).reshape((-1,)), g).reshape(like.shape)
 
 
 defvjp(
     np.outer,
+    holomorphic=True,
     a=_outer_first,
     b=_outer_second,
     samples=lambda a: [
@@ -162,6 +165,7 @@ defvjp(
 )
 defvjp(
     np.linalg.outer,
+    holomorphic=True,
     x1=lambda g, like, x2: _outer_first(g, like, x2),
     x2=lambda g, like, x1: _outer_second(g, like, x1),
     samples=lambda a: [call(a(2), a(3)), call(a(0), a(3)), call(a.complex(2), a.complex(3))],
@@ -181,7 +185,7 @@ def _core_back(product: Any, like: Any, axis: int) -> Any:
 
 
 def _vecdot_first(g: Any, like: Any, x2: Any, axis: Any, keepdims: Any) -> Any:
-    return _core_back(_core_last(g, axis, keepdims).conjugate() * np.moveaxis(x2, axis, -1), like, axis)
+    return _core_back(np.conjugate(_core_last(g, axis, keepdims)) * np.moveaxis(x2, axis, -1), like, axis)
 
 
 def _vecdot_second(g: Any, like: Any, x1: Any, axis: Any, keepdims: Any) -> Any:
@@ -218,8 +222,9 @@ def _outermost(x1: Any, x2: Any) -> Any:
 if hasattr(np, "matvec"):  # NumPy 2.2
     defvjp(
         np.matvec,
-        x1=lambda g, x2: _outermost(g, x2.conjugate()),
-        x2=lambda g, x1: np.matvec(x1.conjugate().swapaxes(-1, -2), g),
+        holomorphic=True,
+        x1=lambda g, x2: _outermost(g, x2),
+        x2=lambda g, x1: np.matvec(x1.swapaxes(-1, -2), g),
         samples=lambda a: [
             *[call(a(2, 3), a(3)), call(a(2, 2, 3), a(3)), call(a(2, 3), a(4, 3)), call(a(2, 1, 2, 3), a(3, 3)), call(a(2, 0), a(0))],
             *[call(a(0, 3), a(3)), call(a.complex(2, 3), a.complex(2, 3))],
@@ -227,7 +232,7 @@ if hasattr(np, "matvec"):  # NumPy 2.2
     )
     defvjp(
         np.vecmat,  # x1^H x2
-        x1=lambda g, x2: np.matvec(x2, g.conjugate()),
+        x1=lambda g, x2: np.matvec(x2, np.conjugate(g)),
         x2=lambda g, x1: _outermost(x1, g),
         samples=lambda a: [
             *[call(a(2), a(2, 3)), call(a(2), a(2, 2, 3)), call(a(4, 2), a(2, 3)), call(a(3, 2), a(2, 1, 2, 3)), call(a(0), a(0, 2))],
@@ -251,7 +256,7 @@ def _tensordot_gradient(g: Any, other: Any, summed: list[int], others_summed: li
     """The gradient of one argument: `g` contracted with `other` over other's free axes, which are `g_axes` of g."""
     free = [axis for axis in range(ndim) if axis not in summed]
     others_free = [axis for axis in range(other.ndim) if axis not in others_summed]
-    result = np.tensordot(g, other.conjugate(), (g_axes, others_free))  # axes: ours that are free, then other's summed ones, ascending
+    result = np.tensordot(g, other, (g_axes, others_free))  # axes: ours that are free, then other's summed ones, ascending
     sources = [*free, *[summed[others_summed.index(axis)] for axis in sorted(others_summed)]]
     order = [sources.index(axis) for axis in range(ndim)]
     return result if order == list(range(ndim)) else np.transpose(result, order)
@@ -276,7 +281,7 @@ def _tensordot_samples(a: Arrays) -> list[Call]:
     ]
 
 
-defvjp(np.tensordot, a=_tensordot_first, b=_tensordot_second, samples=_tensordot_samples)
+defvjp(np.tensordot, a=_tensordot_first, b=_tensordot_second, holomorphic=True, samples=_tensordot_samples)
 
 
 @composed(np.linalg.tensordot, samples=_tensordot_samples)
@@ -293,11 +298,12 @@ def _kron_gradient(g: Any, like: Any, other: Any, which: int) -> Any:
     pairs = zip(ours, others, strict=True) if which == 0 else zip(others, ours, strict=True)
     split = g.reshape(tuple(n for pair in pairs for n in pair))
     summed = tuple(range(1 - which, 2 * ndim, 2))
-    return np.tensordot(split, other.conjugate().reshape(others), (summed, tuple(range(ndim)))).reshape(like.shape)
+    return np.tensordot(split, other.reshape(others), (summed, tuple(range(ndim)))).reshape(like.shape)
 
 
 defvjp(
     np.kron,
+    holomorphic=True,
     a=lambda g, like, b: _kron_gradient(g, like, b, 0),
     b=lambda g, like, a: _kron_gradient(g, like, a, 1),
     samples=lambda a: [
@@ -319,7 +325,7 @@ def _cross_gradient(g: Any, like: Any, other: Any, axis: int, others_axis: int, 
         g = np.concatenate((0 * normal, 0 * normal, normal), axis=-1)
     else:
         g = np.moveaxis(g, axisc, -1)
-    other = _third(other).conjugate()
+    other = _third(other)
     result = np.cross(other, g) if which == 0 else np.cross(g, other)
     return _core_back(result[..., : like.shape[axis]], like, axis)
 
@@ -337,6 +343,7 @@ def _cross_second(g: Any, like: Any, a: Any, axisa: int, axisb: int, axisc: int,
 # Vectors of length 2 are differentiated too, but have no sample: NumPy is about to drop them and warns.
 defvjp(
     np.cross,
+    holomorphic=True,
     a=_cross_first,
     b=_cross_second,
     samples=lambda a: [
@@ -347,6 +354,7 @@ defvjp(
 )
 defvjp(
     np.linalg.cross,
+    holomorphic=True,
     x1=lambda g, like, x2, axis: _cross_gradient(g, like, x2, axis, axis, axis, 0),
     x2=lambda g, like, x1, axis: _cross_gradient(g, like, x1, axis, axis, axis, 1),
     samples=lambda a: [call(a(3), a(3)), call(a(2, 3), a(3)), call(a(3, 2), a(3, 1), axis=0), call(a.complex(2, 3), a.complex(2, 3))],
