@@ -15,6 +15,7 @@ __all__ = [
     "GradcheckError",
     "Tensor",
     "call",
+    "checkpoint",
     "composed",
     "constant",
     "defvjp",
@@ -51,6 +52,7 @@ table.load_on_miss(rules.load)
 # Instruments are imported when first used, so that `import autograd_core` stays quick: module -> its public names.
 _ON_FIRST_USE = {
     "anomaly": ("detect_anomaly",),
+    "checkpointing": ("checkpoint",),
     "drawing": ("diff", "draw", "record"),
     "listing": ("tape",),
     "special": ("special",),
@@ -62,6 +64,7 @@ _MODULE_OF = {name: module for module, names in _ON_FIRST_USE.items() for name i
 if TYPE_CHECKING:
     from autograd_core import special, testing
     from autograd_core.anomaly import detect_anomaly
+    from autograd_core.checkpointing import checkpoint
     from autograd_core.drawing import diff, draw, record
     from autograd_core.listing import tape
     from autograd_core.transforms import elementwise_grad, grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp

@@ -1,0 +1,150 @@
+"""Recompute instead of save: `checkpoint(f)` keeps only f's inputs, and runs f again in the backward pass.
+
+A chain of n layers in s checkpointed segments keeps about s inputs and the inside of one segment, instead of the inside of
+all (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_core.backward import gradient
+from autograd_core.define import op
+from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad
+from autograd_core.node import Node, next_number
+from autograd_core.recording import lift, record
+from autograd_core.tensor import Tensor, tensor
+from autograd_core.trees import flatten
+
+__all__ = ["checkpoint"]
+
+
+def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.Generator] = ()) -> Callable[..., Any]:
+    """`function`, whose inner values are not kept for the backward pass but computed again there.
+
+    function    of tensors (anywhere in its arguments, also in containers) and of whatever tensors it refers to by itself,
+                such as a module's parameters; it returns tensors, or a container of them
+    generators  random generators that `function` draws from: the second run gets the same numbers as the first. NumPy's
+                global one is always taken care of.
+    raises      RuntimeError in the backward pass if the second run gives values of another shape
+
+    >>> import numpy as np, autograd_core as ag
+    >>> x = ag.tensor([1.0, 2.0], requires_grad=True)
+    >>> ag.checkpoint(lambda t: np.tanh(t) ** 2)(x).sum().backward()
+    >>> bool(np.allclose(x.grad.data, 2 * np.tanh([1, 2]) * (1 - np.tanh([1, 2]) ** 2)))
+    True
+    """
+    sources = tuple(generators)
+
+    @functools.wraps(function)
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        leaves, rebuild = flatten([args, kwargs])
+        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.requires_grad]
+        if current_mode() is NOT_RECORDING:
+            return function(*args, **kwargs)
+        run = _Run(function, leaves, rebuild, places, sources)
+        inputs = [leaves[i] for i in places]
+        outputs, build, captured = run.forward()
+        if not places and not captured:
+            return build([tensor(v) for v in outputs])
+        parents = [*(t.node for t in inputs), *captured]
+        plan = _checkpointed.op.plan(tuple((0, i) for i in range(len(parents))))  # type: ignore[attr-defined]
+        values = tuple(t._array for t in inputs) + (None,) * len(captured)
+        mode = current_mode()
+        results = record(plan, parents, (values, (run, captured)), {}, tuple(outputs), bool(inputs), mode)
+        return build(list(results))
+
+    return checkpointed
+
+
+class _Run:
+    """A function, its arguments with places for the tracked tensors among them, and the random states it began with."""
+
+    def __init__(self, function: Any, leaves: list[Any], rebuild: Any, places: Sequence[int], sources: tuple[np.random.Generator, ...]) -> None:
+        self.function = function
+        self.others = [None if i in places else leaf for i, leaf in enumerate(leaves)]
+        self.rebuild = rebuild
+        self.places = places
+        self.values = [leaves[i]._array for i in places]
+        self.sources = sources
+        self.states = self._random_states()
+
+    def _random_states(self) -> list[Any]:
+        return [np.random.get_state(), *(source.bit_generator.state for source in self.sources)]
+
+    def _set_random_states(self, states: list[Any]) -> None:
+        np.random.set_state(states[0])
+        for source, state in zip(self.sources, states[1:], strict=True):
+            source.bit_generator.state = state
+
+    def __call__(self, inputs: Sequence[Any]) -> tuple[list[Any], Any]:
+        """The function's tensors for these tensors in the tracked places, and how to build its value from them."""
+        leaves = list(self.others)
+        for place, value in zip(self.places, inputs, strict=True):
+            leaves[place] = value
+        args, kwargs = self.rebuild(leaves)
+        return flatten(self.function(*args, **kwargs))
+
+    def forward(self) -> tuple[list[Any], Any, list[Node]]:
+        """The values, how to build the function's value around them, and nodes of tensors that the function refers to by itself.
+
+        It is recorded in order to find those, and the record is dropped.
+        """
+        start = next_number()
+        variables = [tensor(v, requires_grad=True) for v in self.values]
+        own = {v.node for v in variables}
+        outputs, build = self(variables)
+        for i, t in enumerate(outputs):
+            if not isinstance(t, Tensor):
+                raise TypeError(f"checkpoint: the function must return tensors, its value {i} is of type {type(t).__name__}")
+        captured: dict[Node, None] = {}
+        stack = [t.node for t in outputs if t.node is not None]
+        seen = set(stack)
+        while stack:
+            node = stack.pop()
+            if node in own:
+                continue
+            if node.number < start:
+                captured[node] = None
+                continue
+            for parent in node.parents:
+                if parent not in seen:
+                    seen.add(parent)
+                    stack.append(parent)
+        return [t._array for t in outputs], build, list(captured)
+
+    def backward(self, g: Sequence[Any], inputs: Sequence[Any], captured: Sequence[Node]) -> list[Any]:
+        """The gradients for the inputs and the captured nodes, by a second run."""
+        recorded = any(isinstance(part, Tensor) for part in g)
+        now = self._random_states()
+        self._set_random_states(self.states)
+        try:
+            with enable_grad():
+                variables = list(inputs) if recorded else [tensor(v, requires_grad=True) for v in inputs]
+                outputs, _ = self(variables)
+        finally:
+            self._set_random_states(now)
+        wanted = [*variables, *(lift(np.empty(node.shape, node.dtype), node) for node in captured)]
+        used = [(t, part) for t, part in zip(outputs, g, strict=True) if part is not None and t.requires_grad]
+        for t, part in used:
+            if t.shape != part.shape:
+                raise RuntimeError(f"checkpoint: the second run gave shape {t.shape} where the first gave {part.shape}; the function must not change")
+        if not used:
+            return [None] * len(wanted)
+        found = gradient([t for t, _ in used], wanted, [part for _, part in used], create_graph=recorded, allow_unused=True)
+        return [found_part if recorded or found_part is None else found_part._array for found_part in found]
+
+
+def _rule(g: Any, inputs: Any, run: Any) -> Any:
+    recompute, captured = run
+    return recompute.backward(g, inputs[: len(inputs) - len(captured)], captured)
+
+
+@op(inputs=_rule, name="checkpoint")
+def _checkpointed(inputs: Any, run: Any) -> Any:
+    """The operation under which a checkpointed call is recorded; it is computed before, by `_Run.forward`."""
+    raise NotImplementedError

@@ -1,0 +1,117 @@
+"""Checkpointed calls: the same gradients with the inner values computed again."""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+
+X = np.linspace(-1.0, 1.0, 6).reshape(2, 3)
+
+
+def leaf(value):
+    return ag.tensor(value, requires_grad=True)
+
+
+def gradients(function, *values):
+    tensors = [leaf(v) for v in values]
+    function(*tensors).sum().backward()
+    return [t.grad.data for t in tensors]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: np.tanh(x) ** 2, lambda x: np.exp(x) @ x.T, lambda x: np.sort(x, axis=0)[0] * x[1]],
+    ids=["elementwise", "product", "indexing"],
+)
+def test_a_checkpointed_function_has_the_same_value_and_gradient(function):
+    checked = ag.checkpoint(function)
+    assert np.array_equal(checked(leaf(X)).data, function(leaf(X)).data)
+    assert np.array_equal(gradients(checked, X)[0], gradients(function, X)[0])
+
+
+def test_inner_values_are_not_kept():
+    inner = []
+
+    def function(x):
+        middle = np.exp(x)
+        inner.append(weakref.ref(middle.data))
+        return np.sin(middle)
+
+    y = ag.checkpoint(function)(leaf(X))
+    assert inner[0]() is None
+    y.sum().backward()
+    assert len(inner) == 2
+
+
+def test_second_order_goes_through_a_checkpoint():
+    x = leaf(X)
+    plain = ag.gradient((ag.gradient((np.sin(x) ** 3).sum(), x, create_graph=True) ** 2).sum(), x)
+    checked = ag.checkpoint(lambda t: np.sin(t) ** 3)
+    twice = ag.gradient((ag.gradient(checked(x).sum(), x, create_graph=True) ** 2).sum(), x)
+    assert np.allclose(twice.data, plain.data, rtol=1e-13)
+
+
+def test_tensors_that_the_function_refers_to_get_their_gradients_too():
+    w = leaf(np.full((3, 2), 0.5))
+    scale = w * 2.0  # a computed tensor, made before
+    x = leaf(X)
+    ag.checkpoint(lambda t: np.tanh(t @ w) @ scale.T)(x).sum().backward()
+    found = [x.grad.data, w.grad.data]
+    x.grad = w.grad = None
+    scale = w * 2.0
+    (np.tanh(x @ w) @ scale.T).sum().backward()
+    assert np.allclose(found[0], x.grad.data, rtol=1e-14)
+    assert np.allclose(found[1], w.grad.data, rtol=1e-14)
+
+
+def test_containers_go_in_and_come_out():
+    checked = ag.checkpoint(lambda pair, factor: {"sum": pair["a"] + pair["b"], "product": pair["a"] * pair["b"] * factor})
+    a, b = leaf(X), leaf(X + 2)
+    out = checked({"a": a, "b": b}, factor=3.0)
+    (out["sum"] * out["product"]).sum().backward()
+    assert np.allclose(a.grad.data, 3 * X * (X + 2) + 3 * (2 * X + 2) * (X + 2), rtol=1e-14)
+
+
+def test_an_output_that_is_not_used_has_no_influence():
+    first, _ = ag.checkpoint(lambda t: (t * 2, t**3))(x := leaf(X))
+    first.sum().backward()
+    assert np.array_equal(x.grad.data, np.full_like(X, 2))
+
+
+def test_random_numbers_are_the_same_in_the_second_run():
+    generator = np.random.default_rng(7)
+    masks = []
+
+    def dropout(t):
+        masks.append(generator.random(X.shape) + np.random.random(X.shape))
+        return t * masks[-1]
+
+    x = leaf(X)
+    y = ag.checkpoint(dropout, generators=[generator])(x)
+    after = generator.random()
+    y.sum().backward()
+    assert np.array_equal(masks[0], masks[1])
+    assert np.array_equal(x.grad.data, masks[0])
+    assert generator.random() != after  # the program's own sequence went on undisturbed
+
+
+def test_a_chain_of_checkpoints_nests():
+    inner = ag.checkpoint(np.sin)
+    outer = ag.checkpoint(lambda t: inner(inner(t)) * t)
+    assert np.allclose(gradients(outer, X)[0], gradients(lambda t: np.sin(np.sin(t)) * t, X)[0], rtol=1e-14)
+
+
+def test_without_tracked_inputs_it_just_computes():
+    y = ag.checkpoint(np.tanh)(ag.tensor(X))
+    assert not y.requires_grad
+    with ag.no_grad():
+        assert not ag.checkpoint(np.tanh)(leaf(X)).requires_grad
+
+
+def test_a_function_that_returns_no_tensor_is_refused():
+    with pytest.raises(TypeError, match="must return tensors, its value 0 is of type float"):
+        ag.checkpoint(lambda t: 1.0)(leaf(X))
