@@ -21,7 +21,17 @@ FLOORS = [
     {"backward", "protocols", "recording", "tensor"},  # 2: Tensor; knows no single operation
     {"define"},  # 3: the door for authors of operations
     {"rules"},  # 4: rules by family
-    {"anomaly", "drawing", "gradcheck", "linalg", "listing", "special", "testing", "transforms"},  # 5: what looks at graphs and functions, or makes new ones
+    {
+        "anomaly",
+        "drawing",
+        "gradcheck",
+        "linalg",
+        "listing",
+        "special",
+        "testing",
+        "transforms",
+        "checkpointing",
+    },  # 5: what looks at graphs and functions, or makes new ones
     {"__init__"},  # 6: the public names
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
