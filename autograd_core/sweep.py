@@ -15,6 +15,7 @@ infinite slope; 0 * inf would be nan. Below such an operation the sweep reads 0 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -155,12 +156,13 @@ class Sweep:
             like = node.like
             dtype = like.dtype
             # Results of ufuncs have the native dtypes, which are single objects: three comparisons instead of dtype.kind.
-            if plan.special or zeroed or dtype is COMPLEX or dtype is SINGLE_COMPLEX or dtype is LONG_COMPLEX:
+            if plan.special or dtype is COMPLEX or dtype is SINGLE_COMPLEX or dtype is LONG_COMPLEX:
                 self._pull(node, g)
                 if not keep:
                     node.free()
             else:
                 exact = plan.exact
+                spreads = zeroed and plan.spreads and node in zeroed
                 for place, rule, takes in plan.quick_edges:
                     if takes == SAVED_FIRST:
                         contribution = rule(g, node.saved_first)
@@ -173,6 +175,10 @@ class Sweep:
                     else:
                         contribution = rule(g, node.links)
                     parent = node.second if place else node.first
+                    if spreads:
+                        zeroed.add(parent)
+                        if plan.op.elementwise and contribution is not None:
+                            contribution = without_structural_zeros(g, contribution)
                     if not exact or parent.like is not like:
                         if contribution is None:
                             continue
@@ -239,8 +245,10 @@ class Sweep:
                 contribution = _contribution(edge, g, links)
                 self._add(node, g, contribution.conjugate() if conjugate else contribution, edge.place)
             else:
-                table[parent] = edge.accumulate(table.get(parent), parent in self.owned, g, node in self.owned, links)
-                self.owned.add(parent)
+                total = edge.accumulate(table.get(parent), parent in self.owned, g, node in self.owned, links)
+                table[parent] = total
+                if type(total) is ndarray:  # a list of several results' gradients, or a lazy array, is never added to in place
+                    self.owned.add(parent)
         return True
 
     def _attend(self, node: Node, g: Any) -> Any:
@@ -373,11 +381,17 @@ def fitted(contribution: Any, parent: Node, plan: Plan, place: int) -> Any:
 def without_structural_zeros(g: Any, contribution: Any) -> Any:
     """Read 0 * inf as 0 where `g` is a structural zero; see the module's first paragraph.
 
-    The sum tells cheaply whether there is anything to mend: it is finite if all elements are (or overflows, which costs a look).
+    The product with itself tells cheaply whether there is anything to mend: it is finite if all elements are (or overflows,
+    which costs a look).
     """
-    if contribution is g or contribution.shape != g.shape or bool(np.isfinite(contribution.sum())):
+    if contribution is g or contribution.shape != g.shape:
         return contribution
-    return np.where((g == 0) & ~np.isfinite(contribution), 0.0, contribution)
+    if isinstance(contribution, ndarray) and math.isfinite(np.vdot(contribution, contribution).real):
+        return contribution
+    finite = np.isfinite(contribution)
+    if isinstance(finite, ndarray | np.bool_) and finite.all():  # a lazy array is not computed to be asked
+        return contribution
+    return np.where((g == 0) & ~finite, 0.0, contribution)
 
 
 def _wrong_contribution(plan: Plan, place: int, contribution: Any, parent: Node) -> Exception:

@@ -268,6 +268,7 @@ class Plan:
         "recipes",
         "saves",
         "special",
+        "spreads",
         "tracked",
         "walk",
         "watchers",
@@ -310,6 +311,7 @@ class Plan:
         # What the sweep's quick loop leaves to the careful one.
         self.special = not self.compact or op.selects or any(e.accumulate is not None or isinstance(e.place, tuple) for e in edges)
         self.exact = op.exact
+        self.spreads = op.elementwise or op.structural  # structural zeros, to the parents
         self.recipes: dict[tuple[Any, ...], tuple[tuple[int, Any], ...]] = {}
         self.freed: Plan | None = self._make_freed()  # None in a freed plan itself: plans have no cycles either
 
