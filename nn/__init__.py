@@ -1,6 +1,6 @@
 """Layers, losses and initial values for neural networks, thin on top of `autograd_core`, under torch's names."""
 
-from nn import functional, init
+from nn import functional, init, utils
 from nn.activations import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from nn.checkpoint import load_checkpoint, save_checkpoint
 from nn.containers import MLP, ModuleDict, ModuleList, Sequential
@@ -38,4 +38,5 @@ __all__ = [
     "manual_seed",
     "save",
     "save_checkpoint",
+    "utils",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
+import copy
+import difflib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,10 +19,15 @@ from optim.program import Workspace
 
 __all__ = ["Optimizer", "Options", "Value"]
 
+Work = tuple[int, list[Any], list[Any], dict[str, Any]]  # a group's number, parameters with gradient, gradients, hyperparameters
 Value = Any  # of a hyperparameter: a number, or a schedule, which is a function of the step
 
 # Parts of torch's states that are one number, which torch keeps in tensors.
 NUMBERS = frozenset({"step", "eta", "mu", "mu_product"})
+
+
+# What a group may hold besides hyperparameters: the first by its user, the others by schedulers.
+GROUP_KEYS = frozenset({"params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum"})
 
 
 class Options(TypedDict, total=False):
@@ -38,7 +44,7 @@ class Optimizer:
     """Runs an update rule on parameters that have a gradient.
 
     params    tensors, (name, tensor) pairs, or dicts with "params" and hyperparameters of that group
-    rule      see `optim.rules`
+    rule      see `optim.rules`; None in a subclass that does its steps without one
     defaults  hyperparameters of groups that do not give their own; numbers, or schedules: functions of the step
     raises    ValueError for a hyperparameter outside its domain, for no parameters, and for a parameter given twice
 
@@ -50,13 +56,13 @@ class Optimizer:
 
     domains: ClassVar[dict[str, Domain]] = {}  # of hyperparameters that mean something else here than in the table
 
-    def __init__(self, params: Any, rule: Callable[..., Any], defaults: dict[str, Any], **options: Unpack[Options]) -> None:
+    def __init__(self, params: Any, rule: Callable[..., Any] | None, defaults: dict[str, Any], **options: Unpack[Options]) -> None:
         self.rule = rule
         self.defaults = defaults
         self.nonfinite = options.get("nonfinite", "raise")
         if self.nonfinite not in ("raise", "skip", "ignore"):
             raise ValueError(f'{type(self).__name__}: nonfinite must be "raise", "skip" or "ignore", not {self.nonfinite!r}')
-        self.hyperparameters = tuple(name for name, p in inspect.signature(rule).parameters.items() if p.kind is p.KEYWORD_ONLY)
+        self.hyperparameters = tuple(defaults)
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.steps = 0
@@ -76,6 +82,10 @@ class Optimizer:
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add parameters with hyperparameters of their own; those that are not given have the defaults."""
+        for name in param_group.keys() - self.defaults.keys() - GROUP_KEYS:
+            near = difflib.get_close_matches(name, self.defaults, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(self.defaults)}"
+            raise TypeError(f"{type(self).__name__}: unknown hyperparameter {name!r}{hint}")
         group = {**self.defaults, **param_group}
         params = group["params"]
         params = [params] if isinstance(params, ag.Tensor) else list(params)
@@ -126,14 +136,14 @@ class Optimizer:
         if closure is not None:
             with ag.enable_grad():
                 loss = closure()
-        work = [(i, *self._gradients(i, group), self._numbers_of(group)) for i, group in enumerate(self.param_groups)]
-        ready = [self._ready(*group) for group in work]
-        if self.nonfinite != "ignore" and not all(run_all([check for checks, _ in ready for check in checks], self._workspaces)):
+        work: list[Work] = [(i, *self._gradients(i, group), self._numbers_of(group)) for i, group in enumerate(self.param_groups)]
+        checks, tasks = self._prepare(work)
+        if self.nonfinite != "ignore" and not all(run_all(checks, self._workspaces)):
             if self.nonfinite == "raise":
                 raise self._not_finite(work)
             self.skipped_steps += 1
             return loss
-        run_all([task for _, tasks in ready for task in tasks], self._workspaces)
+        run_all(tasks, self._workspaces)
         self.steps += 1
         return loss
 
@@ -158,16 +168,22 @@ class Optimizer:
             gradients.append(grad.data if isinstance(grad, ag.Tensor) else grad)
         return parameters, gradients
 
-    def _ready(self, i: int, parameters: list[Any], gradients: list[Any], hyperparameters: dict[str, Any]) -> tuple[list[Task], list[Task]]:
-        """What will tell whether a group's gradients are finite, and what will do its step. Nothing is changed yet."""
-        if not getattr(self.rule, "per_element", False) or not all(isinstance(g, np.ndarray) for g in gradients):
-            checks: list[Task] = [(g.size, partial(_is_finite, g)) for g in gradients]
-            both = zip(parameters, gradients, strict=True)
-            return checks, [(g.size, partial(run_whole, self.rule, p, g, self.state[p], hyperparameters)) for p, g in both]
-        packs, places = self._packs_of(i, parameters)
-        for pack, chosen in zip(packs, places, strict=True):
-            pack.take_gradients([gradients[k] for k in chosen])
-        return [(pack.size, pack.is_finite) for pack in packs], [(pack.size, partial(pack.step, self.rule, hyperparameters)) for pack in packs]
+    def _prepare(self, work: list[Work]) -> tuple[list[Task], list[Task]]:
+        """What will tell whether the gradients are finite, and what will do the step. Nothing is changed yet."""
+        checks: list[Task] = []
+        tasks: list[Task] = []
+        for i, parameters, gradients, hyperparameters in work:
+            if not getattr(self.rule, "per_element", False) or not all(isinstance(g, np.ndarray) for g in gradients):
+                for p, g in zip(parameters, gradients, strict=True):
+                    checks.append((g.size, partial(_is_finite, g)))
+                    tasks.append((g.size, partial(run_whole, self.rule, p, g, self.state[p], hyperparameters)))
+                continue
+            packs, places = self._packs_of(i, parameters)
+            for pack, chosen in zip(packs, places, strict=True):
+                pack.take_gradients([gradients[k] for k in chosen])
+                checks.append((pack.size, pack.is_finite))
+                tasks.append((pack.size, partial(pack.step, self.rule, hyperparameters)))
+        return checks, tasks
 
     def _packs_of(self, i: int, parameters: list[Any]) -> tuple[list[Pack], list[list[int]]]:
         """The packs of a group's parameters, and which of the parameters each of them takes."""
@@ -180,7 +196,7 @@ class Optimizer:
             self._packs[i] = key, packs, places
         return packs, places
 
-    def _not_finite(self, work: list[Any]) -> FloatingPointError:
+    def _not_finite(self, work: list[Work]) -> FloatingPointError:
         """The error that names the first parameter whose gradient is not finite."""
         i, parameter = next((i, p) for i, parameters, gradients, _ in work for p, g in zip(parameters, gradients, strict=True) if not _is_finite(g))
         group = self.param_groups[i]
@@ -195,9 +211,7 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """The state as plain data, with torch's keys: "state" (place of the parameter -> its state) and "param_groups"."""
         place = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
-        state = {
-            place[id(p)]: {name: np.array(v) if isinstance(v, np.ndarray) else v for name, v in entry.items()} for p, entry in self.state.items()
-        }
+        state = {place[id(p)]: copy.deepcopy(entry) for p, entry in self.state.items()}
         groups = [
             {**{name: saved(value) for name, value in group.items() if name != "params"}, "params": [place[id(p)] for p in group["params"]]}
             for group in self.param_groups

@@ -3,6 +3,7 @@
 from optim.optimizers.adam import Adam, Adamax, AdamW, Lion, NAdam, RAdam
 from optim.optimizers.adaptive import Adadelta, Adagrad, RMSprop, Rprop
 from optim.optimizers.layerwise import LAMB, LARS, Adafactor
+from optim.optimizers.lbfgs import LBFGS
 from optim.optimizers.matrices import Muon, Shampoo
 from optim.optimizers.sgd import ASGD, SGD
 
@@ -10,6 +11,7 @@ __all__ = [
     "ASGD",
     "LAMB",
     "LARS",
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adafactor",

@@ -1,0 +1,98 @@
+"""Clipping of gradients, in place, between `backward()` and `step()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+import autograd_core as ag
+
+__all__ = ["clip_grad_adaptive_", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+
+Tensors = ag.Tensor | Iterable[ag.Tensor]
+
+
+def _arrays(tensors: Tensors) -> list[Any]:
+    return [t.data for t in ([tensors] if isinstance(tensors, ag.Tensor) else tensors)]
+
+
+def _listed(parameters: Tensors) -> list[Any]:
+    return [p for p in ([parameters] if isinstance(parameters, ag.Tensor) else parameters) if p.grad is not None]
+
+
+def _bound(name: str, what: str, value: float) -> float:
+    if not value >= 0:
+        raise ValueError(f"{name}: {what} must be a number >= 0, not {value!r}")
+    return float(value)
+
+
+def get_total_norm(tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Any:
+    """The norm of all elements of all tensors together: (sum |x|^p)^(1/p), or max |x| for norm_type=inf.
+
+    raises  RuntimeError if it is not finite and `error_if_nonfinite`
+
+    >>> import autograd_core as ag
+    >>> get_total_norm([ag.tensor([3.0]), ag.tensor([[4.0]])])
+    tensor(5.)
+    """
+    p = float(norm_type)
+    norms = [np.linalg.norm(array.reshape(-1), p) for array in _arrays(tensors) if array.size]
+    total = np.linalg.norm(np.array(norms), p) if norms else np.float64(0.0)
+    if error_if_nonfinite and not np.isfinite(total):
+        raise RuntimeError(
+            f"get_total_norm: the norm of the gradients is {total}; look for the cause with ag.detect_anomaly(), or lower the step size"
+        )
+    return ag.tensor(total)
+
+
+def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any) -> None:
+    """Multiply all gradients by min(1, max_norm / (total_norm + 1e-6))."""
+    # 1e-6 as in torch: it keeps the quotient finite where there is no gradient.
+    factor = _bound("clip_grads_with_norm_", "max_norm", max_norm) / (float(total_norm) + 1e-6)
+    if not factor >= 1:  # nan too: it must not be hidden
+        for p in _listed(parameters):
+            p.grad.data[...] *= factor
+
+
+def clip_grad_norm_(parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Any:
+    """Scale all gradients by one factor, so that the norm of all of them together is at most `max_norm`.
+
+    returns  the norm before
+    raises   RuntimeError if it is not finite and `error_if_nonfinite`
+
+    Pascanu et al. 2013, "On the difficulty of training recurrent neural networks", algorithm 1.
+    """
+    _bound("clip_grad_norm_", "max_norm", max_norm)
+    listed = _listed(parameters)
+    total = get_total_norm([p.grad for p in listed], norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(listed, max_norm, total)
+    return total
+
+
+def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
+    """Bring each element of the gradients into [-clip_value, clip_value]."""
+    bound = _bound("clip_grad_value_", "clip_value", clip_value)
+    for p in _listed(parameters):
+        array = p.grad.data
+        np.clip(array, -bound, bound, out=array)
+
+
+def clip_grad_adaptive_(parameters: Tensors, clip_factor: float = 0.01, eps: float = 1e-3) -> None:
+    """Scale each unit's gradient so that its norm is at most `clip_factor` of its weights' norm, which counts as at least `eps`.
+
+    A unit is a row of a matrix (all axes but the first), and the whole of a vector. Brock et al. 2021, "High-performance
+    large-scale image recognition without normalization", eq. 3.
+    """
+    factor = _bound("clip_grad_adaptive_", "clip_factor", clip_factor)
+    for p in _listed(parameters):
+        largest = factor * np.maximum(unit_norms(p.data), eps)
+        norms = np.maximum(unit_norms(p.grad.data), 1e-6)
+        p.grad.data[...] *= np.minimum(largest / norms, 1.0)
+
+
+def unit_norms(array: Any) -> Any:
+    """Norms over all axes but the first, of a vector over all, with the axes kept."""
+    axes = tuple(range(1, array.ndim)) if array.ndim > 1 else None
+    return np.sqrt(np.sum((array * array.conj()).real, axis=axes, keepdims=True)) if array.ndim else np.abs(array)

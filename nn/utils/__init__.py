@@ -1,0 +1,14 @@
+"""torch's `nn.utils`: clipping of gradients, and parameters as a vector."""
+
+from nn.clipping import clip_grad_adaptive_, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from nn.vectors import parameters_to_vector, vector_to_parameters
+
+__all__ = [
+    "clip_grad_adaptive_",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "get_total_norm",
+    "parameters_to_vector",
+    "vector_to_parameters",
+]
