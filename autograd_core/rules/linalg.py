@@ -126,52 +126,65 @@ def cofactor(a: Any) -> Any:
 
     a : (..., n, n)
     returns : (..., n, n), differentiable to any order
-
-    Where a is singular or nearly so, let a = U B V^H with unitary U, V taken from its singular value decomposition, so that
-    B is a diagonal matrix whose last k elements are zero or tiny. With the blocks of B, and the Schur complement
-    C = B22 - B21 B11^-1 B12, det B = det B11 det C: B11 can be inverted, and the adjugate of the small matrix C is a polynomial.
     """
     values = raw(a)
-    if not np.isfinite(values).all() or _well_conditioned(values):
-        return np.linalg.det(a)[..., None, None] * np.linalg.inv(a).swapaxes(-1, -2)
-    u, s, vh = np.linalg.svd(values)
-    small = s <= s[..., :1] * precision(values.dtype) ** 0.5
-    k = int(small.sum(axis=-1).max())
-    r = s.shape[-1] - k
-    b = adjoint(u) @ a @ adjoint(vh)
-    b11, b12, b21, b22 = b[..., :r, :r], b[..., :r, r:], b[..., r:, :r], b[..., r:, r:]
-    inverse = np.linalg.inv(b11)
-    complement = b22 - b21 @ inverse @ b12
-    adjugate_c, det_c = _adjugate(complement)
-    right, left = inverse @ b12 @ adjugate_c, adjugate_c @ b21 @ inverse
-    top = np.concatenate((det_c[..., None, None] * inverse + right @ b21 @ inverse, -right), axis=-1)
-    bottom = np.concatenate((-left, adjugate_c), axis=-1)
-    adjugate_b = np.linalg.det(b11)[..., None, None] * np.concatenate((top, bottom), axis=-2)
-    unitary = (np.linalg.det(u) * np.linalg.det(vh))[..., None, None]
-    return (unitary * (adjoint(vh) @ adjugate_b @ adjoint(u))).swapaxes(-1, -2)
+    good, inverse = _well_conditioned(values)
+    if good.all():
+        return np.linalg.det(a)[..., None, None] * (inverse if a is values else np.linalg.inv(a)).swapaxes(-1, -2)
+    if a.ndim == 2:
+        return _singular_cofactor(a)
+    n = a.shape[-1]
+    regular = np.where(good[..., None, None], a, identity_like(a))
+    singular = np.flatnonzero(~good)
+    matrices = a.reshape((-1, n, n))
+    each = np.concatenate((cofactor(regular).reshape((-1, n, n)), np.stack([_singular_cofactor(matrices[i]) for i in singular])))
+    order = np.arange(good.size)
+    order[singular] = good.size + np.arange(singular.size)
+    return each[order].reshape(a.shape)
 
 
-def _well_conditioned(values: Any) -> bool:
-    """Whether every matrix can be inverted with at least half the digits right."""
+def _well_conditioned(values: Any) -> tuple[Any, Any]:
+    """Which matrices can be inverted with at least half the digits right, and the inverses (None if one has none)."""
+    limit = precision(values.dtype) ** 0.5
     try:
         inverse = np.linalg.inv(values)
     except np.linalg.LinAlgError:
-        return False
+        s = np.linalg.svdvals(values)
+        return s[..., -1] > limit * s[..., 0], None
     norms = [np.abs(m).sum(axis=-1).max(axis=-1, initial=0.0) for m in (values, inverse)]
-    return bool((norms[0] * norms[1] * precision(values.dtype) ** 0.5 < 1).all())
+    return ~(norms[0] * norms[1] * limit >= 1), inverse  # not <: what is not a number is not singular
+
+
+def _singular_cofactor(a: Any) -> Any:
+    """The cofactors of a matrix (n, n) that is singular, or nearly so.
+
+    Let a = U B V^H with unitary U, V taken from its singular value decomposition, so that B is a diagonal matrix whose last k
+    elements are zero or tiny. With the blocks of B, and the Schur complement C = B22 - B21 B11^-1 B12, det B = det B11 det C:
+    B11 can be inverted, and the adjugate of the small matrix C is a polynomial.
+    """
+    u, s, vh = np.linalg.svd(raw(a))
+    r = int((s > s[0] * precision(s.dtype) ** 0.5).sum())
+    b = adjoint(u) @ a @ adjoint(vh)
+    b11, b12, b21, b22 = b[:r, :r], b[:r, r:], b[r:, :r], b[r:, r:]
+    inverse = np.linalg.inv(b11)
+    adjugate_c, det_c = _adjugate(b22 - b21 @ inverse @ b12)
+    right, left = inverse @ b12 @ adjugate_c, adjugate_c @ b21 @ inverse
+    top = np.concatenate((det_c * inverse + right @ b21 @ inverse, -right), axis=1)
+    adjugate_b = np.linalg.det(b11) * np.concatenate((top, np.concatenate((-left, adjugate_c), axis=1)))
+    return (np.linalg.det(u) * np.linalg.det(vh) * (adjoint(vh) @ adjugate_b @ adjoint(u))).T
 
 
 def _adjugate(a: Any) -> tuple[Any, Any]:
-    """The adjugate and the determinant of small matrices by Faddeev and LeVerrier's recursion: products and sums only."""
-    n = a.shape[-1]
+    """The adjugate and the determinant of a small matrix by Faddeev and LeVerrier's recursion: products and sums only."""
+    n = a.shape[0]
     identity = identity_like(a)
     m = identity + 0 * a
     trace: Any = None
     for k in range(1, n + 1):
         am = a @ m
-        trace = np.einsum("...ii->...", am) / k
+        trace = np.einsum("ii", am) / k
         if k < n:
-            m = am - trace[..., None, None] * identity
+            m = am - trace * identity
     sign = (-1.0) ** (n - 1)
     return sign * m, sign * trace
 
@@ -220,9 +233,9 @@ def _cholesky(g: Any, out: Any, upper: bool) -> Any:
     factor, g = (adjoint(out), adjoint(g)) if upper else (out, g)
     n = out.shape[-1]
     phi = (np.tri(n) - np.eye(n) / 2).astype(out.dtype)
-    middle = phi * (adjoint(factor) @ g)
-    left = np.linalg.solve(adjoint(factor), middle)
-    return hermitian_part(adjoint(np.linalg.solve(adjoint(factor), adjoint(left))))
+    # One inverse and two products take a third of the time of two solves, which NumPy does not know to be triangular.
+    inverse = np.linalg.inv(factor)
+    return hermitian_part(adjoint(inverse) @ (phi * (adjoint(factor) @ g)) @ inverse)
 
 
 defvjp(
