@@ -215,6 +215,20 @@ def test_a_matrix_function_by_complex_svd(shape, rng):
     np.testing.assert_allclose(x.grad.data, numeric_gradient(loss, a), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("function", [np.linalg.eigh, np.linalg.eig, lambda a: np.linalg.svd(a)[::2]])
+def test_a_loss_that_depends_on_the_phase_follows_lapacks_choice_on_every_scale(function, scale, rng):
+    a = hermitian(3, rng)
+    w = rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3))
+
+    def loss(x):
+        return np.real((function((x + x.conj().T) / 2 if function is np.linalg.eigh else x)[-1] * w).sum()) * scale
+
+    x = ag.tensor(a, requires_grad=True)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad.data, numeric_gradient(loss, a), rtol=1e-6, atol=1e-7 * scale)
+
+
 def test_a_loss_that_depends_on_a_phase_nobody_fixed_is_refused(rng, monkeypatch):
     """With a LAPACK that chooses its phases in another way: here, one that turns each vector."""
     from autograd_core.rules import matrices
@@ -225,7 +239,7 @@ def test_a_loss_that_depends_on_a_phase_nobody_fixed_is_refused(rng, monkeypatch
     real = matrices.phase_correction
     monkeypatch.setattr(
         "autograd_core.rules.decompositions.phase_correction",
-        lambda turn, v, rows, function: real(turn, v * np.exp(0.3j), rows, function),
+        lambda turn, g, v, rows, function: real(turn, g, v * np.exp(0.3j), rows, function),
     )
     with pytest.raises(RuntimeError, match="depends on the phase"):
         np.imag(vectors * rng.normal(size=(3, 3))).sum().backward()
@@ -233,9 +247,10 @@ def test_a_loss_that_depends_on_a_phase_nobody_fixed_is_refused(rng, monkeypatch
 
 def test_a_loss_that_depends_on_the_basis_of_a_null_space_is_refused(rng):
     x = ag.tensor(rng.normal(size=(4, 2)), requires_grad=True)
-    u = np.linalg.svd(x).U
-    with pytest.raises(RuntimeError, match="full_matrices=False"):
-        (u * rng.normal(size=(4, 4))).sum().backward()
+    for scale in (1.0, 1e-12, 1e12):
+        u = np.linalg.svd(x).U
+        with pytest.raises(RuntimeError, match="full_matrices=False"):
+            (u * rng.normal(size=(4, 4)) * scale).sum().backward()
 
 
 def test_the_projector_on_a_null_space_has_a_gradient(rng):

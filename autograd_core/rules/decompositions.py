@@ -15,7 +15,7 @@ import numpy as np
 
 from autograd_core.define import defvjp
 from autograd_core.recording import raw
-from autograd_core.rules.matrices import adjoint, gaps, hermitian_part, off_diagonal, phase_correction, precision, times_diagonal
+from autograd_core.rules.matrices import adjoint, gaps, hermitian_part, largest, off_diagonal, phase_correction, precision, times_diagonal
 from autograd_core.samples import call
 
 # --- Hermitian matrices ------------------------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ def _eigh(g: list[Any], out: Any, UPLO: str) -> Any:
         if v.dtype.kind == "c":
             row = 0 if UPLO.upper() == "L" else v.shape[-1] - 1  # LAPACK's zheevd makes the first, or last, element real
             rows = (np.arange(v.shape[-1]) == row)[:, None]
-            correction = phase_correction(_turn(v, g_vectors), v, rows, "eigh")
+            correction = phase_correction(_turn(v, g_vectors), [g_vectors], v, rows, "eigh")
             g_vectors = g_vectors if correction is None else g_vectors - correction
         inner = off_diagonal(adjoint(v) @ g_vectors / gaps(w, "eigh", "eigenvalues"))
         result = v @ inner @ adjoint(v)
@@ -73,7 +73,7 @@ def _eig(g: list[Any], out: Any) -> Any:
         along = np.real((v.conjugate() * g_vectors).sum(axis=-2))
         projected = g_vectors - times_diagonal(v, along)
         if v.dtype.kind == "c":
-            correction = phase_correction(_turn(v, g_vectors), v, _largest(raw(v)), "eig")
+            correction = phase_correction(_turn(v, g_vectors), [g_vectors], v, _largest(raw(v)), "eig")
             projected = projected if correction is None else projected - correction
         inner = off_diagonal(adjoint(v) @ projected / gaps(w, "eig", "eigenvalues").conjugate())
     if g_values is not None:
@@ -119,8 +119,7 @@ def _free_of_basis(vectors: Any, g: Any) -> None:
     """Refuse a loss that depends on which basis of the null space `full_matrices=True` happens to return."""
     v, g = raw(vectors), raw(g)
     inner = v.conj().swapaxes(-1, -2) @ g
-    depends = np.abs(inner - inner.conj().swapaxes(-1, -2)).max(initial=0.0)
-    if depends > precision(v.dtype) ** (1 / 3) * max(1.0, float(np.abs(inner).max(initial=0.0))):
+    if largest(inner - inner.conj().swapaxes(-1, -2)) > precision(v.dtype) ** 0.5 * largest(g):
         raise RuntimeError(
             "svd: the loss depends on the basis of the null space that full_matrices=True returns, which is arbitrary; use full_matrices=False"
         )
@@ -157,7 +156,7 @@ def _phases(u: Any, gu: Any, s: Any, v: Any, gv: Any) -> tuple[Any, Any, Any]:
     wide = u.shape[-2] < v.shape[-2]
     side = u if wide else v
     rows = (np.arange(side.shape[-2]) == 0)[:, None]
-    correction = phase_correction(turn_u + turn_v, side, rows, "svd")
+    correction = phase_correction(turn_u + turn_v, [gu, gv], side, rows, "svd")
     if correction is not None and wide:
         gu = -correction if gu is None else gu - correction
     elif correction is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ __all__ = [
     "gaps",
     "hermitian_part",
     "identity_like",
+    "largest",
     "off_diagonal",
     "phase_correction",
     "precision",
@@ -87,17 +89,23 @@ def gaps(values: Any, function: str, what: str) -> Any:
     return np.where(equal, math.nan, result)
 
 
-def phase_correction(turn: Any, vectors: Any, rows: Any, function: str) -> Any:
+def largest(*arrays: Any) -> float:
+    """The largest absolute value in any of `arrays`, of which some may be None."""
+    return max((float(np.abs(raw(array)).max(initial=0.0)) for array in arrays if array is not None), default=0.0)
+
+
+def phase_correction(turn: Any, gradients: Sequence[Any], vectors: Any, rows: Any, function: str) -> Any:
     """What to subtract from the gradient of complex unit `vectors` (..., m, n) because LAPACK makes one element of each real.
 
     turn : (..., n) real, how the loss changes when a vector is turned by e^(it)
+    gradients : those that `turn` was computed from: what of it is rounding
     rows : (..., m, n) or (m, 1) bool, marks the element of each vector that should be real
     raises : RuntimeError if the loss depends on the phases, and this LAPACK does not choose them so
 
     A vector times a phase is as good; a loss that does not depend on the phase needs no correction.
     """
     plain, size = raw(vectors), np.abs(raw(turn))
-    depends = size > precision(plain.dtype) ** (1 / 3) * max(1.0, float(size.max(initial=0.0)))
+    depends = size > precision(plain.dtype) ** (2 / 3) * largest(*gradients)
     if not depends.any():
         return None
     fixed = np.where(rows, plain, 0.0).sum(axis=-2)
