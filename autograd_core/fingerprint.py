@@ -49,6 +49,7 @@ def full_fingerprint(array: Any) -> bytes | None:
 
 
 def memory_owner(array: Any) -> Any:
+    """The array that owns the memory which `array` shows."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array

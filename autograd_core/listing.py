@@ -18,7 +18,9 @@ from typing import Any, overload
 
 from autograd_core import recording
 from autograd_core.node import Node, program_order
-from autograd_core.table import NO_VALUE, Op, Plan
+from autograd_core.plan import Plan
+from autograd_core.signatures import NO_VALUE
+from autograd_core.table import Op
 
 __all__ = ["Argument", "Row", "RowMaker", "Tape", "constant_text", "counted", "names_of_nodes", "output_tensors", "size_text", "tape"]
 

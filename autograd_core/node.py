@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.table import NO_PARENT, ONE_PARENT, TWO_PARENTS, Like, Op, Plan
+from autograd_core.plan import NO_PARENT, ONE_PARENT, TWO_PARENTS, Like, Plan
+from autograd_core.table import Op
 
 __all__ = ["FLOAT64_SCALAR", "Leaf", "Node", "Watchers", "like_of", "make_leaf", "make_node", "next_number", "program_order", "watch"]
 

@@ -13,7 +13,8 @@ from typing import Any
 from autograd_core import recording
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
 from autograd_core.recording import apply, as_operand, note_views, raw, tensors_in, wrap
-from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, load_more, rule_parameters
+from autograd_core.signatures import rule_parameters
+from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, load_more
 
 __all__ = ["array_function", "array_ufunc"]
 

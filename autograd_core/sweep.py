@@ -26,20 +26,8 @@ from numpy import ndarray
 from autograd_core.fingerprint import check_unchanged, handed_out
 from autograd_core.grad_mode import Instrument
 from autograd_core.node import Leaf, Node, by_number, program_order
+from autograd_core.plan import ALL_LINKS, G_ITSELF, MORE_PARENTS, NO_PARENT, NOTHING_MORE, OUT, SAVED_FIRST, SAVED_SECOND, TWO_PARENTS, Edge, Plan
 from autograd_core.shapes import unbroadcast
-from autograd_core.table import (
-    ALL_LINKS,
-    G_ITSELF,
-    MORE_PARENTS,
-    NO_PARENT,
-    NOTHING_MORE,
-    OUT,
-    SAVED_FIRST,
-    SAVED_SECOND,
-    TWO_PARENTS,
-    Edge,
-    Plan,
-)
 
 __all__ = ["Sweep"]
 
@@ -236,14 +224,14 @@ class Sweep:
                 contributions = _contribution(edge, g, links)
                 for link, element in edge.place:
                     if needed is None or links[link] in needed:
-                        self._add(node, g, contributions[element], link)
+                        self._add(node, g, contributions[element], link, links[link])
                 continue
             parent = links[edge.place]
             if needed is not None and parent not in needed:
                 continue
             if edge.accumulate is None:
                 contribution = _contribution(edge, g, links)
-                self._add(node, g, contribution.conjugate() if conjugate else contribution, edge.place)
+                self._add(node, g, contribution.conjugate() if conjugate else contribution, edge.place, parent)
             else:
                 total = edge.accumulate(table.get(parent), parent in self.owned, g, node in self.owned, links)
                 table[parent] = total
@@ -264,11 +252,10 @@ class Sweep:
             self.zeroed.update(node.parents)
         return g
 
-    def _add(self, node: Node, g: Any, contribution: Any, place: int) -> None:
+    def _add(self, node: Node, g: Any, contribution: Any, place: int, parent: Node) -> None:
         """Add a contribution, fitted to its parent's shape and dtype, to what the table holds for the parent."""
         if contribution is None:
             return
-        parent = node.parents[place]
         if node in self.zeroed and node.op.elementwise:
             contribution = without_structural_zeros(g, contribution)
         contribution = fitted(contribution, parent, node.plan, place)

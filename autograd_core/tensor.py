@@ -16,14 +16,15 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from autograd_core import recording
+from autograd_core import operators, recording
 from autograd_core.backward import backward
 from autograd_core.fingerprint import note_handed_out
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.indices import is_basic, may_repeat, settled
 from autograd_core.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
+from autograd_core.operators import binary_operator, reflected_operator, unary_method
 from autograd_core.protocols import array_function, array_ufunc
-from autograd_core.recording import HandedOut, apply, binary_operator, operation, raw, reflected_operator, unary_method, untracked
+from autograd_core.recording import HandedOut, apply, operation, raw, untracked
 from autograd_core.table import Op
 
 __all__ = ["Hook", "Tensor", "astype", "setitem", "tensor"]
@@ -631,7 +632,7 @@ class Tensor:
         return np.imag(self)
 
 
-recording.tensor_class = Tensor
+recording.tensor_class = operators.tensor_class = Tensor
 
 
 def _references_to_own_data(tensor: Tensor) -> int:

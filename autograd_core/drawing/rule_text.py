@@ -6,7 +6,8 @@ import linecache
 from collections.abc import Callable
 from typing import Any
 
-from autograd_core.table import Op, rule_parameters
+from autograd_core.signatures import rule_parameters
+from autograd_core.table import Op
 
 __all__ = ["rule_text", "rules_of"]
 

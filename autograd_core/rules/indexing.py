@@ -15,8 +15,8 @@ import numpy as np
 
 from autograd_core.define import defvjp, op
 from autograd_core.indices import may_repeat
+from autograd_core.plan import Like
 from autograd_core.samples import Arrays, Call, call
-from autograd_core.table import Like
 from autograd_core.tensor import astype, setitem
 
 __all__ = ["add_at", "cleared", "gradient_of_zeros", "scatter"]

@@ -11,10 +11,10 @@ import numpy as np
 
 from autograd_core.define import composed, defvjp
 from autograd_core.indices import along
+from autograd_core.plan import Like
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import call
 from autograd_core.shapes import normalise_axes
-from autograd_core.table import Like
 
 
 def _concatenated(g: Any, like: Any, axis: Any) -> Any:

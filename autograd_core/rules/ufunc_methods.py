@@ -20,7 +20,8 @@ from autograd_core.rules.rows import as_rows
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.shapes import keep_reduced_axes
-from autograd_core.table import TABLE, rule_parameters
+from autograd_core.signatures import rule_parameters
+from autograd_core.table import TABLE
 
 __all__ = ["accumulated", "segment_sums"]
 
