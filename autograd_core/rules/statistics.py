@@ -125,7 +125,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     """The correlation coefficients of the variables in `x` and `y`."""
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
-        return c / c
+        return 0 * c + raw(c) / raw(c)  # 1 or nan, with slope exactly 0
     deviations = np.sqrt(np.real(np.diag(c)))
     c = c / deviations[:, None] / deviations[None, :]
     clipped = np.clip(np.real(c), -1, 1)
