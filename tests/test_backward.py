@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,27 @@ def test_a_chain_of_second_order_needs_no_recursion():
         y = y * 1.0
     first = ag.gradient(y * y, x, create_graph=True)
     assert ag.gradient(first, x).item() == 2.0
+
+
+def test_joining_many_tensors_takes_time_in_proportion_to_their_number():
+    def seconds(count):
+        leaves = [leaf(float(i)) for i in range(count)]
+        start = time.process_time()
+        np.stack(leaves).sum().backward()
+        spent = time.process_time() - start
+        assert leaves[-1].grad.item() == 1.0
+        return spent
+
+    assert min(seconds(20_000) for _ in range(3)) < 40 * max(min(seconds(2_000) for _ in range(3)), 0.002)
+
+
+def test_one_tensor_used_by_very_many_operations_is_walked_once():
+    x = leaf([1.0, 2.0])
+    total = x * 0.0
+    for i in range(10_000):
+        total = total + x * float(i)
+    total.sum().backward()
+    assert x.grad.tolist() == [10_000 * 9_999 / 2] * 2
 
 
 def test_an_operation_is_differentiated_after_all_of_its_users_whatever_order_they_were_made_in():
@@ -208,6 +231,16 @@ def test_results_of_gradient_share_no_memory(name, create_graph):
     assert all(a.flags.writeable for a in arrays)
     assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
     np.testing.assert_array_equal(results[0].data, results[2].data)
+
+
+def test_the_seed_is_not_used_up_by_rules_that_work_in_place():
+    x, v, g = leaf([1.0, 2.0, 3.0]), leaf(5.0), np.array([1.0, 2.0, 3.0])
+    for use in (lambda y: y.backward(g), lambda y: ag.gradient(y, [x, v], g), lambda y: ag.gradient(y, [x, v], g, create_graph=True)):
+        y = x * 1.0
+        y[0] = v
+        y[1:] += y[:-1]
+        use(y)
+        assert g.tolist() == [1.0, 2.0, 3.0]
 
 
 def test_the_leafs_own_backward_copies_the_seed():

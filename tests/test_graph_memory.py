@@ -224,6 +224,15 @@ def test_no_grad_keeps_nothing():
     assert y.node is None
 
 
+def test_lists_of_ever_new_lengths_leave_nothing_behind():
+    from autograd_core.table import TABLE
+
+    x = leaf(np.ones(1))
+    for length in range(1, 200):
+        np.concatenate([x] * length)
+    assert len(TABLE[np.concatenate]._plans) <= 64
+
+
 # --- peaks ------------------------------------------------------------------------------------------------------------------------
 
 MEGABYTE = np.ones(131_072)
