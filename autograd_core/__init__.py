@@ -32,6 +32,7 @@ __all__ = [
     "is_grad_enabled",
     "jacobian",
     "jvp",
+    "linalg",
     "no_grad",
     "observer",
     "op",
@@ -54,6 +55,7 @@ _ON_FIRST_USE = {
     "anomaly": ("detect_anomaly",),
     "checkpointing": ("checkpoint",),
     "drawing": ("diff", "draw", "record"),
+    "linalg": ("linalg",),
     "listing": ("tape",),
     "special": ("special",),
     "testing": ("testing",),
@@ -62,7 +64,7 @@ _ON_FIRST_USE = {
 _MODULE_OF = {name: module for module, names in _ON_FIRST_USE.items() for name in names}
 
 if TYPE_CHECKING:
-    from autograd_core import special, testing
+    from autograd_core import linalg, special, testing
     from autograd_core.anomaly import detect_anomaly
     from autograd_core.checkpointing import checkpoint
     from autograd_core.drawing import diff, draw, record
