@@ -68,6 +68,17 @@ _mode: ContextVar[Instrument] = ContextVar("autograd_core_mode", default=RECORDI
 current_mode = _mode.get
 
 
+def _restore(tokens: list[Token[Instrument]]) -> None:
+    """Take back the last of `tokens` that was taken here: one switch may be entered by several threads or tasks at a time."""
+    for token in reversed(tokens):
+        try:
+            _mode.reset(token)
+        except ValueError:  # of another context
+            continue
+        tokens.remove(token)
+        return
+
+
 class _ModeSwitch:
     """A context manager and decorator that sets the mode inside and restores it after."""
 
@@ -87,7 +98,7 @@ class _ModeSwitch:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        _mode.reset(self._tokens.pop())
+        _restore(self._tokens)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         again = type(self)
@@ -209,7 +220,7 @@ class instrumented:
         return self.instrument
 
     def __exit__(self, *exception: object) -> None:
-        _mode.reset(self._tokens.pop())
+        _restore(self._tokens)
 
 
 def observer() -> Instrument | None:

@@ -265,6 +265,41 @@ def test_each_thread_has_a_mode_of_its_own(x):
     assert log == [False, True]
 
 
+def test_one_switch_may_be_used_by_several_tasks_at_a_time(x):
+    switch = ag.no_grad()
+
+    async def off(pauses):
+        with switch:
+            for _ in range(pauses):
+                await asyncio.sleep(0)
+                assert not recorded(x)
+        assert recorded(x)
+
+    async def main():
+        await asyncio.gather(off(1), off(5), off(3))
+
+    asyncio.run(main())
+    assert recorded(x)
+
+
+def test_one_switch_may_be_used_by_several_threads_at_a_time(x):
+    switch, together, outcomes = ag.no_grad(), threading.Barrier(4), []
+
+    def off():
+        for _ in range(50):
+            together.wait(10)
+            with switch:
+                inside = recorded(x)
+            outcomes.append((inside, recorded(x)))
+
+    threads = [threading.Thread(target=off) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert outcomes == [(False, True)] * 200
+
+
 # --- what is computed without recording ----------------------------------------------------------------------------------------
 
 
