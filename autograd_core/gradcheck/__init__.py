@@ -8,7 +8,6 @@ This file is imported with the engine, so it imports nothing heavy itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,23 +24,43 @@ class GradcheckError(AssertionError):
         self.report = report
 
 
-def gradcheck(function: Callable[..., Any], *inputs: Any, order: int = 2, seed: int = 0, raise_on_failure: bool = True, **keywords: Any) -> Report:
-    """Compare the derivatives of `function` at `inputs` with numeric ones, to the given order.
+def gradcheck(
+    function: Any,
+    *inputs: Any,
+    order: int = 2,
+    seed: int = 0,
+    raise_on_failure: bool = True,
+    vary: bool = True,
+    budget: float = 30.0,
+    **keywords: Any,
+) -> Report:
+    """Check that the gradient which `function` claims is its derivative: |given - numeric| within the numeric one's own error bound.
 
-    function          an operation, a NumPy function with a rule, or a function of tensors
-    inputs, keywords  its arguments; derivatives are checked for the floating-point and complex arrays among them
-    order             1: the gradients; 2: also the gradients' own derivatives
-    seed              for the random directions; the same seed gives the same report
+    function          an operation, a NumPy function with a rule, a function of tensors, a module with its parameters, or a pair
+                      (forward, backward) of plain NumPy functions: backward(g, *inputs) gives the gradients of the inputs
+    inputs, keywords  its arguments; derivatives are checked for the floating-point and complex arrays among them. Without any,
+                      the samples of the operation are used, or arguments that it is found to accept
+    order             1: the gradients; 2: also the gradients' own derivatives, and so on
+    seed              of everything random; the same seed gives the same report
     raise_on_failure  raise GradcheckError if something is wrong; otherwise return the report, which is false then
-    raises            GradcheckError, TypeError if there is nothing to check
+    vary              also try the checker's own variations of the inputs: signs, zeros, ties, sizes, shapes, parameters
+    budget            seconds after which no further variation is begun; the report says what was left out
+    returns           a Report: its truth value, `findings`, `text()`, `to_json()`, `plot(path)`
+    raises            GradcheckError; TypeError if there is nothing to differentiate
+
+    There is no tolerance to choose: each numeric derivative carries a bound of its own error. At a kink any slope between the
+    one-sided ones is right.
 
     >>> import numpy as np, autograd_core as ag
     >>> bool(ag.gradcheck(np.multiply, np.array([1.0, 2.0]), np.array([3.0, -4.0])))
     True
+    >>> report = ag.gradcheck((np.sin, lambda g, x: -g * np.cos(x)), np.array([1.0, 2.0]), raise_on_failure=False)
+    >>> report.findings[0].argument, report.findings[0].title
+    ('x', 'the sign is reversed')
     """
     from autograd_core.gradcheck.check import check_call
 
-    report = check_call(function, inputs, keywords, order=order, seed=seed)
+    report = check_call(function, inputs, keywords, order=order, seed=seed, vary=vary, budget=budget)
     if raise_on_failure and not report:
         raise GradcheckError(report)
     return report

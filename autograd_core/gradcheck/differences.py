@@ -119,7 +119,7 @@ def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float,
     below = np.array([evaluated(function, x - t * direction, size) for t in steps])
     t = steps[:, None]
     forward, backward, symmetric = (above - centre) / t, (centre - below) / t, (above - below) / (2 * t)
-    noise = _noise(above, below, centre, eps) + 2 * np.finfo(float).eps * _relative_size(x, direction) * _usual_slope(symmetric)
+    noise = _noise(above, below, centre, eps) + 2 * np.finfo(float).eps * _relative_size(x, direction) * _slopes_up_to(symmetric)
     right, right_bound, right_other = _settled(forward, t, noise, (4.0, 16.0))
     left, left_bound, left_other = _settled(backward, t, noise, (4.0, 16.0))
     both, both_bound, both_other = _settled(symmetric, t, noise, (16.0, 256.0))
@@ -146,27 +146,29 @@ def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float,
 
 
 def _noise(above: Any, below: Any, centre: Any, eps: float) -> Any:
-    """How far values are off from a smooth function: rounding at least, more where the differences show it.
+    """How far values are off from a smooth function, per step: rounding at least, more where the differences show it.
 
     They show it in two ways: as bends that do not shrink with the step, and as a staircase. A value that does not change at all
     over the smallest steps, and then by a little, is rounded to that little (a float32 inside, or 1e8 + x - 1e8).
     """
-    with np.errstate(all="ignore"):
-        bend = np.abs(above[-4:] - 2 * centre + below[-4:])
-        bend = np.median(np.where(np.isfinite(bend), bend, 0.0), axis=0)
-        moves = np.maximum(np.abs(above - centre), np.abs(below - centre))
+    sizes = np.maximum(np.abs(centre), np.maximum(np.abs(above), np.abs(below)))
+    sizes = np.where(np.isfinite(sizes), sizes, 0.0)
+    bend = np.abs(above[-4:] - 2 * centre + below[-4:])
+    bend = np.median(np.where(np.isfinite(bend), bend, 0.0), axis=0)
+    moves = np.maximum(np.abs(above - centre), np.abs(below - centre))
     moves = np.where(np.isfinite(moves), moves, 0.0)
-    sizes = np.max(np.where(np.isfinite(above), np.abs(above), 0.0)[3:], axis=0, initial=0.0)
     columns = np.arange(centre.size)
     first = len(moves) - 1 - np.argmax(moves[::-1] > 0, axis=0)  # the smallest step that changes the value
     tread, next_tread = moves[first, columns], moves[np.maximum(first - 1, 0), columns]
     stairs = (tread <= 1e-3 * moves.max(axis=0)) & (next_tread <= 20 * tread) & (first < len(moves) - 1)
-    return 4 * np.maximum(np.maximum(eps * np.maximum(np.abs(centre), sizes), bend), np.where(stairs, tread, 0.0)) + 1e-300
+    return 4 * np.maximum(eps * sizes, np.maximum(bend, np.where(stairs, tread, 0.0))) + 1e-300
 
 
-def _usual_slope(slopes: Any) -> Any:
-    slopes = np.abs(slopes[3:-8])
-    return np.median(np.where(np.isfinite(slopes), slopes, 0.0), axis=0)
+def _slopes_up_to(slopes: Any) -> Any:
+    """The usual size of the slopes over each step and the smaller ones."""
+    sizes = np.where(np.isfinite(slopes), np.abs(slopes), 0.0)
+    usual = np.median(sizes[-16:-8], axis=0)
+    return np.minimum(sizes, 4 * usual) + usual
 
 
 def _settled(slopes: Any, t: Any, noise: Any, ratios: tuple[float, float]) -> tuple[Any, Any, Any]:
@@ -174,7 +176,7 @@ def _settled(slopes: Any, t: Any, noise: Any, ratios: tuple[float, float]) -> tu
     first = slopes[1:] + (slopes[1:] - slopes[:-1]) / (ratios[0] - 1)
     second = first[1:] + (first[1:] - first[:-1]) / (ratios[1] - 1)
     correction = np.abs(second - first[1:])
-    bound = 2 * correction + 2 * noise / t[2:]
+    bound = 4 * correction + 2 * noise[:-2] / t[2:]
     usable = np.isfinite(second) & np.isfinite(bound)
     second, bound = np.where(usable, second, 0.0), np.where(usable, bound, np.inf)
     agrees = np.ones(second.shape, dtype=bool)  # with every finer step
@@ -198,12 +200,12 @@ def _settled(slopes: Any, t: Any, noise: Any, ratios: tuple[float, float]) -> tu
 def _jumps(values: Any, centre: Any, noise: Any) -> Any:
     """Where the value at ever smaller steps does not come near the value at the place itself."""
     gap = np.abs(values - centre)
-    return (gap[-1] > 100 * noise) & (gap[-1] > 0.5 * gap[-8])
+    return (gap[-1] > 100 * noise[-1]) & (gap[-1] > 0.5 * gap[-8])
 
 
 def _grows(slopes: Any, t: Any, noise: Any) -> tuple[Any, Any]:
     """Where difference quotients grow without limit as the step shrinks (the square root at 0), and with which sign."""
     late, early = slopes[-1] - slopes[-5], slopes[-5] - slopes[-9]
-    certain = np.abs(late) > 8 * noise / t[-1]
+    certain = np.abs(late) > 8 * noise[-1] / t[-1]
     grows = np.isfinite(late) & np.isfinite(early) & certain & (late * early > 0) & (np.abs(late) > 0.6 * np.abs(early))
     return grows & (np.abs(slopes[-1]) > np.abs(slopes[-9])), np.sign(late)

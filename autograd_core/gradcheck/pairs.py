@@ -22,16 +22,16 @@ import numpy as np
 
 from autograd_core.gradcheck.arguments import Place, differentiable_places, parameter_names
 from autograd_core.gradcheck.spots import RuleFailed
-from autograd_core.gradcheck.subjects import Subject, float_results, name_of
+from autograd_core.gradcheck.subjects import Pull, Subject, float_results, name_of
 
 __all__ = ["Pair", "pair"]
 
-GRADIENTS = frozenset(
-    "g gs gy grad grads gradient grad_out grad_output grad_outputs gradient_output gout g_out dout dy dz dL dout_ upstream cotangent ct "
-    "delta output_gradient output_grad dvalues dA dLdy dL_dy dloss out_grad v gbar ybar y_bar grad_y adjoint".split()
-)
-RESULTS = frozenset("out y ans output result value res z outputs".split())
-CACHES = frozenset("cache ctx saved residuals context memory state aux tape saved_values".split())
+# What people call the parameters of a backward pass.
+_GRADIENTS = """g gs gy gout grad grads gradient upstream cotangent ct adjoint delta dy dz dL dA dout dloss dvalues v gbar ybar y_bar
+output_gradient output_grad out_grad gradient_output g_out dL_dy dLdy error"""
+_RESULTS = "out y ans output outputs result value res z"
+_CACHES = "cache ctx saved saved_values residuals context memory state aux tape"
+GRADIENTS, RESULTS, CACHES = (frozenset(names.split()) for names in (_GRADIENTS, _RESULTS, _CACHES))
 
 
 class Pair(Subject):
@@ -58,6 +58,12 @@ class Pair(Subject):
         self.cached = "cache" in form
         self.keywords = _accepted_keywords(backward, form)
 
+    def signature_source(self) -> Any:
+        return self.forward
+
+    def takes_option(self, name: str) -> bool:
+        return name in self.keywords
+
     def run(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
         """The result and the cache (None if the pair has none)."""
         result = self.forward(*args, **kwargs)
@@ -67,10 +73,10 @@ class Pair(Subject):
         args, kwargs = self.filled(arrays)
         return [np.asarray(r) for r in float_results(self.run(args, kwargs)[0])]
 
-    def vjp(self, arrays: Sequence[Any], gs: Sequence[Any]) -> list[Any]:
+    def start(self, arrays: Sequence[Any]) -> tuple[list[Any], Pull]:
         args, kwargs = self.filled(arrays)
         out, cache = self.run(args, kwargs)
-        return self.pull(args, kwargs, out, cache, gs)
+        return [np.asarray(r) for r in float_results(out)], lambda gs: self.pull(args, kwargs, out, cache, gs)
 
     def pull(self, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any, cache: Any, gs: Sequence[Any]) -> list[Any]:
         """The gradients, after a forward pass that gave `out` and `cache`."""
@@ -207,7 +213,7 @@ def _form_by_name(names: list[str], required: list[str], inputs: list[str], kwar
             form.append(inputs.index(name))
         elif name in kwargs:
             form.append(name)
-        elif name in GRADIENTS and not seen_gradient:
+        elif (name in GRADIENTS or name.startswith("grad_")) and not seen_gradient:
             seen_gradient = True
             form.append("g")
         elif name in RESULTS:

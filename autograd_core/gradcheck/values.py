@@ -49,6 +49,7 @@ class Comparison:
     undecided: list[tuple[int | None, str]] = field(default_factory=list)
     compared: int = 0
     agreed: Any = None  # per component, where each was compared
+    telling: Any = None  # per component: whether a mistake would have shown, or did
 
 
 def compare(spot: Spot, directions: Directions, random: np.random.Generator, *, elementwise: bool, every: bool, kinks: bool) -> Comparison:
@@ -61,7 +62,7 @@ def compare(spot: Spot, directions: Directions, random: np.random.Generator, *, 
     result = Comparison()
     if spot.x.size == 0 or spot.y.size == 0:
         return result
-    if elementwise:
+    if elementwise and all(size == spot.y.size for size in spot.inputs.sizes):
         _compare_elementwise(spot, directions, result)
     elif every and directions.components.size <= WHOLE:
         _compare_components(spot, directions, directions.components, result)
@@ -79,6 +80,7 @@ def _compare_elementwise(spot: Spot, directions: Directions, result: Comparison)
     """All elements of an argument at once: each element of the result tells about one of them."""
     tolerance = _floor(spot)
     result.agreed = np.ones(spot.x.size, dtype=bool)
+    result.telling = np.zeros(spot.x.size, dtype=bool)
     for part in spot.inputs.parts:
         direction = np.zeros(spot.x.size)
         direction[part] = spot.scale[part]
@@ -88,6 +90,7 @@ def _compare_elementwise(spot: Spot, directions: Directions, result: Comparison)
         with np.errstate(all="ignore"):
             wrong = ~(np.abs(given - expected) <= bound + tolerance * np.abs(expected)) & spot.usable
         result.compared += int(spot.usable.sum())
+        result.telling[part] = wrong | (np.abs(given) + np.abs(expected) > 1e3 * bound)
         if not wrong.any():
             continue
         seen = examine(spot.function, spot.x, direction, spot.y, spot.eps, _reach(spot, direction))
@@ -109,7 +112,7 @@ def _reach(spot: Spot, direction: Any) -> float:
 
 def _compare_random(spot: Spot, directions: Directions, random: np.random.Generator, result: Comparison) -> None:
     rows = np.array([directions.random(random) for _ in range(3)])
-    if not _disagreeing(spot, rows, result).any():
+    if not _disagreeing(spot, rows, result)[0].any():
         return
     components = directions.components
     if components.size > WHOLE:
@@ -121,23 +124,27 @@ def _compare_random(spot: Spot, directions: Directions, random: np.random.Genera
             _examine_along(spot, row, None, result)
 
 
-def _disagreeing(spot: Spot, rows: Any, result: Comparison) -> Any:
-    """Which of the directions disagree by the quick comparison."""
+def _disagreeing(spot: Spot, rows: Any, result: Comparison) -> tuple[Any, Any]:
+    """Which of the directions disagree by the quick comparison, and in which a mistake would show."""
     found = central_derivatives(spot.function, spot.x, rows, spot.g, spot.y, spot.eps)
     given = rows @ spot.claimed
     with np.errstate(all="ignore"):
         rounding = 16 * spot.eps * np.sqrt((rows * spot.claimed) ** 2 @ np.ones(spot.x.size))
-        agrees = np.abs(given - found.estimate) <= found.bound + _floor(spot) * found.size + rounding
+        slack = found.bound + _floor(spot) * found.size + rounding
+        agrees = np.abs(given - found.estimate) <= slack
+        telling = np.abs(given) + np.abs(found.estimate) > 1e3 * slack
     result.compared += len(rows)
-    return ~agrees
+    return ~agrees, telling | ~agrees
 
 
 def _compare_components(spot: Spot, directions: Directions, components: Any, result: Comparison) -> None:
-    rows = np.array([directions.unit(j) for j in components]).reshape(len(components), spot.x.size)
-    wrong = components[_disagreeing(spot, rows, result)]
+    rows = np.array([directions.unit(int(j)) for j in components]).reshape(len(components), spot.x.size)
+    disagreeing, telling = _disagreeing(spot, rows, result)
+    wrong = components[disagreeing]
     if len(components) == directions.components.size:
-        result.agreed = np.ones(spot.x.size, dtype=bool)
+        result.agreed, result.telling = np.ones(spot.x.size, dtype=bool), np.zeros(spot.x.size, dtype=bool)
         result.agreed[wrong] = False
+        result.telling[components] = telling
     with np.errstate(all="ignore"):
         strangeness = np.where(np.isfinite(spot.claimed[wrong]), np.abs(spot.claimed[wrong]) * spot.scale[wrong], np.inf)
     for j in wrong[np.argsort(-strangeness, kind="stable")][:EXAMINED]:
@@ -149,11 +156,12 @@ def _compare_components(spot: Spot, directions: Directions, components: Any, res
 
 def _bisected(spot: Spot, directions: Directions, random: np.random.Generator) -> Any:
     """Components that disagree, found by halving the set of those that are moved."""
-    pending, found = [directions.components], []
+    found: list[int] = []
+    pending = [directions.components]
     while pending and len(found) < 4:
         half = pending.pop()
         row = directions.random(random, half)
-        if not _disagreeing(spot, row[None], Comparison())[0]:
+        if not _disagreeing(spot, row[None], Comparison())[0][0]:
             continue
         if half.size == 1:
             found.append(int(half[0]))
@@ -231,14 +239,14 @@ def _compare_groups(spot: Spot, directions: Directions, result: Comparison) -> N
     """Move elements of equal value together: at a tie the sum of their gradients is certain, however it is shared."""
     values, group_of = np.unique(spot.x, return_inverse=True)
     groups = [np.flatnonzero(group_of == k) for k in range(len(values))]
-    groups = [group for group in groups if 1 < group.size][:6]
+    groups = [group for group in groups if group.size > 1][:6]
     rows = [directions.together(group) for group in groups]
     rows.append(directions.together(np.arange(spot.x.size)))
     rows = [row for row in rows if np.any(row)]
     if not rows:
         return
     stacked = np.array(rows)
-    for k in np.flatnonzero(_disagreeing(spot, stacked, result)):
+    for k in np.flatnonzero(_disagreeing(spot, stacked, result)[0]):
         before = len(result.disagreements)
         _examine_along(spot, stacked[k], None, result)
         for disagreement in result.disagreements[before:]:
@@ -247,7 +255,7 @@ def _compare_groups(spot: Spot, directions: Directions, result: Comparison) -> N
 
 def jacobian(spot: Spot, directions: Directions) -> Any:
     """The numeric Jacobian, (size of result, number of components of all arguments)."""
-    rows = np.array([directions.unit(j) for j in directions.components]).reshape(-1, spot.x.size)
+    rows = np.array([directions.unit(int(j)) for j in directions.components]).reshape(-1, spot.x.size)
     found = central_derivatives(spot.function, spot.x, rows, None, spot.y, spot.eps)
     full = np.zeros((spot.y.size, spot.x.size))
     full[:, directions.components] = (found.estimate / spot.scale[directions.components, None]).T

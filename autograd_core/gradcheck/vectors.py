@@ -6,6 +6,7 @@ numbers.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ class Vectors:
         self.shapes = [a.shape for a in arrays]
         self.sizes = [a.size * (2 if a.dtype.kind == "c" else 1) for a in arrays]
         ends = np.cumsum([0, *self.sizes]).tolist()
-        self.parts = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+        self.parts = [slice(start, end) for start, end in itertools.pairwise(ends)]
         self.size = ends[-1]
 
     def join(self, arrays: Sequence[Any]) -> Any:
@@ -60,10 +61,8 @@ class Vectors:
 
     def place(self, index: int) -> tuple[int, tuple[int, ...], str]:
         """Of a component of the vector: which array, which element of it, and "", "real" or "imaginary" part."""
-        for i, part in enumerate(self.parts):
-            if index < part.stop:
-                break
-        offset = index - part.start
+        i = next(i for i, part in enumerate(self.parts) if index < part.stop)
+        offset = index - self.parts[i].start
         complex_part = ""
         if self.like[i].dtype.kind == "c":
             complex_part = "imaginary" if offset % 2 else "real"

@@ -1,0 +1,351 @@
+"""Suppose that a rule went wrong in a certain way: what gradient would it give? Each function here tests one such supposition.
+
+A `Case` has the claimed gradient of one argument at one place (`given`), the numeric one (`right`), and the numeric Jacobian
+from which the gradient of any mistaken variant can be computed. A test returns a sentence if the claimed gradient is just that.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from autograd_core.gradcheck.differences import central_derivatives
+from autograd_core.gradcheck.spots import RuleFailed, Spot
+
+__all__ = ["Case", "axis_sums", "blocked", "common_factor", "constant_factor", "coupling_missing", "factor_function", "mask_missing", "missing_gradient", "permutation", "ratios", "reduced_gradient", "same", "swapped_inputs", "transpose", "unused_output"]
+
+SAME = 1e-6  # relative to the largest element: two gradients that agree so well are taken to be one
+
+
+class Case:
+    """One argument of a subject at a place where its gradient is wrong.
+
+    given, right   the claimed and the numeric gradient, of the argument's shape (pairs of numbers if it is complex)
+    jacobian       d(result)/d(argument), (size of result, size of argument);  others: the same for all arguments, by number
+    """
+
+    def __init__(self, spot: Spot, argument: int) -> None:
+        self.spot = spot
+        self.argument = argument
+        self.name = spot.subject.names[argument]
+        self.x = spot.arrays[argument]
+        self.part = spot.inputs.parts[argument]
+        self.g = spot.g
+        self.real = all(a.dtype.kind != "c" for a in [*spot.arrays, *spot.results])
+        self.shape = self.x.shape if self.x.dtype.kind != "c" else (*self.x.shape, 2)
+        self.given = spot.claimed[self.part].reshape(self.shape)
+        rows = np.diag(spot.scale)
+        found = central_derivatives(spot.function, spot.x, rows, None, spot.y, spot.eps)
+        self.all = (found.estimate / spot.scale[:, None]).T
+        self.jacobian = self.all[:, self.part]
+        self.right = (self.g @ self.jacobian).reshape(self.shape)
+        self._claimed: Any = None
+
+    @property
+    def claimed_jacobian(self) -> Any:
+        """The Jacobian that the rule claims: its answers to incoming gradients with a single one."""
+        if self._claimed is None:
+            rows = []
+            for k in range(self.spot.y.size):
+                unit = np.zeros(self.spot.y.size)
+                unit[k] = 1.0
+                try:
+                    rows.append(self.spot.gradient(self.spot.copies(), self.with_dtypes(unit))[self.part])
+                except RuleFailed:
+                    rows.append(np.full(self.part.stop - self.part.start, np.nan))
+            self._claimed = np.array(rows).reshape(self.jacobian.shape)
+        return self._claimed
+
+    def with_dtypes(self, g: Any) -> list[Any]:
+        """The incoming gradients, as arrays, from their vector."""
+        return [a.astype(r.dtype) for a, r in zip(self.spot.outputs.split(g), self.spot.results, strict=True)]
+
+    def is_given(self, supposed: Any) -> bool:
+        """Whether the claimed gradient is `supposed` (and that is not the right one)."""
+        supposed = np.asarray(supposed)
+        return supposed.shape == self.given.shape and same(supposed, self.given) and not same(supposed, self.right)
+
+    def from_g(self, g: Any) -> Any:
+        """The gradient for another incoming gradient."""
+        return (np.asarray(g).reshape(-1) @ self.jacobian).reshape(self.shape)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two arrays agree but for rounding, relative to the largest element."""
+    with np.errstate(all="ignore"):
+        largest = max(float(np.max(np.abs(a), initial=0.0)), float(np.max(np.abs(b), initial=0.0)))
+        return bool(np.isfinite(largest) and np.all(np.abs(a - b) <= SAME * largest))
+
+
+def ratios(case: Case) -> Any:
+    """given / right where the right one is not negligible."""
+    with np.errstate(all="ignore"):
+        counts = np.abs(case.right) > 1e-5 * np.max(np.abs(case.right), initial=0.0)
+        return (case.given / case.right)[counts]
+
+
+def missing_gradient(case: Case) -> str | None:
+    """Zeros or None."""
+    return "the gradient is zero everywhere" if not case.given.any() and case.right.any() else None
+
+
+def swapped_inputs(case: Case) -> str | None:
+    """The gradient of another argument."""
+    for k, (name, part) in enumerate(zip(case.spot.subject.names, case.spot.inputs.parts, strict=True)):
+        if k == case.argument or case.spot.arrays[k].shape != case.x.shape:
+            continue
+        other = (case.g @ case.all[:, part]).reshape(case.shape)
+        if case.is_given(other) or (case.given.size > 1 and case.is_given(-other)):
+            return f"the gradient of {case.name} is that of {name}"
+    return None
+
+
+def constant_factor(case: Case) -> tuple[float, str] | None:
+    """One factor for all elements; with what it may be."""
+    r = ratios(case)
+    if not r.size or not np.isfinite(r).all() or not same(case.given, case.right * (factor := float(np.median(r)))) or abs(factor - 1) < 1e-5:
+        return None
+    return factor, f"given / expected = {factor:.6g}{_meaning(factor)}"
+
+
+def _meaning(factor: float) -> str:
+    known = {
+        math.pi: "pi", math.pi / 180: "pi/180 (degrees)", 180 / math.pi: "180/pi (degrees)", math.log(2): "log(2)", math.log(10): "log(10)",
+        math.sqrt(2): "sqrt(2)", 1 / math.sqrt(2): "1/sqrt(2)", 2 * math.pi: "2 pi", 2 / math.sqrt(math.pi): "2/sqrt(pi)",
+        1 / math.log(2): "1/log(2)", 1 / math.log(10): "1/log(10)",
+    }  # fmt: skip
+    for value, name in known.items():
+        if abs(abs(factor) / value - 1) < 1e-5:
+            return f", {'-' if factor < 0 else ''}{name}"
+    return ""
+
+
+def transpose(case: Case) -> str | None:
+    """The claimed gradient, a factor in it, or the incoming gradient is transposed."""
+    if not case.real:
+        return None
+    if case.x.ndim >= 2:
+        turned = np.swapaxes(case.right, -1, -2)
+        if case.is_given(turned):
+            return "it is the transpose of the right gradient"
+        if case.is_given(np.ascontiguousarray(turned).reshape(case.shape)):
+            return "it is the right gradient transposed and then reshaped"
+    reordered = same(np.sort(case.given, axis=None), np.sort(case.right, axis=None))
+    if case.jacobian.shape[0] == case.jacobian.shape[1] and not reordered and case.is_given((case.jacobian @ case.g).reshape(case.shape)):
+        return "a matrix in the rule is not transposed (the Jacobian is used, not its transpose)"
+    if len(case.spot.results) == 1 and case.spot.results[0].ndim >= 2:
+        g = case.spot.gs[0]
+        if g.shape[-1] == g.shape[-2] and case.is_given(case.from_g(np.swapaxes(g, -1, -2))):
+            return "the incoming gradient is transposed"
+    return _transposed_factor(case)
+
+
+def _transposed_factor(case: Case) -> str | None:
+    """One of the other square matrices enters transposed: then the rule is right where that matrix is symmetric."""
+    square = [k for k, a in enumerate(case.spot.arrays) if a.ndim >= 2 and a.shape[-1] == a.shape[-2] and a.shape[-1] > 1]
+    for k in square:
+        arrays = case.spot.copies()
+        arrays[k] = np.swapaxes(arrays[k], -1, -2).copy()
+        try:
+            turned = Spot(case.spot.subject.at(arrays), "", np.random.default_rng(0), gs=case.spot.gs)
+        except Exception:  # noqa: BLE001  not defined there
+            continue
+        if turned.y.size != case.g.size:
+            continue
+        found = central_derivatives(turned.function, turned.x, np.diag(turned.scale), None, turned.y, turned.eps)
+        gradient = case.g @ (found.estimate / turned.scale[:, None]).T[:, case.part]
+        for supposed in (gradient.reshape(case.shape), np.swapaxes(gradient.reshape(case.shape), -1, -2) if k == case.argument else None):
+            if supposed is not None and case.is_given(supposed):
+                return f"{case.spot.subject.names[k]} enters the rule transposed"
+    return None
+
+
+def permutation(case: Case) -> str | None:
+    """The right numbers at other places, or an incoming gradient whose elements were permuted."""
+    if not case.real or case.given.size < 2:
+        return None
+    for change, text in _rearrangements(case.right):
+        if case.is_given(change):
+            return f"it is the right gradient {text}"
+    for k, g in enumerate(case.spot.gs):
+        for change, text in _rearrangements(g):
+            gs = [change if j == k else other for j, other in enumerate(case.spot.gs)]
+            if case.is_given(case.from_g(case.spot.outputs.join(gs))):
+                return f"the incoming gradient is used {text}"
+    if same(np.sort(case.given, axis=None), np.sort(case.right, axis=None)) and not same(case.given, case.right):
+        return "it has the right numbers at wrong places"
+    claimed, jacobian = case.claimed_jacobian, case.jacobian
+    if np.isfinite(claimed).all() and claimed.shape == jacobian.shape and len(jacobian) > 1 and not same(claimed, jacobian):
+        if same(_sorted_rows(claimed), _sorted_rows(jacobian)):
+            return "the elements of the incoming gradient are taken in a wrong order"
+        if same(_sorted_rows(claimed.T), _sorted_rows(jacobian.T)):
+            return "its elements are at wrong places"
+    return None
+
+
+def _sorted_rows(matrix: Any) -> Any:
+    rounded = np.round(matrix / max(float(np.abs(matrix).max(initial=0.0)), 1e-300), 6)
+    return matrix[np.lexsort(rounded.T[::-1])]
+
+
+def _rearrangements(a: Any) -> Iterator[tuple[Any, str]]:
+    for axis in range(a.ndim):
+        if a.shape[axis] > 1:
+            yield np.flip(a, axis), f"reversed along axis {axis}"
+            for shift in range(1, min(a.shape[axis], 5)):
+                yield np.roll(a, shift, axis), f"rolled along axis {axis} by {shift}"
+                yield np.roll(a, -shift, axis), f"rolled along axis {axis} by {-shift}"
+    if a.ndim > 1:
+        yield np.flip(a), "reversed along all axes"
+        for axes in itertools.permutations(range(a.ndim)):
+            if list(axes) != list(range(a.ndim)):
+                yield np.ascontiguousarray(np.transpose(a, axes)).reshape(a.shape), f"with its axes in the order {axes}"
+        yield np.ravel(a, order="F").reshape(a.shape), "read in Fortran order"
+
+
+def unused_output(case: Case) -> str | None:
+    """One of several results contributes nothing, or wrongly."""
+    results = case.spot.results
+    if len(results) < 2:
+        return None
+    for k, part in enumerate(case.spot.outputs.parts):
+        without = case.g.copy()
+        without[part] = 0.0
+        if case.is_given(case.from_g(without)):
+            return f"the incoming gradient of result {k} is not used"
+    claimed = case.claimed_jacobian
+    wrong = [k for k, part in enumerate(case.spot.outputs.parts) if not same(claimed[part], case.jacobian[part])]
+    silent = [k for k in wrong if not claimed[case.spot.outputs.parts[k]].any()]
+    if silent:
+        return f"the incoming gradient of result {silent[0]} is not used"
+    return None
+
+
+def reduced_gradient(case: Case) -> str | None:
+    """The incoming gradient enters as its sum, mean or one element, or not at all."""
+    size = case.g.size
+    variants = {
+        "the incoming gradient is ignored (taken to be 1)": np.ones(size),
+        "the incoming gradient is summed before it is used": np.full(size, case.g.sum()),
+        "the incoming gradient is averaged before it is used": np.full(size, case.g.mean() if size else 0.0),
+        "only the first element of the incoming gradient is used": np.full(size, case.g[0] if size else 0.0),
+        "only the absolute value of the incoming gradient is used": np.abs(case.g),
+        "only the sign of the incoming gradient is used": np.sign(case.g),
+        "the square of the incoming gradient is used": case.g**2,
+    }
+    return next((text for text, g in variants.items() if size > 1 and case.is_given(case.from_g(g))), None)
+
+
+def coupling_missing(case: Case) -> str | None:
+    """Only the diagonal of the Jacobian: each element taken by itself."""
+    if case.jacobian.shape[0] == case.jacobian.shape[1] and case.is_given((np.diag(case.jacobian) * case.g).reshape(case.shape)):
+        return "each element is taken by itself; that each result depends on the other elements too is left out"
+    return None
+
+
+def _wrong_elements(case: Case) -> tuple[Any, float]:
+    largest = max(float(np.max(np.abs(case.right), initial=0.0)), float(np.max(np.abs(case.given), initial=0.0)))
+    return np.abs(case.given - case.right) > SAME * largest, largest
+
+
+def mask_missing(case: Case) -> str | None:
+    """Wrong just where the right gradient is zero."""
+    wrong, largest = _wrong_elements(case)
+    flat = np.abs(case.right) <= 1e-9 * largest
+    if wrong.any() and flat[wrong].all() and (case.right.any() and not wrong.all() and (~flat).any()):
+        return "it is not zero where the value does not depend on the argument, and right elsewhere"
+    return None
+
+
+def blocked(case: Case) -> str | None:
+    """Wrong just where the claimed gradient is zero."""
+    wrong, _ = _wrong_elements(case)
+    if wrong.any() and not wrong.all() and not case.given[wrong].any():
+        return "it is zero where the value does depend on the argument, and right elsewhere"
+    return None
+
+
+def common_factor(*cases: tuple[Case, float]) -> str | None:
+    """A factor that is one number at each place, but another at another: the result, a norm or a sum."""
+    features: dict[str, Callable[[Case], float]] = {
+        "the result": lambda c: float(c.spot.y[0]) if c.spot.y.size == 1 else math.nan,
+        "the sum of squares": lambda c: float((c.x**2).sum()),
+        "the norm": lambda c: float(np.sqrt((c.x**2).sum())),
+        "the sum": lambda c: float(c.x.sum()),
+        "the sum of the absolute values": lambda c: float(np.abs(c.x).sum()),
+        "the largest absolute value": lambda c: float(np.abs(c.x).max(initial=0.0)),
+        "the incoming gradient": lambda c: float(c.g[0]) if c.g.size == 1 else math.nan,
+    }
+    for name, feature in features.items():
+        for power in (1.0, -1.0, 2.0, -2.0, 0.5, -0.5):
+            with np.errstate(all="ignore"):
+                quotients = [factor / np.float64(feature(case)) ** power for case, factor in cases]
+            if np.isfinite(quotients).all() and all(abs(q / quotients[0] - 1) < 1e-5 for q in quotients):
+                times = "multiplied" if power > 0 else "divided"
+                return f"it is {times} by {name}{'' if abs(power) == 1 else ' squared' if abs(power) == 2 else ', its root'}"
+    return None
+
+
+def axis_sums(case: Case) -> str | None:
+    """The difference is the same along an axis: a sum, mean or norm over it was taken for constant."""
+    if not case.real or case.given.size < 3:
+        return None
+    difference = case.given - case.right
+    for axis in range(difference.ndim):
+        if difference.shape[axis] > 1 and same(difference, np.broadcast_to(np.take(difference, [0], axis), difference.shape)) and difference.any():
+            along = "all elements" if same(difference, np.full_like(difference, difference.flat[0])) else f"each line along axis {axis}"
+            return f"what is missing is the same for {along}: the term of a sum or a mean"
+    return None
+
+
+def factor_function(case: Case) -> str | None:
+    """given = right times a simple function of the argument, of the result or of another argument."""
+    if not case.real or case.given.size < 2:
+        return None
+    with np.errstate(all="ignore"):
+        counts = np.abs(case.right) > 1e-6 * np.max(np.abs(case.right), initial=0.0)
+        if counts.sum() < 2:
+            return None
+        ratio = case.given / case.right
+        for name, values in _features(case):
+            for power, word in ((1, ""), (2, "**2"), (-1, ""), (-2, "**2"), (0.5, "**0.5"), (-0.5, "**0.5")):
+                feature = values**power
+                quotient = (ratio / feature)[counts]
+                usual = float(np.median(quotient))
+                spread = np.ptp(feature[counts])
+                if (
+                    np.isfinite(quotient).all()
+                    and usual
+                    and np.all(np.abs(quotient / usual - 1) < 1e-5)
+                    and spread > 1e-4 * np.abs(feature[counts]).max()
+                ):
+                    times = "multiplied" if power > 0 else "divided"
+                    constant = "" if abs(usual - 1) < 1e-5 else f" (and by the constant {usual:.6g})"
+                    return f"given / expected = {usual:.4g} * ({name}){f'**{power:g}' if power != 1 else ''}: it is {times} by {name}{word}{constant}"
+    return None
+
+
+def _features(case: Case) -> Iterator[tuple[str, Any]]:
+    """Arrays of the argument's shape that a forgotten inner derivative may consist of."""
+    arrays = [(case.name, case.x)]
+    arrays += [(n, a) for k, (n, a) in enumerate(zip(case.spot.subject.names, case.spot.arrays, strict=True)) if k != case.argument]
+    arrays += [("the result", r) for r in case.spot.results]
+    for name, a in arrays:
+        try:
+            a = np.broadcast_to(a, case.shape)
+        except ValueError:
+            continue
+        functions: dict[str, Callable[[Any], Any]] = {
+            "{}": lambda v: v, "1 - {}": lambda v: 1 - v, "1 - {}**2": lambda v: 1 - v * v, "1 + {}**2": lambda v: 1 + v * v, "1 + {}": lambda v: 1 + v,
+            "exp({})": np.exp, "cos({})": np.cos, "sin({})": np.sin, "tan({})": np.tan, "log({})": lambda v: np.log(np.abs(v)), "{} - 1": lambda v: v - 1,
+            "sigmoid({})": lambda v: 1 / (1 + np.exp(-v)), "abs({})": np.abs, "sign({})": np.sign,
+        }  # fmt: skip
+        for text, function in functions.items():
+            yield text.format(name), function(a)
+    for k, g in enumerate(case.spot.gs):
+        if g.shape == case.shape:
+            yield ("the incoming gradient" if len(case.spot.gs) == 1 else f"the incoming gradient of result {k}"), g

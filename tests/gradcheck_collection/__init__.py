@@ -1,0 +1,14 @@
+"""Operations that are differentiated wrongly, and correct ones that are hard to check: what the gradient checker is tested on.
+
+Each is a pair (forward, backward) in plain NumPy with the inputs that somebody would naturally try, so that other libraries'
+checkers can be given the same ones (tools/bench/gradcheck.py).
+"""
+
+from gradcheck_collection.entry import Entry
+from gradcheck_collection.right import RIGHT
+from gradcheck_collection.wrong import WRONG
+from gradcheck_collection.wrong_places import WRONG_PLACES
+
+ALL_WRONG: list[Entry] = [*WRONG, *WRONG_PLACES]
+
+__all__ = ["ALL_WRONG", "RIGHT", "Entry"]
