@@ -1,6 +1,7 @@
 """Optimizers: update rules as formulas one can read, and one loop around them, under torch's names."""
 
-from optim import lr_scheduler, rules, schedules
+from optim import lr_scheduler, rules, schedules, transformations
+from optim.chain import Chain
 from optim.optimizer import Optimizer
 from optim.optimizers import (
     ASGD,
@@ -41,12 +42,14 @@ from optim.schedules import (
     Step,
     Warmup,
 )
+from optim.wrappers import SAM, Combined, Lookahead, Switch, WeightAverage
 
 __all__ = [
     "ASGD",
     "LAMB",
     "LARS",
     "LBFGS",
+    "SAM",
     "SGD",
     "Adadelta",
     "Adafactor",
@@ -54,6 +57,8 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Chain",
+    "Combined",
     "Constant",
     "Cosine",
     "CosineRestarts",
@@ -63,6 +68,7 @@ __all__ = [
     "InverseTime",
     "Linear",
     "Lion",
+    "Lookahead",
     "MultiStep",
     "Muon",
     "NAdam",
@@ -78,8 +84,11 @@ __all__ = [
     "Sequential",
     "Shampoo",
     "Step",
+    "Switch",
     "Warmup",
+    "WeightAverage",
     "lr_scheduler",
     "rules",
     "schedules",
+    "transformations",
 ]

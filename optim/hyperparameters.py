@@ -62,6 +62,10 @@ DOMAINS: dict[str, Domain] = {
     "ns_steps": ("an integer in [1, 100)", lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 100),
     "ns_coefficients": ("three finite numbers", lambda value: isinstance(value, tuple) and len(value) == 3 and all(FINITE[1](v) for v in value)),
     "adjust_lr_fn": ('None, "original" or "match_rms_adamw"', lambda value: value in (None, "original", "match_rms_adamw")),
+    "max_norm": at_least(0),
+    "max_delta": at_least(0),
+    "clip_factor": at_least(0),
+    "decay": between(0, 1),
     "update_every": COUNT,
     "max_size": COUNT,
 }
@@ -82,7 +86,7 @@ def at_step(value: Any, step: int) -> Any:
 def check(owner: str, hyperparameters: Mapping[str, Any], own: Mapping[str, Domain]) -> None:
     """Raise ValueError naming the first hyperparameter outside its domain; `own` has the domains that differ from the table."""
     for name, value in hyperparameters.items():
-        wanted, holds = own.get(name) or DOMAINS.get(name, ("", lambda _: True))
+        wanted, holds = own.get(name) or DOMAINS.get(name.rpartition(".")[2], ("", lambda _: True))
         if not holds(value):
             raise ValueError(f"{owner}: {name} must be {wanted}, not {value!r}")
 

@@ -44,7 +44,7 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Optimizer, formulas: Callable[[float], Formula] | Sequence[Formula], last_epoch: int = -1) -> None:
-        if not isinstance(optimizer, Optimizer):
+        if not hasattr(optimizer, "param_groups"):  # an Optimizer, or a wrapper around one
             raise TypeError(f"{type(self).__name__}: optimizer must be an Optimizer, not {type(optimizer).__name__}")
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
@@ -134,7 +134,7 @@ class ConstantLR(LRScheduler):
     """lr times factor for total_iters steps, then lr."""
 
     def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
-        super().__init__(optimizer, lambda lr: Piecewise({0: lr * factor} | {total_iters: lr}), last_epoch)
+        super().__init__(optimizer, lambda lr: Piecewise({0.0: lr * factor} | {float(total_iters): lr}), last_epoch)
 
 
 class LinearLR(LRScheduler):

@@ -17,7 +17,7 @@ from optim.packs import Pack, make_packs, run_whole
 from optim.parallel import Task, run_all
 from optim.program import Workspace
 
-__all__ = ["Optimizer", "Options", "Value"]
+__all__ = ["Optimizer", "Options", "Value", "Work", "is_finite"]
 
 Work = tuple[int, list[Any], list[Any], dict[str, Any]]  # a group's number, parameters with gradient, gradients, hyperparameters
 Value = Any  # of a hyperparameter: a number, or a schedule, which is a function of the step
@@ -57,7 +57,7 @@ class Optimizer:
     domains: ClassVar[dict[str, Domain]] = {}  # of hyperparameters that mean something else here than in the table
 
     def __init__(self, params: Any, rule: Callable[..., Any] | None, defaults: dict[str, Any], **options: Unpack[Options]) -> None:
-        self.rule = rule
+        self.rule: Any = rule
         self.defaults = defaults
         self.nonfinite = options.get("nonfinite", "raise")
         if self.nonfinite not in ("raise", "skip", "ignore"):
@@ -175,7 +175,7 @@ class Optimizer:
         for i, parameters, gradients, hyperparameters in work:
             if not getattr(self.rule, "per_element", False) or not all(isinstance(g, np.ndarray) for g in gradients):
                 for p, g in zip(parameters, gradients, strict=True):
-                    checks.append((g.size, partial(_is_finite, g)))
+                    checks.append((g.size, partial(is_finite, g)))
                     tasks.append((g.size, partial(run_whole, self.rule, p, g, self.state[p], hyperparameters)))
                 continue
             packs, places = self._packs_of(i, parameters)
@@ -198,7 +198,7 @@ class Optimizer:
 
     def _not_finite(self, work: list[Work]) -> FloatingPointError:
         """The error that names the first parameter whose gradient is not finite."""
-        i, parameter = next((i, p) for i, parameters, gradients, _ in work for p, g in zip(parameters, gradients, strict=True) if not _is_finite(g))
+        i, parameter = next((i, p) for i, parameters, gradients, _ in work for p, g in zip(parameters, gradients, strict=True) if not is_finite(g))
         group = self.param_groups[i]
         place = next(k for k, p in enumerate(group["params"]) if p is parameter)
         return FloatingPointError(
@@ -253,8 +253,8 @@ class Optimizer:
             if value is None:
                 continue  # torch's momentum_buffer before the first step
             array = np.array(value.detach().numpy() if hasattr(value, "detach") else value)
-            if name in NUMBERS or not hasattr(value, "shape"):
-                entry[name] = int(array) if name == "step" else array.item()
+            if name.rpartition(".")[2] in NUMBERS or not hasattr(value, "shape"):
+                entry[name] = int(array) if name.endswith("step") else array.item()
                 continue
             if self._is_shaped_like_parameter and array.shape != parameter.shape:
                 raise ValueError(f"{type(self).__name__}: the state {name} of {label} has shape {array.shape}, but the parameter {parameter.shape}")
@@ -273,7 +273,8 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _is_finite(array: Any, _: Any = None) -> bool:
+def is_finite(array: Any, _: Any = None) -> bool:
+    """Whether all elements are finite."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite(array).all())
 

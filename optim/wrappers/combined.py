@@ -1,0 +1,108 @@
+"""Several optimizers: at once on different parameters, or one after the other on the same."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import autograd_core as ag
+
+__all__ = ["Combined", "Switch"]
+
+
+class _Several:
+    def __init__(self, optimizers: Sequence[Any]) -> None:
+        if not optimizers:
+            raise ValueError(f"{type(self).__name__}: got no optimizers")
+        self.optimizers = list(optimizers)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the parameters' gradients."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of all."""
+        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        states = state_dict["optimizers"]
+        if len(states) != len(self.optimizers):
+            raise ValueError(f"{type(self).__name__}: the state is of {len(states)} optimizers, but there are {len(self.optimizers)}")
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+
+
+class Combined(_Several):
+    """Different optimizers for different parameters, stepped together: Muon for the matrices, AdamW for the rest.
+
+    raises  ValueError if a parameter belongs to two of them
+    """
+
+    def __init__(self, *optimizers: Any) -> None:
+        super().__init__(optimizers)
+        seen: set[int] = set()
+        for p in (p for group in self.param_groups for p in group["params"]):
+            if id(p) in seen:
+                raise ValueError(f"Combined: a parameter of shape {p.shape} belongs to two optimizers; each parameter has to have one")
+            seen.add(id(p))
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all."""
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of each. The closure is called once."""
+        loss = None
+        if closure is not None:
+            with ag.enable_grad():
+                loss = closure()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        return loss
+
+
+class Switch(_Several):
+    """One optimizer after the other on the same parameters: fast with Adam at first, then SGD, which often ends lower.
+
+    optimizers  in order
+    at          the steps at which the next one takes over
+
+    Keskar & Socher 2017, "Improving generalization performance by switching from Adam to SGD".
+    """
+
+    def __init__(self, *optimizers: Any, at: int | Sequence[int]) -> None:
+        super().__init__(optimizers)
+        self.at = [at] if isinstance(at, int) else list(at)
+        if len(self.at) != len(optimizers) - 1 or self.at != sorted(self.at):
+            raise ValueError(f"Switch: {len(optimizers)} optimizers need {len(optimizers) - 1} steps in order at which to switch, not {self.at}")
+        self.steps = 0
+
+    @property
+    def current(self) -> Any:
+        """The optimizer whose turn it is."""
+        return self.optimizers[bisect_right(self.at, self.steps)]
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of the current optimizer."""
+        groups: list[dict[str, Any]] = self.current.param_groups
+        return groups
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of the optimizer whose turn it is."""
+        loss = self.current.step(closure)
+        self.steps += 1
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of all, and how far the run is."""
+        return {**super().state_dict(), "steps": self.steps}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        super().load_state_dict(state_dict)
+        self.steps = int(state_dict["steps"])

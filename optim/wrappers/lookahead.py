@@ -1,0 +1,54 @@
+"""Lookahead: slow weights that follow fast ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from optim.hyperparameters import COUNT, between
+from optim.wrappers.base import Wrapper
+
+__all__ = ["Lookahead"]
+
+
+class Lookahead(Wrapper):
+    """Every k steps: slow = slow + alpha (fast - slow), and the fast weights go on from there.
+
+    optimizer  moves the fast weights, which are the parameters
+    k          steps between two meetings
+    alpha      how far the slow weights go
+
+    Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1.
+    """
+
+    def __init__(self, optimizer: Any, k: int = 5, alpha: float = 0.5) -> None:
+        super().__init__(optimizer)
+        for name, value, (wanted, holds) in (("k", k, COUNT), ("alpha", alpha, between(0, 1))):
+            if not holds(value):
+                raise ValueError(f"Lookahead: {name} must be {wanted}, not {value!r}")
+        self.k = k
+        self.alpha = alpha
+        self.count = 0
+        self.slow = [p.data.copy() for p in self.parameters()]
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """A step of the fast weights, and every k-th time one of the slow ones."""
+        loss = super().step(closure)
+        self.count += 1
+        if self.count % self.k == 0:
+            for p, slow in zip(self.parameters(), self.slow, strict=True):
+                slow += self.alpha * (p.data - slow)
+                p.data[...] = slow
+        return loss
+
+    def _own_state(self) -> dict[str, Any]:
+        return {"count": self.count, "slow": [slow.copy() for slow in self.slow]}
+
+    def _load_own_state(self, state_dict: Mapping[str, Any]) -> None:
+        for mine, saved in zip(self.slow, state_dict["slow"], strict=True):
+            if mine.shape != saved.shape:
+                raise ValueError(f"Lookahead: a slow weight has shape {saved.shape}, but the parameter {mine.shape}")
+        self.count = int(state_dict["count"])
+        self.slow = [np.array(saved, dtype=mine.dtype) for mine, saved in zip(self.slow, state_dict["slow"], strict=True)]

@@ -1,0 +1,58 @@
+"""Sharpness-aware minimisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import autograd_core as ag
+from optim.hyperparameters import at_least
+from optim.rules.common import norm
+from optim.wrappers.base import Wrapper
+
+__all__ = ["SAM"]
+
+
+class SAM(Wrapper):
+    """Steps by the gradient at w + e, the worst place near w: e = rho g / |g|, so that flat minima are found.
+
+    optimizer  does the step
+    rho        how near
+    adaptive   nearness in proportion to the weights: e = rho w^2 g / |w g| (Kwon et al. 2021, "ASAM", eq. 7)
+
+    Foret et al. 2021, "Sharpness-aware minimization for efficiently improving generalization", algorithm 1.
+    """
+
+    def __init__(self, optimizer: Any, rho: float = 0.05, adaptive: bool = False) -> None:
+        super().__init__(optimizer)
+        wanted, holds = at_least(0)
+        if not holds(rho):
+            raise ValueError(f"SAM: rho must be {wanted}, not {rho!r}")
+        self.rho = rho
+        self.adaptive = adaptive
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Two evaluations and one step.
+
+        closure  clears the gradients, computes the loss with its gradients, and returns it
+        returns  the loss at the parameters themselves
+        """
+        if closure is None:
+            raise TypeError("SAM: step needs a closure that computes the loss and its gradient, since it evaluates them twice")
+        with ag.enable_grad():
+            loss = closure()
+        moved = [p for p in self.parameters() if p.grad is not None]
+        before = [p.data.copy() for p in moved]
+        weights = [abs(data) if self.adaptive else 1.0 for data in before]
+        total = sum(norm(weight * p.grad.data) ** 2 for weight, p in zip(weights, moved, strict=True)) ** 0.5
+        try:
+            if total:
+                for p, weight in zip(moved, weights, strict=True):
+                    p.data[...] += self.rho / total * (weight * weight * p.grad.data)
+                with ag.enable_grad():
+                    closure()
+        finally:
+            for p, data in zip(moved, before, strict=True):
+                p.data[...] = data
+        self.optimizer.step()
+        return loss

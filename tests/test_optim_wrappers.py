@@ -1,0 +1,209 @@
+"""Optimizers around optimizers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+import nn
+import optim
+
+
+def tensor(data: Any) -> ag.Tensor:
+    return ag.tensor(data, requires_grad=True)
+
+
+def give(p: ag.Tensor, g: Any) -> None:
+    p.grad = ag.tensor(g, dtype=p.dtype)
+
+
+def test_lookahead_follows_its_recursion(rng: np.random.Generator) -> None:
+    p, fast, slow = tensor(np.ones(3)), np.ones(3), np.ones(3)
+    optimizer = optim.Lookahead(optim.SGD([p], lr=0.1), k=3, alpha=0.4)
+    for step in range(1, 10):
+        g = rng.normal(size=3)
+        give(p, g)
+        optimizer.step()
+        fast = fast - 0.1 * g
+        if step % 3 == 0:
+            slow = slow + 0.4 * (fast - slow)
+            fast = slow
+        np.testing.assert_allclose(p.data, fast, rtol=1e-13)
+
+
+def test_sam_steps_by_the_gradient_at_the_worst_place_near() -> None:
+    p = tensor([3.0, 4.0])
+    optimizer = optim.SAM(optim.SGD([p], lr=0.1), rho=0.5)
+    places = []
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        places.append(np.array(p.data))
+        loss = (p**2).sum() / 2
+        loss.backward()
+        return loss
+
+    loss = optimizer.step(closure)
+    assert loss.item() == 12.5
+    np.testing.assert_allclose(places, [[3, 4], [3.3, 4.4]])
+    np.testing.assert_allclose(p.data, [3 - 0.33, 4 - 0.44])
+
+
+def test_adaptive_sam_weighs_by_the_parameters() -> None:
+    p = tensor([1.0, 2.0])
+    optimizer = optim.SAM(optim.SGD([p], lr=0.0), rho=1.0, adaptive=True)
+    places = []
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        places.append(np.array(p.data))
+        loss = p.sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    np.testing.assert_allclose(places[1] - places[0], np.array([1.0, 4.0]) / 5**0.5)
+
+
+def test_sam_puts_the_parameters_back_when_the_closure_raises() -> None:
+    p = tensor([1.0, 2.0])
+    optimizer = optim.SAM(optim.SGD([p], lr=0.1))
+    calls = []
+
+    def closure() -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ZeroDivisionError
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    with pytest.raises(ZeroDivisionError):
+        optimizer.step(closure)
+    assert p.tolist() == [1, 2]
+    with pytest.raises(TypeError, match="SAM: step needs a closure"):
+        optimizer.step()
+
+
+def test_combined_optimizers_step_together_and_share_no_parameter() -> None:
+    a, b = tensor(1.0), tensor(1.0)
+    optimizer = optim.Combined(optim.SGD([a], lr=0.1), optim.SGD([b], lr=0.5))
+    calls = []
+
+    def closure() -> Any:
+        calls.append(1)
+        optimizer.zero_grad()
+        loss = a + b
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 2.0
+    assert (a.item(), b.item(), len(calls)) == (0.9, 0.5, 1)
+    with pytest.raises(ValueError, match="belongs to two optimizers"):
+        optim.Combined(optim.SGD([a]), optim.Adam([a]))
+
+
+def test_switch_hands_over_in_mid_training() -> None:
+    p = tensor(0.0)
+    optimizer = optim.Switch(optim.SGD([p], lr=1.0), optim.SGD([p], lr=0.1), optim.SGD([p], lr=0.01), at=[2, 3])
+    values = []
+    for _ in range(5):
+        give(p, -1.0)
+        optimizer.step()
+        values.append(round(p.item(), 6))
+    assert values == [1.0, 2.0, 2.1, 2.11, 2.12]
+    with pytest.raises(ValueError, match="2 optimizers need 1 steps in order"):
+        optim.Switch(optim.SGD([p]), optim.SGD([p]), at=[1, 2])
+
+
+@pytest.mark.parametrize(("decay", "expected"), [(None, 7 / 3), (0.5, 3.5), (lambda step: 0.0, 5.0)])
+def test_the_mean_of_the_weights(decay: Any, expected: float) -> None:
+    p = tensor(np.zeros(2))
+    mean = optim.WeightAverage([p], decay=decay)
+    for value in (0.0, 2.0, 5.0) if decay is None else (2.0, 2.0, 5.0):
+        p.data[...] = value
+        mean.update()
+    with mean.applied():
+        np.testing.assert_allclose(p.data, expected)
+    assert p.tolist() == [5, 5]
+    mean.copy_to_parameters()
+    np.testing.assert_allclose(p.data, expected)
+
+
+def test_the_mean_of_weights_is_taken_off_again_when_the_block_raises() -> None:
+    p = tensor(np.ones(2))
+    mean = optim.WeightAverage([p])
+    mean.averages[0][...] = 7
+
+    def use() -> None:
+        with mean.applied():
+            assert p.tolist() == [7, 7]
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        use()
+    assert p.tolist() == [1, 1]
+
+
+MAKERS = {
+    "Lookahead": lambda p: optim.Lookahead(optim.Adam(p, lr=0.05), k=3),
+    "SAM": lambda p: optim.SAM(optim.SGD(p, lr=0.05, momentum=0.9)),
+    "Combined": lambda p: optim.Combined(optim.Adam(p[:2], lr=0.05), optim.SGD(p[2:], lr=0.05, momentum=0.9)),
+    "Switch": lambda p: optim.Switch(optim.Adam(p, lr=0.05), optim.SGD(p, lr=0.05, momentum=0.9), at=7),
+    "around": lambda p: optim.Lookahead(optim.SAM(optim.RMSprop(p, lr=0.01))),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_checkpointed_run_goes_on_bit_for_bit(name: str, tmp_path: Any, rng: np.random.Generator) -> None:
+    pytest.importorskip("safetensors")
+    x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+
+    def make() -> tuple[nn.Module, Any, Any]:
+        model = nn.MLP(3, 4, 2, dtype=np.float64, generator=0)
+        optimizer = MAKERS[name](list(model.parameters()))
+        return model, optimizer, optim.WeightAverage(model.parameters(), decay=0.9)
+
+    def train(model: Any, optimizer: Any, mean: Any, steps: int) -> None:
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(model(x), y)
+            loss.backward()
+            return loss
+
+        for _ in range(steps):
+            optimizer.step(closure)
+            mean.update()
+
+    whole = make()
+    train(*whole, 11)
+    first = make()
+    train(*first, 5)
+    parts = ("model", "optimizer", "mean")
+    nn.save_checkpoint(tmp_path / "x", **dict(zip(parts, first, strict=True)))
+    second = make()
+    nn.load_checkpoint(tmp_path / "x", **dict(zip(parts, second, strict=True)))
+    train(*second, 6)
+    for p, q in zip(whole[0].parameters(), second[0].parameters(), strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+    for a, b in zip(whole[2].averages, second[2].averages, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_misuse_is_named() -> None:
+    p = tensor(1.0)
+    with pytest.raises(TypeError, match="Lookahead: optimizer must be an optimizer, not float"):
+        optim.Lookahead(0.1)
+    with pytest.raises(ValueError, match="Lookahead: k must be an integer >= 1, not 0"):
+        optim.Lookahead(optim.SGD([p]), k=0)
+    with pytest.raises(ValueError, match="SAM: rho must be"):
+        optim.SAM(optim.SGD([p]), rho=-1)
+    with pytest.raises(ValueError, match="WeightAverage: got no parameters"):
+        optim.WeightAverage(iter(()))
+    with pytest.raises(KeyError, match="Lookahead: the state lacks"):
+        optim.Lookahead(optim.SGD([p])).load_state_dict(optim.SGD([p]).state_dict())
+    with pytest.raises(TypeError, match=r"SGD: unknown hyperparameter 'learning_rate'"):
+        optim.SGD([{"params": [p], "learning_rate": 0.1}])
