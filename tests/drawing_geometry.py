@@ -8,6 +8,7 @@ A picture is given as plain numbers, so that the same checks serve the figures o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,7 +97,7 @@ def _wire_problems(wire: dict[str, Any], boxes: dict[str, Any], children: dict[s
 def _points(path: list[list[float]], right: bool) -> Iterator[tuple[float, float]]:
     """Points along the way as it is drawn: lines, and S-curves with their control points half-way along the flow."""
     yield path[0][0], path[0][1]
-    for (x, y), (x2, y2) in zip(path, path[1:], strict=False):
+    for (x, y), (x2, y2) in itertools.pairwise(path):
         for step in range(1, 17):
             t = step / 16
             near, far = 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2

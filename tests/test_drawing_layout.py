@@ -30,7 +30,10 @@ def drawing(name: str, **options: object) -> Drawing:
     return ag.draw(program(name).outputs, params=program(name).params, **options)
 
 
-@pytest.mark.parametrize("options", [{}, {"direction": "right"}, {"depth": 99}, {"depth": 0}, {"fold": False, "depth": 99}, {"backward": True}], ids=str)
+VIEWS: list[dict[str, object]] = [{}, {"direction": "right"}, {"depth": 99}, {"depth": 0}, {"fold": False, "depth": 99}, {"backward": True}]
+
+
+@pytest.mark.parametrize("options", VIEWS, ids=str)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_no_box_overlaps_another_and_no_edge_passes_through_a_box(name, options) -> None:
     if options.get("fold") is False and name.startswith(("lstm", "flat", "transformer 12")):

@@ -251,7 +251,8 @@ def test_page_is_one_file_without_addresses_and_small() -> None:
 
 @needs_browser
 def test_errors_and_requests_of_a_page_are_seen_by_these_tests(chromium, tmp_path) -> None:
-    (tmp_path / "bad.html").write_text("<script>setTimeout(() => { throw new Error('deliberate') }); new Image().src = 'file:///missing.png'; console.error('said')</script>")
+    script = "setTimeout(() => { throw new Error('deliberate') }); new Image().src = 'file:///missing.png'; console.error('said')"
+    (tmp_path / "bad.html").write_text(f"<script>{script}</script>")
     chromium.open(tmp_path / "bad.html")
     chromium.evaluate("new Promise((done) => setTimeout(done, 100))")
     assert any("deliberate" in error for error in chromium.errors)

@@ -138,7 +138,7 @@ def test_program_that_raises_is_drawn_as_far_as_it_ran_with_the_failing_operatio
 
 def test_program_whose_first_operation_fails_is_drawn_too() -> None:
     x = leaf(3)
-    with pytest.raises(ValueError, match="shapes|broadcast"), ag.record() as recording:
+    with pytest.raises(ValueError, match="broadcast"), ag.record() as recording:
         x + np.ones(4)
     text = str(recording.draw(params={"x": x}))
     assert "add" in text

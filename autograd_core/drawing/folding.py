@@ -16,6 +16,7 @@ from autograd_core.drawing.document import Document, Group, Vertex
 __all__ = ["fold", "fresh_keys"]
 
 LONGEST_PERIOD = 400  # items in one member
+MOST_PASSES = 30  # folds one after another in one group
 FEWEST_GROUPS = 3  # modules in a row that are worth folding
 FEWEST_MEMBERS = 3  # and of sequences of operations,
 FEWEST_OPERATIONS = 12  # which must have as many operations together, or
@@ -76,17 +77,15 @@ def _kind_of(vertex: Vertex) -> object:
 
 
 def _fold_children(group: Group, tokens: _Tokens, document: Document, new_key: Callable[[], str]) -> None:
-    for _ in range(4):  # folded loops may make the loop around them periodic
-        before = len(group.children)
+    for _ in range(MOST_PASSES):
         numbers = np.array([tokens.of(child) for child in group.children], dtype=np.int64)
-        period = 1
-        while 2 * period < len(numbers) and period <= LONGEST_PERIOD:
+        for period in range(1, min(LONGEST_PERIOD, (len(numbers) - 1) // 2) + 1):
             runs = [run for run in _runs(numbers, period) if _worth_it(group.children, *run, period)]
-            if runs:
-                group.children = _folded(group.children, runs, period, tokens, new_key)
-                numbers = np.array([tokens.of(child) for child in group.children], dtype=np.int64)
-            period += 1
-        if len(group.children) == before:
+            folded = _folded(group.children, runs, period, tokens, new_key) if runs else group.children
+            if len(folded) < len(group.children):
+                group.children = folded
+                break  # folded loops may make the loop around them periodic, with a shorter period
+        else:
             return
 
 

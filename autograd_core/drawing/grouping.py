@@ -7,6 +7,7 @@ values pass, so that whatever is opened shows a few dozen boxes.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
@@ -79,23 +80,20 @@ def _module_group(call: Call, key: str, numbers: dict[int, int]) -> Group:
 
 def _cut(found: Group, document: Document, new_key: Callable[[], str]) -> None:
     """Put the children of a long group into parts of about PART, and those again, until there are few."""
+    # What a part is called by: the numbers of a repeat's members, or the rows of the listing.
+    spans: list[tuple[int, int]] = [(i, i) if found.kind == "repeat" else (_first(child), _last(child)) for i, child in enumerate(found.children, 1)]
     while len(found.children) > PART:
-        ends = _ends(found.children, document) if found.kind != "repeat" else [*range(PART, len(found.children), PART), len(found.children)]
+        count = len(found.children)
+        ends = _ends(found.children, document) if found.kind != "repeat" else [*range(PART, count, PART), count]
         parts: list[int | Group] = []
         start = 0
         for end in ends:
-            parts.append(Group(new_key(), "part", _part_name(found, found.children[start:end]), "", found.children[start:end]))
+            sign = "" if found.kind == "repeat" else "%"
+            name = f"{sign}{spans[start][0]} to {sign}{spans[end - 1][1]}"
+            parts.append(Group(new_key(), "part", name, "", found.children[start:end]))
             start = end
+        spans = [(spans[a][0], spans[b - 1][1]) for a, b in itertools.pairwise([0, *ends])]
         found.children = parts
-
-
-def _part_name(found: Group, children: list[int | Group]) -> str:
-    first, last = _first(children[0]), _last(children[-1])
-    if found.kind == "repeat":
-        members = {id(member): i for i, member in enumerate(found.members(), 1)}
-        inside = Group("", "part", "", "", children).members()
-        return f"{members[id(inside[0])]} to {members[id(inside[-1])]}"
-    return f"%{first} to %{last}"
 
 
 def _first(item: int | Group) -> int:
