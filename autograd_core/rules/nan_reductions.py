@@ -55,16 +55,16 @@ def _reductions(a: Arrays) -> list[Call]:
 
 defvjp(
     np.nansum,
-    a=lambda g, a, axis, keepdims, where: spread(g, a.shape, axis, keepdims, _numbers(a, where)),
+    a=lambda g, a, axis, where: spread(g, a.shape, axis, _numbers(a, where)),
     initial=lambda g: g,
-    inert=("dtype",),
+    inert=("dtype", "keepdims"),
     selects=True,
     samples=_without_nan(_reductions, lambda a: where_calls(a, initial=a())),
 )
 defvjp(
     np.nanmean,
-    a=lambda g, a, axis, keepdims, where: mean_rule(g, a, axis, keepdims, _numbers(a, where)),
-    inert=("dtype",),
+    a=lambda g, a, axis, where: mean_rule(g, a, axis, _numbers(a, where)),
+    inert=("dtype", "keepdims"),
     selects=True,
     samples=_without_nan(_reductions, where_calls),
 )

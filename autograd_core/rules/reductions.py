@@ -42,9 +42,9 @@ def everywhere(where: Any) -> bool:
     return where is _NoValue or where is True
 
 
-def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: Any, where: Any) -> Any:
+def spread(g: Any, shape: tuple[int, ...], axis: Any, where: Any) -> Any:
     """The gradient of a reduction, copied to the elements of `shape` that it took in."""
-    g = np.broadcast_to(keep_reduced_axes(g, axis, keepdims, len(shape)), shape)
+    g = np.broadcast_to(keep_reduced_axes(g, axis, False, len(shape)), shape)
     return g if everywhere(where) else np.where(where, g, 0.0)
 
 
@@ -89,25 +89,26 @@ def _with_empty(a: Arrays) -> list[Call]:
 
 defvjp(
     np.sum,
-    a=lambda g, like, axis, keepdims, where: spread(g, like.shape, axis, keepdims, where),
+    # Whether keepdims was given shows in g. Rules that keep two values at most are the sweep's quick ones.
+    a=lambda g, like, axis, where: spread(g, like.shape, axis, where),
     # The sweep sums a gradient down to its argument's shape, here that of a number.
     initial=lambda g: g,
-    inert=("dtype",),
+    inert=("dtype", "keepdims"),
     structural=True,
     samples=lambda a: reduction_calls(a) + where_calls(a, initial=a()) + _with_empty(a) + [call(a(2, 3), dtype=np.float64, initial=a())],
 )
 
 
-def mean_rule(g: Any, like: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+def mean_rule(g: Any, like: Any, axis: Any, where: Any) -> Any:
     """The gradient's share of each element that was averaged."""
     count = _taken_in(like.shape, g.dtype, axis, where)
-    return spread(keep_reduced_axes(g, axis, keepdims, like.ndim) / count, like.shape, axis, True, where)
+    return spread(keep_reduced_axes(g, axis, False, like.ndim) / count, like.shape, axis, where)
 
 
 defvjp(
     np.mean,
     a=mean_rule,
-    inert=("dtype",),
+    inert=("dtype", "keepdims"),
     structural=True,
     samples=lambda a: reduction_calls(a) + where_calls(a) + [call(a.complex(2, 3), axis=1, dtype=np.complex128)],
 )
