@@ -224,14 +224,13 @@ class Sweep:
                 contributions = _contribution(edge, g, links)
                 for link, element in edge.place:
                     if needed is None or links[link] in needed:
-                        self._add(node, g, contributions[element], link, links[link])
+                        self._add(node, g, contributions[element], link, links[link], conjugate)
                 continue
             parent = links[edge.place]
             if needed is not None and parent not in needed:
                 continue
             if edge.accumulate is None:
-                contribution = _contribution(edge, g, links)
-                self._add(node, g, contribution.conjugate() if conjugate else contribution, edge.place, parent)
+                self._add(node, g, _contribution(edge, g, links), edge.place, parent, conjugate)
             else:
                 total = edge.accumulate(table.get(parent), parent in self.owned, g, node in self.owned, links)
                 table[parent] = total
@@ -252,10 +251,12 @@ class Sweep:
             self.zeroed.update(node.parents)
         return g
 
-    def _add(self, node: Node, g: Any, contribution: Any, place: int, parent: Node) -> None:
+    def _add(self, node: Node, g: Any, contribution: Any, place: int, parent: Node, conjugate: bool) -> None:
         """Add a contribution, fitted to its parent's shape and dtype, to what the table holds for the parent."""
         if contribution is None:
             return
+        if conjugate:
+            contribution = contribution.conjugate()
         if node in self.zeroed and node.op.elementwise:
             contribution = without_structural_zeros(g, contribution)
         contribution = fitted(contribution, parent, node.plan, place)

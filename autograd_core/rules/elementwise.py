@@ -22,6 +22,12 @@ from autograd_core.recording import raw, untracked
 from autograd_core.samples import call
 from autograd_core.tensor import Tensor
 
+
+def is_complex(x: Any) -> bool:
+    """Whether `x` is an array of complex numbers."""
+    return bool(x.dtype.kind == "c")
+
+
 # --- arithmetic ------------------------------------------------------------------------------------------------------------
 
 defvjp(np.add, x1=lambda g: g, x2=lambda g: g)
@@ -95,16 +101,16 @@ defvjp(np.sin, x=lambda g, x: g * np.cos(x), holomorphic=True)
 defvjp(np.cos, x=lambda g, x: -g * np.sin(x), holomorphic=True)
 defvjp(np.tan, x=lambda g, out: g * (1 + out * out), domain=(-1.3, 1.3), holomorphic=True)
 # (1 - x)(1 + x), not 1 - x^2, which loses digits near 1.
-defvjp(np.arcsin, x=lambda g, x: g / np.sqrt((1 - x) * (1 + x)), domain=(-0.9, 0.9), holomorphic=True)
-defvjp(np.arccos, x=lambda g, x: -g / np.sqrt((1 - x) * (1 + x)), domain=(-0.9, 0.9), holomorphic=True)
+# On complex numbers by the result, which knows on which side of the branch cut it is: 1 - (2 + 0j) has lost the sign of 0j.
+defvjp(np.arcsin, x=lambda g, x, out: g / (np.cos(out) if is_complex(out) else np.sqrt((1 - x) * (1 + x))), domain=(-0.9, 0.9), holomorphic=True)
+defvjp(np.arccos, x=lambda g, x, out: -g / (np.sin(out) if is_complex(out) else np.sqrt((1 - x) * (1 + x))), domain=(-0.9, 0.9), holomorphic=True)
 defvjp(np.arctan, x=lambda g, x: g / (1 + x * x), holomorphic=True)
 defvjp(np.sinh, x=lambda g, x: g * np.cosh(x), holomorphic=True)
 defvjp(np.cosh, x=lambda g, x: g * np.sinh(x), holomorphic=True)
 # g - g * o, not g * (1 - o), and out + out, not 2 * out: a Python scalar costs a ufunc twice the time of an array on small arrays.
 defvjp(np.tanh, x=lambda g, out: g - g * (out * out), holomorphic=True)
-defvjp(np.arcsinh, x=lambda g, x: g / np.sqrt(1 + x * x), holomorphic=True)
-# Two square roots: their product has arccosh's branch cut, sqrt(x^2 - 1) has not.
-defvjp(np.arccosh, x=lambda g, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=(1.2, 3), holomorphic=True)
+defvjp(np.arcsinh, x=lambda g, x, out: g / (np.cosh(out) if is_complex(out) else np.sqrt(1 + x * x)), holomorphic=True)
+defvjp(np.arccosh, x=lambda g, x, out: g / (np.sinh(out) if is_complex(out) else np.sqrt(x - 1) * np.sqrt(x + 1)), domain=(1.2, 3), holomorphic=True)
 defvjp(np.arctanh, x=lambda g, x: g / ((1 - x) * (1 + x)), domain=(-0.9, 0.9), holomorphic=True)
 
 for _to_radians in (np.deg2rad, np.radians):
