@@ -42,6 +42,7 @@ from optim.schedules import (
     Step,
     Warmup,
 )
+from optim.second_order import GaussNewton, LevenbergMarquardt, NewtonCG
 from optim.wrappers import SAM, Combined, Lookahead, Switch, WeightAverage
 
 __all__ = [
@@ -65,13 +66,16 @@ __all__ = [
     "Cyclic",
     "DivergingInverseTime",
     "Exponential",
+    "GaussNewton",
     "InverseTime",
+    "LevenbergMarquardt",
     "Linear",
     "Lion",
     "Lookahead",
     "MultiStep",
     "Muon",
     "NAdam",
+    "NewtonCG",
     "OneCycle",
     "Optimizer",
     "Piecewise",

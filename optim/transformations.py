@@ -156,7 +156,7 @@ def _sign(u: Any, p: Any, state: State) -> Step:
 
 
 def scale(factor: Any) -> Link:
-    """Multiply the update. The last link of most chains multiplies by -lr, where lr may be a schedule: scale(-1 * Cosine(...))."""
+    """Multiply the update. Most chains end with the step size: -lr, or a schedule such as `-1 * Cosine(...)`."""
     return Link(_scale, {"factor": factor})
 
 
