@@ -15,7 +15,7 @@ from autograd_core.drawing.files import write_whole
 from autograd_core.drawing.gather import document_of_outputs, document_of_recording
 from autograd_core.drawing.grouping import opened_at_first
 from autograd_core.drawing.html import html_of
-from autograd_core.drawing.record import Recording
+from autograd_core.drawing.recorder import Recording
 from autograd_core.drawing.scene import Scene, scene_of
 from autograd_core.drawing.svg import svg_of
 from autograd_core.drawing.text import text_of

@@ -119,8 +119,11 @@ def figure_of(scene: Scene, direction: str = "down", look: Look | None = None) -
             widest = max(sum(run.width for run in line) for line in lines)
             # Room for the arguments' names beside the tips of their arrows.
             named = max((text_width(", ".join(names), 9) for names in item.inputs.values() if names), default=0.0)
-            box.w = round(max(widest + 16, (named + 12) * (len(item.inputs) + 1) if named else 0.0, 44.0), 1)
-            box.h = round(sum(max(run.size for run in line) * LINE for line in lines) + 8, 1)
+            down = direction != "right"
+            box.w = round(max(widest + 16, (named + 12) * (len(item.inputs) + 1) if named and down else 0.0, 44.0), 1)
+            box.h = round(
+                max(sum(max(run.size for run in line) * LINE for line in lines) + 8, 0.0 if down or not named else 15 * (len(item.inputs) + 1)), 1
+            )
         else:
             box.children = []
             box.title_width = lines[0][0].width if item.parent is not None else 0.0

@@ -15,7 +15,7 @@ from typing import Any
 
 from autograd_core.drawing.document import Document, Edge, Group, Vertex, constant_vertex, document_of
 from autograd_core.drawing.grouping import group
-from autograd_core.drawing.record import Call, Facts, Recording, recordings
+from autograd_core.drawing.recorder import Call, Facts, Recording, recordings
 from autograd_core.drawing.rule_text import rules_of
 from autograd_core.drawing.source_lines import place_text
 from autograd_core.drawing.summary import Summary, summary_of

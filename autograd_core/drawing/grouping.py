@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from autograd_core.drawing.document import Document, Group
 from autograd_core.drawing.folding import fold, fresh_keys
-from autograd_core.drawing.record import Call
+from autograd_core.drawing.recorder import Call
 
 __all__ = ["FIRST_VIEW", "group", "opened_at_first"]
 

@@ -62,7 +62,7 @@ STYLE = (
     ".ag-graph .change-changed rect{fill:var(--output);stroke:var(--output-line)}"
     ".ag-graph .heat text,.ag-graph .heat tspan{fill:inherit}"
     ".ag-graph .h{paint-order:stroke;stroke:var(--frame);stroke-width:4px;stroke-linejoin:round}"
-    ".ag-graph .arg{font-size:9px;fill:var(--muted);paint-order:stroke;stroke:var(--ground);stroke-width:3px}"
+    ".ag-graph .arg{font-size:9px;fill:var(--muted);paint-order:stroke;stroke:var(--frame);stroke-width:3px}"
 )
 
 
@@ -148,7 +148,7 @@ def _node(entry: Placed, look: Look) -> str:
 
 def _texts(entry: Placed) -> Iterable[str]:
     box = entry.box
-    y = box.y + 4
+    y = box.y + (box.h - sum(max(run.size for run in line) * LINE for line in entry.lines)) / 2
     for line in entry.lines:
         size = max(run.size for run in line)
         y += size * LINE

@@ -113,8 +113,9 @@ function figureOf(scene, direction, look) {
       lines = lines.map(fitted);
       const widest = Math.max(...lines.map((line) => line.reduce((sum, r) => sum + runWidth(r), 0)));
       const named = Math.max(0, ...[...item.inputs.values()].filter((n) => n.length).map((n) => textWidth(n.join(", "), 9)));
-      box.w = round1(Math.max(widest + 16, named ? (named + 12) * (item.inputs.size + 1) : 0, 44));
-      box.h = round1(lines.reduce((sum, line) => sum + Math.max(...line.map((r) => r.size)) * LINE, 0) + 8);
+      const down = direction !== "right", high = lines.reduce((sum, line) => sum + Math.max(...line.map((r) => r.size)) * LINE, 0) + 8;
+      box.w = round1(Math.max(widest + 16, named && down ? (named + 12) * (item.inputs.size + 1) : 0, 44));
+      box.h = round1(Math.max(high, named && !down ? 15 * (item.inputs.size + 1) : 0));
     } else {
       box.children = [];
       box.titleWidth = item.parent ? runWidth(lines[0][0]) + 46 : 0; // room for its buttons
@@ -219,7 +220,7 @@ function nodeSvg({ item, box, lines }, look, graph) {
   }
   const rect = (dx) => `<rect x="${n1(box.x + dx)}" y="${n1(box.y + dx)}" width="${n1(box.w)}" height="${n1(box.h)}" rx="${n1(radius)}"${paint}/>`;
   const texts = [];
-  let y = box.y + 4;
+  let y = box.y + (box.h - lines.reduce((sum, line) => sum + Math.max(...line.map((r) => r.size)) * LINE, 0)) / 2;
   for (const line of lines) {
     const size = Math.max(...line.map((r) => r.size));
     y += size * LINE;
