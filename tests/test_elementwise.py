@@ -5,6 +5,7 @@ Generic points are covered by the tests that are generated over the table (test_
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -156,6 +157,7 @@ class TestClip:
         low, high = names["a_min"], names["a_max"]
         assert gradients(lambda x: np.clip(x, **names), [-1, 0.5, 2]) == [[float(low is None), 1, float(high is None)]]
 
+    @pytest.mark.skipif("min" not in inspect.signature(np.clip).parameters, reason="NumPy before 2.1 has no such names")
     def test_min_and_max_are_taken_as_newer_numpy_spells_them(self) -> None:
         assert gradients(lambda x: np.clip(x, min=0.0), [-1, 0.5]) == [[0, 1]]
         assert gradients(lambda x: x.clip(max=0.0), [-1, 0.5]) == [[1, 0]]

@@ -113,21 +113,17 @@ defvjp(sp.keip, x=lambda g, out, x: g * (sp.ker(x) - out / x), domain=(0.3, 3))
 # --- Struve functions and integrals ------------------------------------------------------------------------------------------------------
 
 
-def _struve_remainder(v: Any, x: Any) -> Any:
-    return (0.5 * x) ** v / (2 * math.sqrt(math.pi)) * sp.rgamma(v + 1.5)
+def _struve_rule(function: Any, sign: int) -> dict[str, Any]:
+    def slope(v: Any, x: Any) -> Any:
+        remainder = (0.5 * x) ** v / (2 * math.sqrt(math.pi)) * sp.rgamma(v + 1.5)
+        # astype: with a Python number for the order SciPy reckons in float64.
+        return (0.5 * (function(v - 1, x) + sign * function(v + 1, x)) + remainder).astype(x.dtype)
+
+    return {"x2": lambda g, x1, x2: g * slope(x1, x2)}
 
 
-defvjp(
-    sp.struve,
-    x2=lambda g, x1, x2: g * (0.5 * (sp.struve(x1 - 1, x2) - sp.struve(x1 + 1, x2)) + _struve_remainder(x1, x2)),
-    samples=_orders(0.0, 0.7, 2.0),
-)
-defvjp(
-    sp.modstruve,
-    x2=lambda g, x1, x2: g * (0.5 * (sp.modstruve(x1 - 1, x2) + sp.modstruve(x1 + 1, x2)) + _struve_remainder(x1, x2)),
-    samples=_orders(0.0, 0.7, 2.0),
-)
-# astype: with a Python number for the order SciPy reckons in float64.
+defvjp(sp.struve, **_struve_rule(sp.struve, -1), samples=_orders(0.0, 0.7, 2.0))
+defvjp(sp.modstruve, **_struve_rule(sp.modstruve, 1), samples=_orders(0.0, 0.7, 2.0))
 defvjp(sp.itstruve0, x=lambda g, x: g * sp.struve(0.0, x).astype(x.dtype), domain=(0.3, 3))
 defvjp(sp.it2struve0, x=lambda g, x: -g * sp.struve(0.0, x).astype(x.dtype) / x, domain=(0.3, 3))
 defvjp(sp.itmodstruve0, x=lambda g, x: g * sp.modstruve(0.0, x).astype(x.dtype), domain=(0.3, 3))
