@@ -76,8 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
             goal = GOALS.get(row, MEMORY_GOALS.get(row, float("inf")))
             if figures["autograd_core"] > goal:
                 missed.append(row)
-            cells = {**{contender: shown(figure) for contender, figure in figures.items()}, "goal": f"<= {shown(goal)}"}
-            title = f"{row}  {WORKLOADS[row]}" if row in WORKLOADS else row
+            cells = {**{contender: shown(figure) for contender, figure in figures.items()}, "goal": f"≤ {shown(goal)}"}
+            title = f"{row} {WORKLOADS[row]}" if row in WORKLOADS else row
             rows.append([title, *(cells.get(column, "-") for column in COLUMNS)])
     print("CPU time of one core as a multiple of careful code without a tape (memory where said)\n")
     print(table(["", *COLUMNS], rows))

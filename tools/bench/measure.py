@@ -80,15 +80,17 @@ def import_seconds(modules: list[str], rounds: int) -> dict[str, float]:
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:
-    """Rows of text in columns: the first aligned to the left, the others to the right.
+    """A table in Markdown that can be read as it is: the first column aligned to the left, the others to the right.
 
     >>> print(table(["", "a"], [["row", "1.5"]]))
-           a
-    row  1.5
+    |     |   a |
+    |:----|----:|
+    | row | 1.5 |
     """
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
     lines = []
     for row in [heads, *rows]:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+        lines.append(f"| {' | '.join(cells)} |")
+    rule = [":" + "-" * (widths[0] + 1), *("-" * (width + 1) + ":" for width in widths[1:])]
+    return "\n".join([lines[0], f"|{'|'.join(rule)}|", *lines[1:]])
