@@ -48,9 +48,7 @@ def test_the_picture_shows_what_the_first_block_draws(tmp_path, monkeypatch):
     (picture,) = re.findall(r"!\[.*?\]\((.*?)\)", README)
     drawn = words_in((tmp_path / "graph.svg").read_text())
     assert "tanh" in drawn
-    assert words_in((ROOT / picture).read_text()) == drawn, (
-        f"the drawing has changed: run README's first block, copy its graph.svg to {picture}, look at it"
-    )
+    assert words_in((ROOT / picture).read_text()) == drawn, f"run README's first block, copy its graph.svg to {picture}, and look at it"
 
 
 def test_the_first_screen_shows_code_and_picture_and_the_two_commands():
