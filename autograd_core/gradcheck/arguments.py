@@ -75,11 +75,12 @@ def replaced(args: Sequence[Any], kwargs: Mapping[str, Any], places: Sequence[Pl
     """The call with `values` in `places`, and all other arguments as they are."""
     new_args, new_kwargs = list(args), dict(kwargs)
     for place, value in zip(places, values, strict=True):
-        first, rest = place.path[0], place.path[1:]
+        path = place.path
+        first = path[0]
         if isinstance(first, int):
-            new_args[first] = _with(new_args[first], rest, value)
+            new_args[first] = value if len(path) == 1 else _with(new_args[first], path[1:], value)
         else:
-            new_kwargs[first] = _with(new_kwargs[first], rest, value)
+            new_kwargs[first] = value if len(path) == 1 else _with(new_kwargs[first], path[1:], value)
     return new_args, new_kwargs
 
 

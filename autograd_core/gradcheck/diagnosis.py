@@ -137,7 +137,9 @@ def _by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None
         limit = f"above {values[agreed].max():.4g}" if above else f"below {values[agreed].min():.4g}"
         return Diagnosis("large" if above and values[wrong].min() > 0 else "range", f"wrong {limit}, right on the other side")
     inside = (values >= values[wrong].min()) & (values <= values[wrong].max())
-    if wrong.sum() > 2 and _explains(inside, wrong):
+    if wrong.sum() > 1 and _explains(inside, wrong):
+        if sizes[wrong].min() > float(np.median(sizes[agreed])) and (values[wrong] > 0).all():
+            return Diagnosis("large", f"wrong between {values[wrong].min():.4g} and {values[wrong].max():.4g}, right outside")
         return Diagnosis("range", f"wrong between {values[wrong].min():.4g} and {values[wrong].max():.4g}, right outside")
     return None
 

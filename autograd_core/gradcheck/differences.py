@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Derivative", "Examined", "central_derivatives", "examine"]
+__all__ = ["Derivative", "Examined", "central_derivatives", "evaluated", "examine"]
 
 Function = Callable[[Any], Any]  # real vector -> real vector
 
@@ -51,18 +51,18 @@ def central_derivatives(function: Function, x: Any, directions: Any, g: Any | No
     eps : to which fraction of themselves the values are rounded
     """
     count, size = len(directions), centre.size
-    slopes = np.empty((len(QUICK_STEPS), count, size))
-    largest = np.broadcast_to(np.abs(centre), (count, size)).copy()
+    directions = np.asarray(directions).reshape(count, x.size)
+    above, below = np.empty((len(QUICK_STEPS), count, size)), np.empty((len(QUICK_STEPS), count, size))
     for level, step in enumerate(QUICK_STEPS):
-        for k, direction in enumerate(directions):
-            above = evaluated(function, x + step * direction, size)
-            below = evaluated(function, x - step * direction, size)
-            slopes[level, k] = (above - below) / (2 * step)
-            if level == 0:
-                largest[k] = np.maximum(largest[k], np.maximum(np.abs(above), np.abs(below)))
+        moves = step * directions
+        for values, places in ((above, x + moves), (below, x - moves)):
+            for k in range(count):
+                values[level, k] = evaluated(function, places[k], size)
+    slopes = (above - below) / (2 * QUICK_STEPS[:, None, None])
+    largest = np.maximum(np.abs(centre), np.maximum(np.abs(above[0]), np.abs(below[0])))
     noise = AMPLIFICATION * 4 * eps / QUICK_STEPS[-1]
     # x + step is itself rounded: an error of the step, as good as an error of the value of x f'.
-    largest += np.abs(slopes[-1]) * np.array([_relative_size(x, direction) for direction in directions])[:, None]
+    largest += np.abs(slopes[-1]) * _relative_sizes(x, directions)
     if g is None:
         estimate, truncation = extrapolated(slopes)
         return Derivative(estimate, truncation + noise * largest, np.abs(estimate))
@@ -74,10 +74,10 @@ def central_derivatives(function: Function, x: Any, directions: Any, g: Any | No
     return Derivative(estimate, truncation + rounding, size_of_terms)
 
 
-def _relative_size(x: Any, direction: Any) -> float:
-    """How many steps along `direction` it takes to get as far as `x` itself is from zero."""
-    moved = direction != 0
-    return float(np.max(np.abs(x[moved] / direction[moved]), initial=0.0))
+def _relative_sizes(x: Any, directions: Any) -> Any:
+    """How many steps along each direction it takes to get as far as `x` itself is from zero; one column."""
+    sizes = np.divide(np.abs(x), np.abs(directions), out=np.zeros(directions.shape), where=directions != 0)
+    return sizes.max(axis=1, initial=0.0)[:, None]
 
 
 def extrapolated(slopes: Any) -> tuple[Any, Any]:
@@ -95,7 +95,7 @@ class Examined(NamedTuple):
     other_low, other_high   the same from the coarser steps alone, where the fine ones tell something else (nan if not)
     kind        "smooth", "kink", "jump", "steep" (the slope grows without limit) or "unknown"
     sign        of the limit where steep
-    left, right   the one-sided slopes
+    stairs      the value does not change at all over the smallest steps: it is rounded, or a step function
     """
 
     low: Any
@@ -104,8 +104,7 @@ class Examined(NamedTuple):
     other_high: Any
     kind: Any
     sign: Any
-    left: Any
-    right: Any
+    stairs: Any
 
 
 def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float, reach: float = 1.0) -> Examined:
@@ -119,13 +118,14 @@ def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float,
     below = np.array([evaluated(function, x - t * direction, size) for t in steps])
     t = steps[:, None]
     forward, backward, symmetric = (above - centre) / t, (centre - below) / t, (above - below) / (2 * t)
-    noise = _noise(above, below, centre, eps) + 2 * np.finfo(float).eps * _relative_size(x, direction) * _slopes_up_to(symmetric)
+    noise, stairs = _noise(above, below, centre, eps)
+    noise = noise + 2 * np.finfo(float).eps * _relative_sizes(x, direction[None])[0] * _slopes_up_to(symmetric)
     right, right_bound, right_other = _settled(forward, t, noise, (4.0, 16.0))
     left, left_bound, left_other = _settled(backward, t, noise, (4.0, 16.0))
     both, both_bound, both_other = _settled(symmetric, t, noise, (16.0, 256.0))
     has_right, has_left = np.isfinite(right), np.isfinite(left)
     differ = has_right & has_left & (np.abs(right - left) > right_bound + left_bound)
-    jump = _jumps(above, centre, noise) | _jumps(below, centre, noise)
+    jump = _jumps(above, centre, eps) | _jumps(below, centre, eps)
     steep_right, sign_right = _grows(forward, t, noise)
     steep_left, sign_left = _grows(backward, t, noise)
     kind = np.full(size, "unknown", dtype=object)
@@ -142,14 +142,15 @@ def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float,
     for mask, name in ((steep_right | steep_left, "steep"), (jump, "jump")):
         kind[mask], low[mask], high[mask] = name, -np.inf, np.inf
     other = np.where(np.isnan(both_other), np.where(has_right, right_other, left_other), both_other)
-    return Examined(low, high, other[0], other[1], kind, np.where(steep_right, sign_right, sign_left), left, right)
+    return Examined(low, high, other[0], other[1], kind, np.where(steep_right, sign_right, sign_left), stairs)
 
 
-def _noise(above: Any, below: Any, centre: Any, eps: float) -> Any:
+def _noise(above: Any, below: Any, centre: Any, eps: float) -> tuple[Any, Any]:
     """How far values are off from a smooth function, per step: rounding at least, more where the differences show it.
 
     They show it in two ways: as bends that do not shrink with the step, and as a staircase. A value that does not change at all
     over the smallest steps, and then by a little, is rounded to that little (a float32 inside, or 1e8 + x - 1e8).
+    Returned are the noise, and where there is a staircase.
     """
     sizes = np.maximum(np.abs(centre), np.maximum(np.abs(above), np.abs(below)))
     sizes = np.where(np.isfinite(sizes), sizes, 0.0)
@@ -160,8 +161,11 @@ def _noise(above: Any, below: Any, centre: Any, eps: float) -> Any:
     columns = np.arange(centre.size)
     first = len(moves) - 1 - np.argmax(moves[::-1] > 0, axis=0)  # the smallest step that changes the value
     tread, next_tread = moves[first, columns], moves[np.maximum(first - 1, 0), columns]
-    stairs = (tread <= 1e-3 * moves.max(axis=0)) & (next_tread <= 20 * tread) & (first < len(moves) - 1)
-    return 4 * np.maximum(eps * sizes, np.maximum(bend, np.where(stairs, tread, 0.0))) + 1e-300
+    stairs = (tread <= 1e-6 * sizes.max(axis=0)) & (next_tread <= 20 * tread) & (first < len(moves) - 1)
+    relative = np.where(np.abs(centre) > 0, tread / np.where(centre == 0, 1.0, np.abs(centre)), 0.0)
+    relative = np.where((relative > 1e-8) & (relative < 3e-7), relative, 0.0)  # of single precision: grows with the value
+    treads = np.where(stairs, np.maximum(tread, relative * sizes), 0.0)
+    return 4 * np.maximum(eps * sizes, np.maximum(bend, treads)) + 1e-300, stairs & (tread > 1e-9 * sizes.max(axis=0))
 
 
 def _slopes_up_to(slopes: Any) -> Any:
@@ -175,7 +179,8 @@ def _settled(slopes: Any, t: Any, noise: Any, ratios: tuple[float, float]) -> tu
     """The limit of difference quotients, its bound, and the interval that the coarser steps alone would give (or nan)."""
     first = slopes[1:] + (slopes[1:] - slopes[:-1]) / (ratios[0] - 1)
     second = first[1:] + (first[1:] - first[:-1]) / (ratios[1] - 1)
-    correction = np.abs(second - first[1:])
+    # Both corrections: at a place of little smoothness the last one alone looks far too good.
+    correction = np.abs(second - first[1:]) + np.abs(first[1:] - slopes[2:])
     bound = 4 * correction + 2 * noise[:-2] / t[2:]
     usable = np.isfinite(second) & np.isfinite(bound)
     second, bound = np.where(usable, second, 0.0), np.where(usable, bound, np.inf)
@@ -197,10 +202,10 @@ def _settled(slopes: Any, t: Any, noise: Any, ratios: tuple[float, float]) -> tu
     return np.where(known, estimate, np.nan), np.where(known, error, np.nan), interval
 
 
-def _jumps(values: Any, centre: Any, noise: Any) -> Any:
-    """Where the value at ever smaller steps does not come near the value at the place itself."""
-    gap = np.abs(values - centre)
-    return (gap[-1] > 100 * noise[-1]) & (gap[-1] > 0.5 * gap[-8])
+def _jumps(values: Any, centre: Any, eps: float) -> Any:
+    """Where the value at ever smaller steps does not come near the value at the place itself, but stays away by one amount."""
+    gaps = np.abs(values[-8:] - centre)
+    return (gaps[-1] > 400 * eps * np.maximum(np.abs(centre), np.abs(values[-1]))) & (np.ptp(gaps, axis=0) < 0.1 * gaps[-1])
 
 
 def _grows(slopes: Any, t: Any, noise: Any) -> tuple[Any, Any]:

@@ -44,15 +44,13 @@ class _Shapes:
     def resized(self, axes: set[tuple[int, int]], size: int) -> Subject | None:
         """The call with another size of some axes, given as (array, axis)."""
         shapes = [tuple(size if (k, axis) in axes else n for axis, n in enumerate(a.shape)) for k, a in enumerate(self.everything)]
-        if any(kind in ("symmetric", "triangular") and s[-1] != s[-2] for kind, s in zip(self.kinds, shapes, strict=True)):
-            return None
         return self.with_shapes(shapes)
 
     def with_shapes(self, shapes: list[tuple[int, ...]]) -> Subject:
-        new = [
-            a if a.shape == shape else redrawn(a, kind, self.random, shape)
-            for a, kind, shape in zip(self.everything, self.kinds, shapes, strict=True)
-        ]
+        # A function that takes an array that is not square in place of a symmetric one does not rely on its symmetry.
+        square = [len(s) > 1 and s[-1] == s[-2] for s in shapes]
+        kinds = ["free" if kind in ("symmetric", "triangular") and not ok else kind for kind, ok in zip(self.kinds, square, strict=True)]
+        new = [a if a.shape == shape else redrawn(a, kind, self.random, shape) for a, kind, shape in zip(self.everything, kinds, shapes, strict=True)]
         arrays, others = new[: len(self.arrays)], new[len(self.arrays) :]
         args, kwargs = replaced(self.subject.args, self.subject.kwargs, self.subject.places, arrays)
         for (i, _), other in zip(self.companions, others, strict=True):
@@ -80,6 +78,7 @@ def shape_variations(subject: Subject, random: np.random.Generator, results: lis
     if any("parameters" in place.path for place in subject.places):
         return
     yield from _longer_and_single(shapes)
+    yield from _not_symmetric(shapes)
     yield from _unequal(shapes)
     if len(shapes.everything) > 1:
         yield from _broadcast(shapes)
@@ -122,6 +121,21 @@ def _longer_and_single(shapes: _Shapes) -> Iterator[Variation]:
                 yield Variation(label, topic, changed, kinks=size == 1)
 
 
+def _not_symmetric(shapes: _Shapes) -> Iterator[Variation]:
+    """An argument that is symmetric as given, but need not be square, made unsymmetric: transposes show."""
+    for k, kind in enumerate(shapes.kinds[: len(shapes.arrays)]):
+        if kind not in ("symmetric", "triangular"):
+            continue
+        axes = {(k, axis) for axis in range(shapes.arrays[k].ndim)}
+        n = shapes.arrays[k].shape[-1]
+        for axis in axes:
+            found = shapes.result_shapes(shapes.resized({axis}, n + 1))
+            if found is not None:
+                arrays = [redrawn(a, "free", shapes.random) if j == k else a for j, a in enumerate(shapes.arrays)]
+                yield Variation(f"{shapes.subject.names[k]} not symmetric", "value", shapes.subject.at(arrays))
+                break
+
+
 def _unequal(shapes: _Shapes) -> Iterator[Variation]:
     """Some of the axes of one size made longer, so that what belongs together shows."""
     trials, kept = 0, 0
@@ -139,7 +153,9 @@ def _unequal(shapes: _Shapes) -> Iterator[Variation]:
                 if changed is not None and found is not None:
                     kept += 1
                     text = ", ".join(f"{a.shape}" for a in changed.arrays)
-                    yield Variation(f"unequal dimensions {text}", "unequal", changed)
+                    # Of one array that was square: a rule must take it. Of several: they may not have belonged together.
+                    split = any({axis for j, axis in chosen if j == k} and {axis for j, axis in axes if j == k} - {axis for j, axis in chosen if j == k} for k, _ in chosen)
+                    yield Variation(f"unequal dimensions {text}", "unequal", changed, firm=split)
 
 
 def _broadcast(shapes: _Shapes) -> Iterator[Variation]:

@@ -85,7 +85,9 @@ class Spot:
     def function(self, vector: Any) -> Any:
         """The subject as a function from a real vector to a real vector."""
         values = self.subject.value(self.inputs.split(vector))
-        return self.outputs.join([as_kind(v, r) for v, r in zip(values, self.results, strict=True)])
+        if not self.outputs.single_real:
+            values = [as_kind(v, r) for v, r in zip(values, self.results, strict=True)]
+        return self.outputs.join(values)
 
     def gradient(self, arrays: Sequence[Any], gs: Sequence[Any]) -> Any:
         """The gradient by the rules, as one real vector."""

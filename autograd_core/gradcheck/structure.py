@@ -17,7 +17,7 @@ __all__ = ["kind_of", "redrawn"]
 
 
 def kind_of(array: Any, *, several: bool) -> str:
-    """`symmetric`, `triangular`, `categories` (zeros and ones), `shares` (rows of sum 1), `sorted`, `integers` or `free`.
+    """`symmetric`, `triangular`, `categories` (zeros and ones), `one-hot`, `shares` (rows of sum 1), `sorted`, `integers` or `free`.
 
     several : the call has more than one array; only then does it matter that one is sorted
     """
@@ -28,7 +28,9 @@ def kind_of(array: Any, *, several: bool) -> str:
     if array.size < 2 or array.dtype.kind == "c" or not np.isfinite(array).all():
         return "free"
     if np.isin(array, (0.0, 1.0)).all():
-        return "categories" if array.min() != array.max() else "free"
+        if array.min() == array.max():
+            return "free"
+        return "one-hot" if array.ndim > 1 and np.all(array.sum(axis=-1) == 1) else "categories"
     square = array.ndim >= 2 and array.shape[-1] == array.shape[-2] and array.shape[-1] > 1
     if square and (np.array_equal(array, np.tril(array)) or np.array_equal(array, np.triu(array))):
         return "triangular"
@@ -46,8 +48,10 @@ def redrawn(array: Any, kind: str, random: np.random.Generator, shape: tuple[int
     """
     shape = array.shape if shape is None else shape
     size = int(np.prod(shape, dtype=int))
-    if kind == "integers" or kind == "categories":
+    if kind in ("integers", "categories"):
         return _categories(array, random, shape)
+    if kind == "one-hot" and shape[-1:] != () and shape[-1] > 0:
+        return np.eye(shape[-1], dtype=array.dtype)[random.integers(0, shape[-1], shape[:-1])]
     typical = typical_size(array)
     values = typical * random.permutation(np.linspace(0.4, 1.6, size) if size > 1 else np.full(size, 0.7)) * random.uniform(0.97, 1.03, size)
     values = values.reshape(shape)

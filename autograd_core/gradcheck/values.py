@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.gradcheck.differences import Examined, central_derivatives, examine
+from autograd_core.gradcheck.differences import Examined, central_derivatives, evaluated, examine
 from autograd_core.gradcheck.directions import Directions
 from autograd_core.gradcheck.spots import Spot
 
@@ -52,12 +52,13 @@ class Comparison:
     telling: Any = None  # per component: whether a mistake would have shown, or did
 
 
-def compare(spot: Spot, directions: Directions, random: np.random.Generator, *, elementwise: bool, every: bool, kinks: bool) -> Comparison:
+def compare(spot: Spot, directions: Directions, random: np.random.Generator, *, elementwise: bool, every: bool, kinks: bool, trials: int = 3) -> Comparison:
     """Compare at `spot`.
 
     elementwise   the function is known to treat each element by itself
     every         difference every component, not only random directions
     kinks         components may be tied: move groups of them together too
+    trials        how many random directions
     """
     result = Comparison()
     if spot.x.size == 0 or spot.y.size == 0:
@@ -67,8 +68,8 @@ def compare(spot: Spot, directions: Directions, random: np.random.Generator, *, 
     elif every and directions.components.size <= WHOLE:
         _compare_components(spot, directions, directions.components, result)
     else:
-        _compare_random(spot, directions, random, result)
-    if kinks and not result.disagreements:
+        _compare_random(spot, directions, random, result, trials)
+    if kinks and spot.usable.all() and not result.disagreements:
         _compare_groups(spot, directions, result)
     return result
 
@@ -93,25 +94,35 @@ def _compare_elementwise(spot: Spot, directions: Directions, result: Comparison)
         result.telling[part] = wrong | (np.abs(given) + np.abs(expected) > 1e3 * bound)
         if not wrong.any():
             continue
-        seen = examine(spot.function, spot.x, direction, spot.y, spot.eps, _reach(spot, direction))
-        for i in np.flatnonzero(wrong):
-            one = Examined(*(field[i : i + 1] for field in seen))
-            _judge(spot, part.start + i, given[i], one, spot.g[i : i + 1], result, tolerance, spot.scale[part][i])
-            result.agreed[part.start + i] = not (result.disagreements and result.disagreements[-1].component == part.start + i)
+        for group in _of_similar_size(np.flatnonzero(wrong), direction[part]):
+            alone = np.zeros(spot.x.size)
+            alone[part.start + group] = direction[part.start + group]
+            seen = examine(spot.function, spot.x, alone, spot.y, spot.eps, _reach(spot, alone))
+            for i in group:
+                one = Examined(*(field[i : i + 1] for field in seen))
+                _judge(spot, int(part.start + i), given[i], one, spot.g[i : i + 1], result, tolerance, spot.scale[part][i])
+                result.agreed[part.start + i] = not (result.disagreements and result.disagreements[-1].component == part.start + i)
+
+
+def _of_similar_size(elements: Any, steps: Any) -> list[Any]:
+    """`elements` in groups whose steps are within three orders of magnitude: one ladder then suits all of a group."""
+    orders = np.round(np.log10(steps[elements]) / 3)
+    return [elements[orders == order] for order in np.unique(orders)]
 
 
 def _reach(spot: Spot, direction: Any) -> float:
-    """How many times `direction` a long step is: as far as the largest element, or 1, so that rounding of the value does not
-    hide how it changes."""
-    moved = np.abs(direction[direction != 0])
-    return max(1.0, max(1.0, float(np.max(np.abs(spot.x), initial=0.0))) / float(moved.min(initial=np.inf)))
+    """How many times `direction` a long step is: as far as the element itself is from zero, or 1, so that rounding of the value
+    does not hide how it changes."""
+    moved = direction != 0
+    farthest = max(1.0, float(np.max(np.abs(spot.x[moved]), initial=0.0)))
+    return max(1.0, farthest / float(np.min(np.abs(direction[moved]), initial=np.inf)))
 
 
 # --- any function ----------------------------------------------------------------------------------------------------------
 
 
-def _compare_random(spot: Spot, directions: Directions, random: np.random.Generator, result: Comparison) -> None:
-    rows = np.array([directions.random(random) for _ in range(3)])
+def _compare_random(spot: Spot, directions: Directions, random: np.random.Generator, result: Comparison, trials: int) -> None:
+    rows = np.array([directions.random(random) for _ in range(trials)])
     if not _disagreeing(spot, rows, result)[0].any():
         return
     components = directions.components
@@ -127,9 +138,10 @@ def _compare_random(spot: Spot, directions: Directions, random: np.random.Genera
 def _disagreeing(spot: Spot, rows: Any, result: Comparison) -> tuple[Any, Any]:
     """Which of the directions disagree by the quick comparison, and in which a mistake would show."""
     found = central_derivatives(spot.function, spot.x, rows, spot.g, spot.y, spot.eps)
-    given = rows @ spot.claimed
     with np.errstate(all="ignore"):
-        rounding = 16 * spot.eps * np.sqrt((rows * spot.claimed) ** 2 @ np.ones(spot.x.size))
+        terms = np.where(rows != 0, rows * spot.claimed, 0.0)
+        given = terms.sum(axis=1)
+        rounding = 16 * spot.eps * np.sqrt((terms**2).sum(axis=1))
         slack = found.bound + _floor(spot) * found.size + rounding
         agrees = np.abs(given - found.estimate) <= slack
         telling = np.abs(given) + np.abs(found.estimate) > 1e3 * slack
@@ -188,6 +200,9 @@ def _judge(
     slack = 2 * floor * float(np.linalg.norm((g * _middle(seen))[used])) if np.isfinite(low + high) else 0.0
     noise = spot.claimed_noise() if "kink" not in kinds else np.zeros(spot.x.size)
     slack += float(noise @ np.abs(direction)) if direction is not None else float(noise[component]) * scale if component is not None else 0.0
+    if direction is not None:
+        moved = direction != 0
+        slack += 16 * spot.eps * float(np.linalg.norm(spot.claimed[moved] * direction[moved])) if np.isfinite(given) else 0.0
     expected, bound = (low + high) / 2, (high - low) / 2 + slack
     if "steep" in kinds and not kinds & {"jump", "unknown"}:
         limit = float(np.sum((g * seen.sign)[used & (seen.kind == "steep")]))
@@ -208,13 +223,33 @@ def _judge(
         other = _contracted(other_low[used], other_high[used], g[used])
         if other[0] - slack <= given <= other[1] + slack:
             return
+        if given == 0 and seen.stairs[used].any():
+            result.undecided.append((component, "a step function, or a value that is rounded"))
+            return
         kind = "kink" if "kink" in kinds else "smooth"
-        if component is None and kind == "kink":
+        if kind == "kink" and (component is None or _near_a_kink(spot, component, given, slack)):
             return  # a direction that moves several may leave the hull of each
         result.disagreements.append(Disagreement(spot, component, given / scale, expected / scale, bound / scale, kind, direction))
         return
     kind = "nan at a kink" if "kink" in kinds else "nan" if np.isnan(given) else "infinite"
     result.disagreements.append(Disagreement(spot, component, given / scale, expected / scale, bound / scale, kind, direction))
+
+
+def _near_a_kink(spot: Spot, component: int, given: float, bound: float) -> bool:
+    """Whether `given` lies among the derivatives at places next to this one, where ties are broken one way or another."""
+    random = np.random.default_rng(0)
+    usual = float(np.max(spot.scale, initial=0.0))
+    direction = np.zeros(spot.x.size)
+    direction[component] = spot.scale[component]
+    found = []
+    for _ in range(24):
+        x = spot.x + 1e-4 * usual * random.uniform(-1.0, 1.0, spot.x.size)
+        step = 1e-7 * usual / spot.scale[component]
+        above, below = (evaluated(spot.function, x + s * direction, spot.y.size) for s in (step, -step))
+        found.append(float(spot.g @ (above - below)) / (2 * step))
+    finite = [slope for slope in found if np.isfinite(slope)]
+    slack = bound + 1e-3 * max((abs(slope) for slope in finite), default=0.0)
+    return bool(finite) and min(finite) - slack <= given <= max(finite) + slack
 
 
 def _middle(seen: Examined) -> Any:

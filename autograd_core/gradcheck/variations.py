@@ -52,7 +52,7 @@ class _Maker:
         """The subject with `change` applied to the arrays that may change freely (or to one of them)."""
         changed = []
         for i, (a, kind) in enumerate(zip(self.arrays, self.kinds, strict=True)):
-            skip = (only is not None and i != only) or kind in ("categories", "shares") or a.size == 0
+            skip = (only is not None and i != only) or kind in ("categories", "one-hot", "shares") or a.size == 0
             new = a if skip else np.asarray(change(a), dtype=a.dtype)
             if not skip and kind == "symmetric":
                 new = (new + np.swapaxes(new, -1, -2).conj()) / 2

@@ -32,12 +32,15 @@ class Vectors:
         ends = np.cumsum([0, *self.sizes]).tolist()
         self.parts = [slice(start, end) for start, end in itertools.pairwise(ends)]
         self.size = ends[-1]
+        self.single_real = len(arrays) == 1 and arrays[0].dtype.kind != "c"
 
     def join(self, arrays: Sequence[Any]) -> Any:
         """The real vector of all elements; None stands for zeros.
 
         raises : ValueError if shapes have changed
         """
+        if self.single_real and arrays[0] is not None and arrays[0].shape == self.shapes[0] and arrays[0].dtype.kind != "c":
+            return arrays[0].reshape(-1).astype(np.float64, copy=False)
         vector = np.zeros(self.size)
         for array, like, shape, part in zip(arrays, self.like, self.shapes, self.parts, strict=True):
             if array is None:
@@ -53,6 +56,8 @@ class Vectors:
 
     def split(self, vector: Any) -> list[Any]:
         """The arrays, new ones, from a real vector; single precision stays double, so that steps are not rounded away."""
+        if self.single_real:
+            return [vector.copy().reshape(self.shapes[0])]
         arrays = []
         for like, shape, part in zip(self.like, self.shapes, self.parts, strict=True):
             piece = vector[part].copy()
