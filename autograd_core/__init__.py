@@ -12,6 +12,7 @@ from autograd_core.samples import call
 from autograd_core.tensor import Tensor, tensor
 
 __all__ = [
+    "AnomalyError",
     "GradcheckError",
     "Tensor",
     "call",
@@ -52,7 +53,7 @@ table.load_on_miss(rules.load)
 
 # Instruments are imported when first used, so that `import autograd_core` stays quick: module -> its public names.
 _ON_FIRST_USE = {
-    "anomaly": ("detect_anomaly",),
+    "anomaly": ("AnomalyError", "detect_anomaly"),
     "checkpointing": ("checkpoint",),
     "drawing": ("diff", "draw", "record"),
     "linalg": ("linalg",),
@@ -65,7 +66,7 @@ _MODULE_OF = {name: module for module, names in _ON_FIRST_USE.items() for name i
 
 if TYPE_CHECKING:
     from autograd_core import linalg, special, testing
-    from autograd_core.anomaly import detect_anomaly
+    from autograd_core.anomaly import AnomalyError, detect_anomaly
     from autograd_core.checkpointing import checkpoint
     from autograd_core.drawing import diff, draw, record
     from autograd_core.listing import tape

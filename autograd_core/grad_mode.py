@@ -54,7 +54,10 @@ class Instrument:
         """Called in the backward pass before `node`'s rules run, with the gradient of its result."""
 
     def swept(self, node: Any, parent: Any, gradient: Any, contribution: Any) -> None:
-        """Called in the backward pass after `node`'s rule turned `gradient` into `contribution` for `parent`."""
+        """Called in the backward pass after `node`'s rule turned `gradient` into `contribution` for `parent`.
+
+        Where a rule adds in place to what the parent has (indexing), `contribution` is the sum.
+        """
 
     def scope(self, of: Any, arguments: tuple[Any, ...] = ()) -> AbstractContextManager[Any]:
         """Around a named part of the program: a module's call with its arguments, or an `ag.scope` with its name."""

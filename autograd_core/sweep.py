@@ -234,6 +234,8 @@ class Sweep:
             else:
                 total = edge.accumulate(table.get(parent), parent in self.owned, g, node in self.owned, links)
                 table[parent] = total
+                if self.instrument is not None:
+                    self.instrument.swept(node, parent, g, total)
                 if type(total) is ndarray:  # a list of several results' gradients, or a lazy array, is never added to in place
                     self.owned.add(parent)
         return True

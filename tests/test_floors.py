@@ -25,11 +25,13 @@ FLOORS = [
         "anomaly",
         "drawing",
         "gradcheck",
+        "instruments",
         "linalg",
         "listing",
         "special",
         "testing",
         "transforms",
+        "traps",
         "checkpointing",
     },  # 5: what looks at graphs and functions, or makes new ones
     {"__init__"},  # 6: the public names
