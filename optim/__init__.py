@@ -1,7 +1,8 @@
 """Optimizers: update rules as formulas one can read, and one loop around them, under torch's names."""
 
-from optim import lr_scheduler, rules, schedules, transformations
+from optim import choice, lr_scheduler, rules, schedules, search, transformations
 from optim.chain import Chain
+from optim.lock_free import hogwild
 from optim.optimizer import Optimizer
 from optim.optimizers import (
     ASGD,
@@ -91,8 +92,11 @@ __all__ = [
     "Switch",
     "Warmup",
     "WeightAverage",
+    "choice",
+    "hogwild",
     "lr_scheduler",
     "rules",
     "schedules",
+    "search",
     "transformations",
 ]

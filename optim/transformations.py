@@ -28,6 +28,7 @@ __all__ = [
     "scale_by_adam",
     "scale_by_rms",
     "scale_by_trust_ratio",
+    "scale_features",
     "sign",
     "trace",
 ]
@@ -144,6 +145,19 @@ def scale_by_trust_ratio() -> Link:
 def _scale_by_trust_ratio(u: Any, p: Any, state: State) -> Step:
     p_norm, u_norm = norm(p), norm(u)
     return (u * (p_norm / u_norm) if p_norm and u_norm else u), {}
+
+
+def scale_features(scales: Any) -> Link:
+    """Multiply the columns of the first layer's weights (all matrices with as many columns) by a factor per input feature.
+
+    scales  one factor per feature, such as `optim.choice.feature_scales` gives
+    """
+    factors = np.asarray(scales, dtype=float)
+
+    def scale_features(u: Any, p: Any, state: State) -> Step:
+        return (u * factors.astype(u.dtype) if u.ndim > 1 and u.shape[-1] == len(factors) else u), {}
+
+    return Link(scale_features)
 
 
 def sign() -> Link:
