@@ -104,6 +104,8 @@ class Plan:
         "quick_edges",
         "recipes",
         "saves",
+        "selecting",
+        "selects",
         "special",
         "spreads",
         "tracked",
@@ -118,6 +120,8 @@ class Plan:
         self.is_freed = self.is_guarded = False
         self.watchers: Any = None
         self.guarded: Plan | None = None
+        self.selecting: Plan | None = None
+        self.selects = op.selects
         groups: dict[int, list[tuple[int, int | None]]] = {}  # position -> [(place in links, element or None)]
         for place, where in enumerate(tracked):
             position, element = (where, None) if isinstance(where, int) else where
@@ -242,6 +246,15 @@ class Plan:
         guarded.walk = MORE_PARENTS
         guarded.freed = self.copy()._make_freed(compact=False)
         return guarded
+
+    @property
+    def with_selection(self) -> Plan:
+        """The plan of a call that leaves out elements although its op in general does not: a reduction with `where=`."""
+        if self.selecting is None:
+            self.selecting = self.copy()
+            self.selecting.guarded = None
+            self.selecting.selects = self.selecting.special = True
+        return self.selecting
 
     @property
     def with_guard(self) -> Plan:

@@ -236,6 +236,8 @@ def record(
     several = isinstance(value, tuple | list)
     if not several and value.dtype.kind not in "fc":
         return untracked(value)  # piecewise constant: an integer result has no derivative
+    if kwargs and kwargs.get("where", True) is not True:
+        plan = plan.with_selection
     saved = plan.saved_values(form or (len(args), *kwargs), args, kwargs, value)
     if mode is not RECORDING and mode.guards_memory:
         prints = tuple(_fingerprints(full_fingerprint, v) for v in saved)

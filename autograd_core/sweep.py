@@ -249,7 +249,7 @@ class Sweep:
             self.found[node] = g
             self.owned.discard(node)
         op = node.op
-        if op.selects or (node in self.zeroed and (op.elementwise or op.structural)):
+        if node.plan.selects or (node in self.zeroed and (op.elementwise or op.structural)):
             self.zeroed.update(node.parents)
         return g
 

@@ -209,3 +209,11 @@ def test_where_in_a_reduction_without_identity_is_refused() -> None:
     x = ag.tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(TypeError, match="identity"):
         np.subtract.reduce(x, where=np.array([True, False]))
+
+
+@pytest.mark.parametrize("function", [np.sum, np.mean, np.prod, np.var, np.std], ids=lambda f: f.__name__)
+def test_elements_that_where_leaves_out_of_a_reduction_do_not_poison_the_gradient(function):
+    x = ag.tensor([0.0, 1.0, 4.0], requires_grad=True)  # sqrt has an infinite slope at 0
+    function(np.sqrt(x), where=np.array([False, True, True])).backward()
+    assert x.grad.data[0] == 0
+    assert np.all(np.isfinite(x.grad.data))
