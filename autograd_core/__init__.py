@@ -25,6 +25,7 @@ __all__ = [
     "draw",
     "elementwise_grad",
     "enable_grad",
+    "gauss_newton_vp",
     "grad",
     "gradcheck",
     "gradient",
@@ -34,6 +35,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "linalg",
+    "linearize",
     "no_grad",
     "observer",
     "op",
@@ -60,7 +62,19 @@ _ON_FIRST_USE = {
     "listing": ("tape",),
     "special": ("special",),
     "testing": ("testing",),
-    "transforms": ("elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad", "vjp"),
+    "transforms": (
+        "elementwise_grad",
+        "gauss_newton_vp",
+        "grad",
+        "hessian",
+        "hvp",
+        "jacobian",
+        "jvp",
+        "linearize",
+        "stop_gradient",
+        "value_and_grad",
+        "vjp",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _ON_FIRST_USE.items() for name in names}
 
@@ -70,7 +84,19 @@ if TYPE_CHECKING:
     from autograd_core.checkpointing import checkpoint
     from autograd_core.drawing import diff, draw, record
     from autograd_core.listing import tape
-    from autograd_core.transforms import elementwise_grad, grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
+    from autograd_core.transforms import (
+        elementwise_grad,
+        gauss_newton_vp,
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        linearize,
+        stop_gradient,
+        value_and_grad,
+        vjp,
+    )
 
 
 def __getattr__(name: str) -> Any:

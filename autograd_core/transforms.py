@@ -10,98 +10,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from autograd_core.backward import gradient
-from autograd_core.grad_mode import enable_grad
+from autograd_core.evaluation import Call, Linearised, fitting_tangent, is_nested, positions_of, zeros_of
 from autograd_core.tensor import Tensor, tensor
-from autograd_core.trees import flatten, paths
+from autograd_core.trees import flatten
 
-__all__ = ["elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad", "vjp"]
-
-# How many transforms are evaluating their function: inside one, results stay tensors, for the outer one to differentiate.
-_depth: ContextVar[int] = ContextVar("autograd_core_transform_depth", default=0)
-
-
-def _variable(value: Any, name: str, what: str) -> Tensor:
-    """A new variable with the value of an input."""
-    if isinstance(value, Tensor):
-        if value.dtype.kind not in "fc":
-            raise TypeError(f"{what}: {name} is of dtype {value.dtype}, which has no derivative; convert it to float")
-        return +value if value.requires_grad else tensor(value.detach(), requires_grad=True)
-    dtype = getattr(value, "dtype", None) or np.asarray(value).dtype
-    if dtype.kind not in "fc":
-        raise TypeError(f"{what}: {name} is of dtype {dtype}, which has no derivative; pass a float (2.0 instead of 2) or array.astype(float)")
-    return tensor(value, requires_grad=True)
-
-
-class _Call:
-    """One evaluation of `function` with variables in the places of the arguments to differentiate.
-
-    variables  a tensor for each leaf of those arguments
-    output     what the function returned;  tensors: its leaves, as tensors
-    nested     results have to stay tensors: an input is one, or another transform is under way
-    """
-
-    def __init__(self, what: str, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int]) -> None:
-        self.what = what
-        inputs = [args[i] for i in argnums]
-        leaves, self.rebuild_inputs = flatten(inputs)
-        names = [name for i, x in zip(argnums, inputs, strict=True) for name in paths(x, f"argument {i}")]
-        self.nested = _depth.get() > 0 or any(isinstance(leaf, Tensor) for leaf in leaves)
-        token = _depth.set(_depth.get() + 1)
-        try:
-            with enable_grad():
-                self.variables = [_variable(leaf, name, what) for leaf, name in zip(leaves, names, strict=True)]
-                replaced = list(args)
-                for i, x in zip(argnums, self.rebuild_inputs(self.variables), strict=True):
-                    replaced[i] = x
-                self.output = function(*replaced, **kwargs)
-        finally:
-            _depth.reset(token)
-        parts, self.rebuild_output = flatten(self.output)
-        self.tensors = [part if isinstance(part, Tensor) else tensor(part) for part in parts]
-
-    def scalar(self) -> Tensor:
-        """The output, which has to be one real number."""
-        if len(self.tensors) != 1 or self.tensors[0].size != 1 or self.tensors[0].dtype.kind not in "fiu":
-            shown = ", ".join(f"{t.dtype} of shape {t.shape}" for t in self.tensors) or "nothing"
-            raise TypeError(f"{self.what}: the function must return one real number, it returned {shown}; reduce it, or use jacobian or vjp")
-        return self.tensors[0]
-
-    def pull(self, cotangents: Sequence[Any], *, create_graph: bool, retain_graph: bool) -> list[Any]:
-        """The gradients of <outputs, cotangents> for each variable; zeros where nothing depends on it."""
-        used = [(t, c) for t, c in zip(self.tensors, cotangents, strict=True) if t.requires_grad]
-        if not used:
-            return [_zeros(v) for v in self.variables]
-        found = gradient(
-            [t for t, _ in used], self.variables, [c for _, c in used], create_graph=create_graph, retain_graph=retain_graph, allow_unused=True
-        )
-        return [_zeros(v) if g is None else g for g, v in zip(found, self.variables, strict=True)]
-
-    def result(self, value: Any) -> Any:
-        """A tensor as the caller wants it: itself in a nested call, else its array."""
-        if self.nested:
-            return value
-        return value._array if isinstance(value, Tensor) else value
-
-    def value(self) -> Any:
-        return self.rebuild_output([self.result(t) for t in self.tensors])
-
-
-def _zeros(variable: Tensor) -> Tensor:
-    return tensor(np.zeros_like(variable._array))
-
-
-def _positions(argnums: int | Sequence[int], args: Sequence[Any], what: str) -> list[int]:
-    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
-    for i in wanted:
-        if not isinstance(i, int) or not -len(args) <= i < len(args):
-            raise TypeError(f"{what}: argnums={argnums!r}, but the function was called with {len(args)} positional arguments")
-    return [i % len(args) for i in wanted]
+__all__ = ["elementwise_grad", "gauss_newton_vp", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp"]
 
 
 def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -121,7 +39,7 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
 
     @functools.wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        positions = _positions(argnums, args, "grad")
+        positions = positions_of(argnums, args, "grad")
         aux: list[Any] = []
 
         def value_only(*args: Any, **kwargs: Any) -> Any:
@@ -129,7 +47,7 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
             aux.append(extra)
             return value
 
-        call = _Call("grad", value_only if has_aux else function, args, kwargs, positions)
+        call = Call("grad", value_only if has_aux else function, args, kwargs, positions)
         output = call.scalar()
         gradients = call.pull([np.ones_like(output._array)], create_graph=call.nested, retain_graph=call.nested)
         found = call.rebuild_inputs([call.result(g) for g in gradients])
@@ -139,7 +57,7 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
     return differentiated
 
 
-def _untracked(aux: Any, call: _Call) -> Any:
+def _untracked(aux: Any, call: Call) -> Any:
     leaves, rebuild = flatten(aux)
     return rebuild([call.result(leaf) for leaf in leaves])
 
@@ -191,46 +109,17 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
     >>> back(np.array([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
-    call = _Call("vjp", function, args, {}, range(len(args)))
+    call = Call("vjp", function, args, {}, range(len(args)))
 
     def back(cotangent: Any) -> tuple[Any, ...]:
         cotangents = flatten(cotangent)[0]
         if len(cotangents) != len(call.tensors):
             raise ValueError(f"vjp: {len(cotangents)} cotangents for {len(call.tensors)} values")
-        nested = call.nested or _depth.get() > 0 or any(isinstance(c, Tensor) for c in cotangents)
+        nested = call.nested or is_nested() or any(isinstance(c, Tensor) for c in cotangents)
         gradients = call.pull(cotangents, create_graph=nested, retain_graph=True)
         return tuple(call.rebuild_inputs([g if nested else call.result(g) for g in gradients]))
 
     return call.value(), back
-
-
-class _Linearised:
-    """The derivative of one evaluation as a linear map of tangents, by a vjp of the vjp.
-
-    The vjp is linear in its cotangent u; its own vjp for u is therefore the derivative applied to a tangent, whatever u is.
-    """
-
-    def __init__(self, call: _Call) -> None:
-        self.call = call
-        self.probes = [tensor(np.zeros_like(t._array), requires_grad=True) for t in call.tensors]
-        with enable_grad():
-            self.pulled = call.pull(self.probes, create_graph=True, retain_graph=True)
-
-    def __call__(self, tangents: Sequence[Any], *, create_graph: bool) -> list[Any]:
-        pairs = [(g, t) for g, t in zip(self.pulled, tangents, strict=True) if g.requires_grad]
-        if not pairs:
-            return [_zeros(p) for p in self.probes]
-        found = gradient([g for g, _ in pairs], self.probes, [t for _, t in pairs], create_graph=create_graph, retain_graph=True, allow_unused=True)
-        return [_zeros(p) if g is None else g for g, p in zip(found, self.probes, strict=True)]
-
-
-def _fitting(tangent: Any, variable: Tensor, what: str) -> Any:
-    """A tangent in its variable's dtype, checked against its shape."""
-    if not isinstance(tangent, Tensor):
-        tangent = np.asarray(tangent, dtype=variable.dtype)
-    if tangent.shape != variable.shape:
-        raise ValueError(f"{what}: a tangent of shape {tangent.shape} for an argument of shape {variable.shape}")
-    return tangent
 
 
 def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -242,14 +131,39 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
     >>> ag.jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
-    call = _Call("jvp", function, tuple(args), {}, range(len(args)))
+    call = Call("jvp", function, tuple(args), {}, range(len(args)))
     given = flatten(list(tangents))[0]
     if len(given) != len(call.variables):
         raise ValueError(f"jvp: {len(given)} tangents for {len(call.variables)} arguments")
-    given = [_fitting(t, v, "jvp") for t, v in zip(given, call.variables, strict=True)]
+    given = [fitting_tangent(t, v, "jvp") for t, v in zip(given, call.variables, strict=True)]
     nested = call.nested or any(isinstance(t, Tensor) for t in given)
-    pushed = _Linearised(call)(given, create_graph=nested)
+    pushed = Linearised(call)(given, create_graph=nested)
     return call.value(), call.rebuild_output([p if nested else call.result(p) for p in pushed])
+
+
+def linearize(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[..., Any]]:
+    """`(f(*args), push)`, where `push(*tangents)` is df/d(args) applied to tangents, without evaluating the function again.
+
+    tangents : in the structure and shapes of `args`
+
+    >>> import numpy as np, autograd_core as ag
+    >>> y, push = ag.linearize(lambda x: x ** 2, np.array([1.0, 2.0]))
+    >>> push(np.array([1.0, 0.0])), push(np.array([0.0, 1.0]))
+    (array([2., 0.]), array([0., 4.]))
+    """
+    call = Call("linearize", function, args, {}, range(len(args)))
+    linear = Linearised(call)
+
+    def push(*tangents: Any) -> Any:
+        given = flatten(list(tangents))[0]
+        if len(given) != len(call.variables):
+            raise ValueError(f"linearize: {len(given)} tangents for {len(call.variables)} arguments")
+        given = [fitting_tangent(t, v, "linearize") for t, v in zip(given, call.variables, strict=True)]
+        nested = call.nested or is_nested() or any(isinstance(t, Tensor) for t in given)
+        pushed = linear(given, create_graph=nested)
+        return call.rebuild_output([p if nested else call.result(p) for p in pushed])
+
+    return call.value(), push
 
 
 def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -266,8 +180,8 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
 
     @functools.wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        positions = _positions(argnums, args, "jacobian")
-        call = _Call("jacobian", function, args, kwargs, positions)
+        positions = positions_of(argnums, args, "jacobian")
+        call = Call("jacobian", function, args, kwargs, positions)
         if any(t.dtype.kind not in "fc" for t in call.tensors):
             raise TypeError(f"jacobian: the function must return floats, it returned {', '.join(str(t.dtype) for t in call.tensors)}")
         outputs, inputs = sum(t.size for t in call.tensors), sum(v.size for v in call.variables)
@@ -279,7 +193,7 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
     return differentiated
 
 
-def _rows(call: _Call) -> list[list[Any]]:
+def _rows(call: Call) -> list[list[Any]]:
     """The Jacobian's blocks [output][input], a backward pass for each element of the output."""
     blocks = []
     for t in call.tensors:
@@ -291,9 +205,9 @@ def _rows(call: _Call) -> list[list[Any]]:
     return blocks
 
 
-def _columns(call: _Call) -> list[list[Any]]:
+def _columns(call: Call) -> list[list[Any]]:
     """The Jacobian's blocks [output][input], a forward pass for each element of the input."""
-    push = _Linearised(call)
+    push = Linearised(call)
     blocks: list[list[Any]] = [[] for _ in call.tensors]
     for v in call.variables:
         columns = []
@@ -342,9 +256,9 @@ def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     @functools.wraps(function)
     def product(*args: Any, **kwargs: Any) -> Any:
         *points, vector = args
-        first = _Call("hvp", function, points, kwargs, _positions(argnums, points, "hvp"))
+        first = Call("hvp", function, points, kwargs, positions_of(argnums, points, "hvp"))
         output = first.scalar()
-        given = [_fitting(t, v, "hvp") for t, v in zip(flatten([vector])[0], first.variables, strict=True)]
+        given = [fitting_tangent(t, v, "hvp") for t, v in zip(flatten([vector])[0], first.variables, strict=True)]
         nested = first.nested or any(isinstance(t, Tensor) for t in given)
         gradients = first.pull([np.ones_like(output._array)], create_graph=True, retain_graph=True)
         pairs = [(g, t) for g, t in zip(gradients, given, strict=True) if g.requires_grad]
@@ -354,8 +268,40 @@ def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
             found = gradient(
                 [g for g, _ in pairs], first.variables, [t for _, t in pairs], create_graph=nested, retain_graph=nested, allow_unused=True
             )
-        results = [_zeros(v) if g is None else g for g, v in zip(found, first.variables, strict=True)]
+        results = [zeros_of(v) if g is None else g for g, v in zip(found, first.variables, strict=True)]
         return first.rebuild_inputs([g if nested else first.result(g) for g in results])[0]
+
+    return product
+
+
+def gauss_newton_vp(function: Callable[..., Any], loss: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """A function `(x, v)` -> J^T H J v: the Gauss-Newton matrix of loss(function(x)) times a vector.
+
+    J is df/dx, H the Hessian of `loss` at f(x); without a loss that is ||f||^2 / 2, whose Hessian is the identity. Unlike the
+    Hessian's product (`hvp`) it is positive semidefinite for a convex loss, so conjugate gradients can solve with it
+    (Schraudolph 2002). x and v may be containers.
+
+    >>> import numpy as np, autograd_core as ag
+    >>> A = np.array([[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]])
+    >>> ag.gauss_newton_vp(lambda x: A @ x)(np.zeros(2), np.array([1.0, 0.0])) == A.T @ A[:, 0]
+    array([ True,  True])
+    """
+
+    @functools.wraps(function)
+    def product(x: Any, vector: Any) -> Any:
+        call = Call("gauss_newton_vp", function, (x,), {}, [0])
+        given = flatten(vector)[0]
+        if len(given) != len(call.variables):
+            raise ValueError(f"gauss_newton_vp: a vector of {len(given)} arrays for an argument of {len(call.variables)}")
+        given = [fitting_tangent(t, v, "gauss_newton_vp") for t, v in zip(given, call.variables, strict=True)]
+        nested = call.nested or any(isinstance(t, Tensor) for t in given)
+        pushed: Sequence[Any] = Linearised(call)(given, create_graph=nested)
+        if loss is not None:
+            slope = grad(lambda *parts: loss(call.rebuild_output(list(parts))), range(len(call.tensors)))
+            values = [t if nested else t._array for t in call.tensors]
+            pushed = jvp(slope, values, [p if nested else call.result(p) for p in pushed])[1]
+        pulled = call.pull(pushed, create_graph=nested, retain_graph=nested)
+        return call.rebuild_inputs([g if nested else call.result(g) for g in pulled])[0]
 
     return product
 

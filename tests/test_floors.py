@@ -24,6 +24,7 @@ FLOORS = [
     {
         "anomaly",
         "drawing",
+        "evaluation",
         "gradcheck",
         "instruments",
         "linalg",

@@ -211,3 +211,73 @@ def test_an_exception_in_the_function_leaves_no_transform_open():
     with pytest.raises(RuntimeError, match="mine"):
         ag.grad(fails)(1.0)
     assert type(ag.grad(np.square)(1.0)) is np.float64  # plain again: the depth was restored
+
+
+# --- linear maps ----------------------------------------------------------------------------------------------------------
+
+
+def test_linearize_gives_the_jacobian_applied_to_each_tangent_without_another_evaluation():
+    times = []
+
+    def function(x, p):
+        times.append(1)
+        return {"y": np.tanh(p["w"] @ x), "s": np.sum(x**2)}
+
+    x, p = X[:3], {"w": np.arange(6.0).reshape(2, 3) / 7}
+    y, push = ag.linearize(function, x, p)
+    assert np.array_equal(y["y"], np.tanh(p["w"] @ x))
+    for tangent in np.eye(3):
+        pushed = push(tangent, {"w": np.ones((2, 3))})
+        _, expected = ag.jvp(function, (x, p), (tangent, {"w": np.ones((2, 3))}))
+        assert np.allclose(pushed["y"], expected["y"], rtol=1e-14)
+        assert np.allclose(pushed["s"], expected["s"], rtol=1e-14)
+    assert len(times) == 1 + 3
+
+
+def test_linearize_can_be_differentiated_through_the_point_and_the_tangent():
+    def slope(x, v):
+        return np.sum(ag.linearize(lambda t: t**3, x)[1](v))
+
+    x, v = X[:3], np.array([1.0, -2.0, 0.5])
+    assert np.allclose(ag.grad(slope)(x, v), 6 * x * v, rtol=1e-13)
+    assert np.allclose(ag.grad(slope, 1)(x, v), 3 * x**2, rtol=1e-13)
+
+
+@pytest.mark.parametrize("tangents", [(np.ones(2),), (np.ones(3), np.ones(3))], ids=["shape", "count"])
+def test_linearize_refuses_tangents_that_do_not_fit(tangents):
+    _, push = ag.linearize(np.sin, np.ones(3))
+    with pytest.raises(ValueError, match="linearize"):
+        push(*tangents)
+
+
+def test_gauss_newton_products_are_those_of_the_jacobian_and_the_losses_hessian():
+    A = np.linspace(-1, 1, 12).reshape(4, 3)
+
+    def model(x):
+        return np.tanh(A @ x)
+
+    def loss(y):
+        return np.sum(np.exp(y)) + y[0] * y[1]
+
+    x, v = X[:3], np.array([1.0, -2.0, 0.5])
+    J = ag.jacobian(model)(x)
+    assert np.allclose(ag.gauss_newton_vp(model)(x, v), J.T @ J @ v, rtol=1e-12)
+    H = ag.hessian(loss)(model(x))
+    assert np.allclose(ag.gauss_newton_vp(model, loss)(x, v), J.T @ H @ J @ v, rtol=1e-12)
+
+
+def test_gauss_newton_products_take_containers_and_can_be_differentiated():
+    def model(p):
+        return [p["a"] * np.arange(1.0, 4.0), p["b"] ** 2]
+
+    p, v = {"a": np.float64(2.0), "b": np.array([1.0, 3.0])}, {"a": np.float64(1.0), "b": np.array([1.0, 1.0])}
+    found = ag.gauss_newton_vp(model, lambda parts: np.sum(parts[0] ** 2) + np.sum(parts[1] ** 2))(p, v)
+    assert np.allclose(found["a"], 2 * 14.0)
+    assert np.allclose(found["b"], 2 * 4 * p["b"] ** 2)
+    slope = ag.grad(lambda b: np.sum(ag.gauss_newton_vp(lambda t: t**2)(b, np.ones(2))))(p["b"])
+    assert np.allclose(slope, 8 * p["b"])
+
+
+def test_gauss_newton_products_refuse_a_vector_of_another_shape():
+    with pytest.raises(ValueError, match="gauss_newton_vp"):
+        ag.gauss_newton_vp(np.sin)(np.ones(3), np.ones(2))

@@ -1,0 +1,137 @@
+"""One evaluation of a function with variables in the places of its inputs: what all transforms begin with.
+
+An input that is itself a tracked tensor (because an outer transform differentiates through this one) is linked to its
+variable by a recorded identity, so the outer derivative finds its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from autograd_core.backward import gradient
+from autograd_core.grad_mode import enable_grad
+from autograd_core.tensor import Tensor, tensor
+from autograd_core.trees import flatten, paths
+
+__all__ = ["Call", "Linearised", "fitting_tangent", "is_nested", "positions_of", "zeros_of"]
+
+# How many transforms are evaluating their function: inside one, results stay tensors, for the outer one to differentiate.
+_depth: ContextVar[int] = ContextVar("autograd_core_transform_depth", default=0)
+
+
+def is_nested() -> bool:
+    """Whether another transform is evaluating its function."""
+    return _depth.get() > 0
+
+
+def _variable(value: Any, name: str, what: str) -> Tensor:
+    """A new variable with the value of an input."""
+    if isinstance(value, Tensor):
+        if value.dtype.kind not in "fc":
+            raise TypeError(f"{what}: {name} is of dtype {value.dtype}, which has no derivative; convert it to float")
+        return +value if value.requires_grad else tensor(value.detach(), requires_grad=True)
+    dtype = getattr(value, "dtype", None) or np.asarray(value).dtype
+    if dtype.kind not in "fc":
+        raise TypeError(f"{what}: {name} is of dtype {dtype}, which has no derivative; pass a float (2.0 instead of 2) or array.astype(float)")
+    return tensor(value, requires_grad=True)
+
+
+class Call:
+    """One evaluation of `function` with variables in the places of the arguments to differentiate.
+
+    variables  a tensor for each leaf of those arguments
+    output     what the function returned;  tensors: its leaves, as tensors
+    nested     results have to stay tensors: an input is one, or another transform is under way
+    """
+
+    def __init__(self, what: str, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int]) -> None:
+        self.what = what
+        inputs = [args[i] for i in argnums]
+        leaves, self.rebuild_inputs = flatten(inputs)
+        names = [name for i, x in zip(argnums, inputs, strict=True) for name in paths(x, f"argument {i}")]
+        self.nested = _depth.get() > 0 or any(isinstance(leaf, Tensor) for leaf in leaves)
+        token = _depth.set(_depth.get() + 1)
+        try:
+            with enable_grad():
+                self.variables = [_variable(leaf, name, what) for leaf, name in zip(leaves, names, strict=True)]
+                replaced = list(args)
+                for i, x in zip(argnums, self.rebuild_inputs(self.variables), strict=True):
+                    replaced[i] = x
+                self.output = function(*replaced, **kwargs)
+        finally:
+            _depth.reset(token)
+        parts, self.rebuild_output = flatten(self.output)
+        self.tensors = [part if isinstance(part, Tensor) else tensor(part) for part in parts]
+
+    def scalar(self) -> Tensor:
+        """The output, which has to be one real number."""
+        if len(self.tensors) != 1 or self.tensors[0].size != 1 or self.tensors[0].dtype.kind not in "fiu":
+            shown = ", ".join(f"{t.dtype} of shape {t.shape}" for t in self.tensors) or "nothing"
+            raise TypeError(f"{self.what}: the function must return one real number, it returned {shown}; reduce it, or use jacobian or vjp")
+        return self.tensors[0]
+
+    def pull(self, cotangents: Sequence[Any], *, create_graph: bool, retain_graph: bool) -> list[Any]:
+        """The gradients of <outputs, cotangents> for each variable; zeros where nothing depends on it."""
+        used = [(t, c) for t, c in zip(self.tensors, cotangents, strict=True) if t.requires_grad]
+        if not used:
+            return [zeros_of(v) for v in self.variables]
+        found = gradient(
+            [t for t, _ in used], self.variables, [c for _, c in used], create_graph=create_graph, retain_graph=retain_graph, allow_unused=True
+        )
+        return [zeros_of(v) if g is None else g for g, v in zip(found, self.variables, strict=True)]
+
+    def result(self, value: Any) -> Any:
+        """A tensor as the caller wants it: itself in a nested call, else its array."""
+        if self.nested:
+            return value
+        return value._array if isinstance(value, Tensor) else value
+
+    def value(self) -> Any:
+        return self.rebuild_output([self.result(t) for t in self.tensors])
+
+
+def zeros_of(variable: Tensor) -> Tensor:
+    """The gradient of what does not depend on `variable`."""
+    return tensor(np.zeros_like(variable._array))
+
+
+def positions_of(argnums: int | Sequence[int], args: Sequence[Any], what: str) -> list[int]:
+    """`argnums` as a list of positions among `args`; TypeError if there are not that many."""
+    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
+    for i in wanted:
+        if not isinstance(i, int) or not -len(args) <= i < len(args):
+            raise TypeError(f"{what}: argnums={argnums!r}, but the function was called with {len(args)} positional arguments")
+    return [i % len(args) for i in wanted]
+
+
+class Linearised:
+    """The derivative of one evaluation as a linear map of tangents, by a vjp of the vjp.
+
+    The vjp is linear in its cotangent u; its own vjp for u is therefore the derivative applied to a tangent, whatever u is.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.probes = [tensor(np.zeros_like(t._array), requires_grad=True) for t in call.tensors]
+        with enable_grad():
+            self.pulled = call.pull(self.probes, create_graph=True, retain_graph=True)
+
+    def __call__(self, tangents: Sequence[Any], *, create_graph: bool) -> list[Any]:
+        pairs = [(g, t) for g, t in zip(self.pulled, tangents, strict=True) if g.requires_grad]
+        if not pairs:
+            return [zeros_of(p) for p in self.probes]
+        found = gradient([g for g, _ in pairs], self.probes, [t for _, t in pairs], create_graph=create_graph, retain_graph=True, allow_unused=True)
+        return [zeros_of(p) if g is None else g for g, p in zip(found, self.probes, strict=True)]
+
+
+def fitting_tangent(tangent: Any, variable: Tensor, what: str) -> Any:
+    """A tangent in its variable's dtype, checked against its shape."""
+    if not isinstance(tangent, Tensor):
+        tangent = np.asarray(tangent, dtype=variable.dtype)
+    if tangent.shape != variable.shape:
+        raise ValueError(f"{what}: a tangent of shape {tangent.shape} for an argument of shape {variable.shape}")
+    return tangent
