@@ -221,3 +221,6 @@ for _ufunc in (*_REDUCTIONS, *_FOLDED):
     if _ufunc not in _NOT_REDUCED:
         composed((_ufunc, "reduce"), samples=_reduce_calls(_ufunc))(_reduce(_ufunc))
         composed((_ufunc, "reduceat"), samples=_reduceat_calls(_ufunc))(_reduceat(_ufunc))
+
+composed((np.divmod, "outer"), samples=_outer_calls(np.divmod))(_outer(np.divmod))
+composed((np.ldexp, "outer"), samples=lambda a: [call(a(2), [1, 2, -1]), call(a(2, 1), np.array(3))])(_outer(np.ldexp))
