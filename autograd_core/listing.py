@@ -205,6 +205,10 @@ class RowMaker:
         """Of all rows made."""
         return sum(self._counted.values())
 
+    def forget(self) -> None:
+        """Let go of the plans, which may hold the hooks of a watched node."""
+        self._templates.clear()
+
     def row(self, i: int, node: Node, index: Any, name: str | None) -> Row:
         """Row number `i`, of `node`; `index` tells the rows of its parents."""
         template = self._templates.get(node.plan)

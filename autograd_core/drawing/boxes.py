@@ -68,6 +68,10 @@ def default_ports(box: Box) -> None:
     marks = [(-1, 0.0), *((at, (n + 1) / (len(stream) + 1)) for n, at in enumerate(stream)), (len(box.inputs), 1.0)]
     for (before, low), (after, high) in itertools.pairwise(marks):
         for at in range(before + 1, after):
-            box.in_ports[box.inputs[at]] = box.w * (low + (high - low) * (at - before) / (after - before))
+            if before < 0 or after == len(box.inputs):  # at an end of the box, spread out
+                place = (at - before - (0.65 if before < 0 else 0.0)) / (after - before - 0.65)
+            else:
+                place = (at - before) / (after - before)
+            box.in_ports[box.inputs[at]] = box.w * (low + (high - low) * place)
         if after < len(box.inputs):
             box.in_ports[box.inputs[after]] = box.w * high

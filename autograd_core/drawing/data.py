@@ -20,7 +20,7 @@ def json_of(document: Document) -> str:
             "kind": v.kind,
             "op": v.op,
             "label": v.label,
-            "shape": v.shape,
+            "shape": finite(v.shape),
             "dtype": v.dtype,
             "bytes": v.nbytes,
             "saved_bytes": v.saved_bytes,
@@ -52,6 +52,8 @@ def finite(facts: Any) -> Any:
     """The same with None for what JSON cannot say: not a number, infinity."""
     if isinstance(facts, dict):
         return {key: finite(value) for key, value in facts.items()}
+    if isinstance(facts, tuple | list):
+        return [finite(value) for value in facts]
     return None if isinstance(facts, float) and not math.isfinite(facts) else facts
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autograd_core.listing import NOT_KEPT, Argument, Row, Tape, size_text
 
 __all__ = ["Document", "Edge", "Group", "Vertex", "constant_vertex", "document_of", "shape_text"]
 
-Constants = Callable[[Row, Argument], tuple[int, Any, str] | None]
+# What a recording knows of a constant argument: (key, shape, dtype) of an array, the text of a number, or None.
+Constants = Callable[[Row, Argument], tuple[int, Any, str] | str | None]
 
 # Swapping the arguments of these changes nothing, so a picture need not say which is which.
 COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp", "logaddexp2"})
@@ -148,10 +149,11 @@ def document_of(tape: Tape, output_names: list[str], constants: Constants | None
 
     constants  what a recording knows of constant arrays: (row, argument) -> (key, shape, dtype), the key telling which are the same
     """
-    vertices = [_vertex(row) for row in tape]
+    rows = list(tape) if constants is None else [_with_numbers(row, constants) for row in tape]
+    vertices = [_vertex(row) for row in rows]
     edges: list[Edge] = []
     known: dict[int, int] = {}  # key of a constant -> its vertex
-    for row in tape:
+    for row in rows:
         for place, argument in enumerate(row.arguments):
             name = argument.name if argument.element is None else f"{argument.name}[{argument.element}]"
             if argument.row is not None:
@@ -161,7 +163,7 @@ def document_of(tape: Tape, output_names: list[str], constants: Constants | None
             if constant is None and _is_array(argument.constant):
                 vertices.append(constant_vertex(len(vertices), argument.constant))
                 edges.append(Edge(len(vertices) - 1, row.index, name, place))
-            elif constant is not None:
+            elif isinstance(constant, tuple):
                 key, shape, dtype = constant
                 if key not in known:
                     known[key] = len(vertices)
@@ -172,6 +174,16 @@ def document_of(tape: Tape, output_names: list[str], constants: Constants | None
             vertices[at].output = f"{vertices[at].output}, {name}".removeprefix(", ")
     root = Group("", "program", "", children=[row.index for row in tape if not row.leaf])
     return Document(vertices, edges, root, _notes(tape), tape.saved_bytes)
+
+
+def _with_numbers(row: Row, constants: Constants) -> Row:
+    """The row with the numbers that the tape did not keep, as far as a recording knows them."""
+    if not any(a.constant == NOT_KEPT for a in row.arguments):
+        return row
+    texts = [constants(row, a) if a.constant == NOT_KEPT else None for a in row.arguments]
+    return replace(
+        row, arguments=tuple(replace(a, constant=text) if isinstance(text, str) else a for a, text in zip(row.arguments, texts, strict=True))
+    )
 
 
 def _vertex(row: Row) -> Vertex:

@@ -120,7 +120,8 @@ def figure_of(scene: Scene, direction: str = "down", look: Look | None = None) -
             # Room for the arguments' names beside the tips of their arrows.
             named = max((text_width(", ".join(names), 9) for names in item.inputs.values() if names), default=0.0)
             down = direction != "right"
-            box.w = round(max(widest + 16, (named + 12) * (len(item.inputs) + 1) if named and down else 0.0, 44.0), 1)
+            room = (named + 10) * max(len(item.inputs) + 1, 2 * len(item.inputs) - 1.3) if named and down else 0.0
+            box.w = round(max(widest + 16, room, 44.0), 1)
             box.h = round(
                 max(sum(max(run.size for run in line) * LINE for line in lines) + 8, 0.0 if down or not named else 15 * (len(item.inputs) + 1)), 1
             )
@@ -198,7 +199,7 @@ def _vertex_lines(item: Item, look: Look) -> list[Line]:
         name = f"{_local_name(item)}.grad" if look.backward else _local_name(item)
         return [(Run(name, TITLE if item.kind == "leaf" else DETAIL, item.kind == "leaf"),), (Run(vertex.size, SMALL),)]
     name = f"{vertex.name} = {vertex.label}" if vertex.name else vertex.label
-    first: Line = (Run(f"↻ {name} " if item.carried else f"{name} ", TITLE, True), Run(shape_text(vertex.shape), DETAIL))
+    first: Line = (Run(f"↻ {name}" if item.carried else name, TITLE, True), Run(f" {shape_text(vertex.shape)}", DETAIL))
     dtype = vertex.dtype if isinstance(vertex.dtype, str) else " ".join(vertex.dtype)
     if look.backward and vertex.index in look.order:
         number = Run(f"{look.order[vertex.index]}. ", TITLE)

@@ -66,7 +66,7 @@ def _described(listing: Tape, names: list[str], known: list[Recording]) -> Docum
     for recorded in known:
         facts.update(recorded.facts)
 
-    def constant(row: Row, argument: Argument) -> tuple[int, Any, str] | None:
+    def constant(row: Row, argument: Argument) -> tuple[int, Any, str] | str | None:
         noted = facts.get(row.number)
         if noted is None or not noted.constants:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from autograd_core.drawing.boxes import Box, default_ports
-from autograd_core.drawing.slots import CHAIN, LIGHT, Slot, distance, inversions, isotonic, spread, tie, topological
+from autograd_core.drawing.slots import ASIDE, CHAIN, LIGHT, Slot, distance, inversions, isotonic, spread, tie, topological
 
 __all__ = ["Level"]
 
@@ -94,10 +94,14 @@ class Level:
             start = -1 if source is None else source.rank
             previous, offset = source, 0.0 if wire.source is None else wire.source.out_ports[wire.value]
             rank = start + 1
+            # The stream goes straight on to what is right below; what goes further steps aside.
+            ends = [self.slots[target].rank for target in wire.targets if target is not None]
+            branch = start + 1 if source is not None else 1
             while (number, rank) in self.lanes:
                 lane = self.lanes[number, rank]
                 if previous is not None:
-                    tie(previous, offset, lane, 0.0, (2.0 if previous.box is not None else 6.0) * (LIGHT if light else 1.0))
+                    pull = ASIDE if rank == branch and branch in ends else 2.0 if previous.box is not None else 6.0
+                    tie(previous, offset, lane, 0.0, pull * (LIGHT if light else 1.0))
                 previous, offset, rank = lane, 0.0, rank + 1
             for target in wire.targets:
                 if target is None:
@@ -110,7 +114,8 @@ class Level:
                 if source is not None and wire.source is not None and end.rank - 1 == start:
                     tie(source, wire.source.out_ports[wire.value], end, to, weight)
                 elif end.rank > start:
-                    tie(self.lanes[number, end.rank - 1], 0.0, end, to, weight)
+                    around = end.rank > 1 and not light and len(target.inputs) - len(target.light_inputs) > 1
+                    tie(self.lanes[number, end.rank - 1], 0.0, end, to, ASIDE if around else weight)
 
     # --- order within the ranks -------------------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ class Facts:
     seconds         of its forward computation;  backward_seconds  of its backward step
     backward_order  its place among the backward steps, from 1
     value, gradient of its result, summarised
-    constants       position of an argument -> the constant array there
+    constants       position of an argument -> the constant array there, or the text of a number
     backward_of     number of the node whose backward step recorded it (create_graph), or None
     """
 
@@ -84,7 +84,7 @@ class Facts:
     backward_order: int | None = None
     value: Summary | None = None
     gradient: Summary | None = None
-    constants: dict[int, Constant] = field(default_factory=dict)
+    constants: dict[int, Constant | str] = field(default_factory=dict)
     backward_of: int | None = None
 
 
@@ -161,8 +161,12 @@ class Recording(Instrument):
             facts.value = summary_of(value)
         tracked = {where if isinstance(where, int) else where[0] for where in node.plan.tracked}
         for position, argument in enumerate(arguments):
-            if position not in tracked and isinstance(argument, np.ndarray) and argument.ndim:
+            if position in tracked:
+                continue
+            if isinstance(argument, np.ndarray) and argument.ndim:
                 facts.constants[position] = Constant(self._array_key(argument), argument.shape, str(argument.dtype))
+            elif isinstance(argument, bool | int | float | complex | np.generic):
+                facts.constants[position] = constant_text(argument)
         self.facts[node.number] = facts
         with self._lock:
             self._see(node)
@@ -223,6 +227,12 @@ class Recording(Instrument):
             else:
                 with self._outer.scope(of, arguments):
                     yield
+        except Exception as error:
+            if self.failure is None:  # it was no operation that raised, but what the module does around them
+                self.failure = Failure(
+                    call.detail or call.name, self._listed(arguments), f"{type(error).__name__}: {error}", user_place(), call.parent
+                )
+            raise
         finally:
             self._stack.reset(modules)
             self._call.reset(key)
@@ -247,6 +257,18 @@ class Recording(Instrument):
         call = Call(len(self.calls), name, detail, ".".join(p for p in (above, name) if p), parent, module, parameters, frozenset(data))
         self.calls.append(call)
         return call
+
+    def _listed(self, arguments: tuple[Any, ...]) -> list[Argument]:
+        """What a module was called with: rows, and texts of constants."""
+        listed = []
+        for i, argument in enumerate(arguments):
+            node = getattr(argument, "node", None)
+            if node is not None:
+                with self._lock:
+                    self._see(node)
+            row = None if node is None else self._index[node]
+            listed.append(Argument(f"input {i}" if len(arguments) > 1 else "input", row, "" if row is not None else constant_text(raw(argument))))
+        return listed
 
     def _module_number(self, module: Any) -> int:
         for reference, number in self._modules:
@@ -306,6 +328,7 @@ class Recording(Instrument):
     def finish(self, error: BaseException | None) -> None:
         """The block is over, by `error` if that is not None."""
         self._end_sweep_step()
+        self._maker.forget()
         if error is not None:
             self.error = f"{type(error).__name__}: {error}"
 

@@ -194,7 +194,7 @@ class _Builder:
         names = target.inputs.setdefault(value, [])
         argument = edge.argument[edge.argument.index("[") :] if "[" in edge.argument else edge.argument
         ordered = target.vertex is not None and target.vertex.op not in COMMUTATIVE and self.arity[target.vertex.index] > 1
-        if ordered and argument not in names and len(names) < 3:
+        if ordered and argument not in names and len(names) < 3 and vertex.name.rpartition(".")[2] != argument:
             names.append(argument)
         self._route(value, vertex, source, target)
 

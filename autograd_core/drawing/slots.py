@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CHAIN", "GAP", "LANE", "LIGHT", "Slot", "distance", "inversions", "isotonic", "spread", "tie", "topological"]
+__all__ = ["ASIDE", "CHAIN", "GAP", "LANE", "LIGHT", "Slot", "distance", "inversions", "isotonic", "spread", "tie", "topological"]
 
 GAP = 14.0  # between boxes of one rank
 LANE = 10.0  # between an edge's column and its neighbours
 CHAIN = 4.0  # how much an edge pulls that is the only one between two boxes, where others pull 1
+ASIDE = 0.3  # how much an edge does that goes around boxes, where another of the same end is direct
 LIGHT = 0.05  # and how much a leaf's edge
 
 

@@ -43,9 +43,11 @@ def inside_sweep() -> bool:
 
 
 def place_text(place: tuple[str, int]) -> str:
-    """`train.py:12`, relative to the folder that Python runs in: no path of the machine gets into a picture."""
+    """`train.py:12` or `cell:3` (of a notebook), relative to the folder that Python runs in: no path of the machine gets into a picture."""
     name, line = place
     if name.startswith("<"):
         return f"{name}:{line}"
+    if "ipykernel_" in name:
+        return f"cell:{line}"  # notebooks give each cell a file of a random name
     here = os.path.join(os.getcwd(), "")
     return f"{name[len(here) :] if name.startswith(here) else os.path.basename(name)}:{line}"

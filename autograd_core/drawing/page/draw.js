@@ -38,7 +38,8 @@ function fitted(line) {
 function sizeText(n) {
   if (n < 1024) return `${n} B`;
   const power = Math.min(Math.floor(Math.log2(n) / 10), 5);
-  return `${(n / 1024 ** power).toFixed(1)} ${"KMGTP"[power - 1]}iB`;
+  const tenths = (n / 1024 ** power) * 10, even = tenths % 1 === 0.5 ? 2 * Math.round(tenths / 2) : Math.round(tenths); // as Python rounds
+  return `${(even / 10).toFixed(1)} ${"KMGTP"[power - 1]}iB`;
 }
 const secondsText = (s) => (s >= 1 ? `${s.toFixed(1)} s` : s >= 1e-3 ? `${(s * 1e3).toFixed(1)} ms` : `${(s * 1e6).toFixed(1)} µs`);
 function numberText(n) {
@@ -79,7 +80,7 @@ function vertexLines(item, look) {
     return [[run(name, item.kind === "leaf" ? TITLE : DETAIL, item.kind === "leaf")], [run(sizeOf(v), SMALL)]];
   }
   const name = v.name ? `${v.name} = ${v.label}` : v.label;
-  const first = [run(`${item.carried ? "↻ " : ""}${name} `, TITLE, true), run(v.shape, DETAIL)];
+  const first = [run(`${item.carried ? "↻ " : ""}${name}`, TITLE, true), run(` ${v.shape}`, DETAIL)];
   if ((look.backward || look.numbered) && v.order) first.unshift(run(`${v.order}. `, TITLE));
   if (look.backward) return [first, ...item.rules.map((text) => [run(text, SMALL)])];
   if (v.error) return [[run(name, TITLE, true)], [run(v.error, SMALL)]];
@@ -114,7 +115,8 @@ function figureOf(scene, direction, look) {
       const widest = Math.max(...lines.map((line) => line.reduce((sum, r) => sum + runWidth(r), 0)));
       const named = Math.max(0, ...[...item.inputs.values()].filter((n) => n.length).map((n) => textWidth(n.join(", "), 9)));
       const down = direction !== "right", high = lines.reduce((sum, line) => sum + Math.max(...line.map((r) => r.size)) * LINE, 0) + 8;
-      box.w = round1(Math.max(widest + 16, named && down ? (named + 12) * (item.inputs.size + 1) : 0, 44));
+      const inputs = item.inputs.size, room = named && down ? (named + 10) * Math.max(inputs + 1, 2 * inputs - 1.3) : 0;
+      box.w = round1(Math.max(widest + 16, room, 44));
       box.h = round1(Math.max(high, named && !down ? 15 * (item.inputs.size + 1) : 0));
     } else {
       box.children = [];

@@ -1,7 +1,7 @@
 // Where everything goes. The same layered layout as layout.py, which explains it: ranks by the longest way, a lane on every rank
 // that an edge passes, rows ordered by barycentres, columns by isotonic regression, bends only between ranks.
 "use strict";
-const GAP = 14, LANE = 10, RANK_GAP = 22, PAD = 12, HEADER = 20, SWEEPS = 8, CHAIN = 4, LIGHT = 0.05;
+const GAP = 14, LANE = 10, RANK_GAP = 22, PAD = 12, HEADER = 20, SWEEPS = 8, CHAIN = 4, ASIDE = 0.3, LIGHT = 0.05;
 const round1 = (x) => Math.round(x * 10) / 10;
 
 function arrange(root, direction) {
@@ -100,9 +100,11 @@ class Level {
       const alone = wire.source && wire.targets.length === 1 && wire.source.outputs.length === 1;
       const start = source ? source.rank : -1, lanes = this.lanes[number];
       let previous = source, offset = wire.source ? wire.source.outPorts.get(wire.value) : 0, r = start + 1;
+      const ends = wire.targets.filter((t) => t).map((t) => this.slots.get(t).rank), branch = source ? start + 1 : 1;
       while (lanes.has(r)) {
         const lane = lanes.get(r);
-        if (previous) tie(previous, offset, lane, 0, (previous.box ? 2 : 6) * (light ? LIGHT : 1));
+        const pull = r === branch && ends.includes(branch) ? ASIDE : previous && previous.box ? 2 : 6;
+        if (previous) tie(previous, offset, lane, 0, pull * (light ? LIGHT : 1));
         previous = lane; offset = 0; r += 1;
       }
       for (const t of wire.targets) {
@@ -110,7 +112,10 @@ class Level {
         const end = this.slots.get(t), to = t.inPorts.get(wire.value);
         const weight = light ? LIGHT : alone && t.inputs.length - t.lightInputs.size === 1 ? CHAIN : 1;
         if (source && end.rank - 1 === start) tie(source, wire.source.outPorts.get(wire.value), end, to, weight);
-        else if (end.rank > start) tie(lanes.get(end.rank - 1), 0, end, to, weight);
+        else if (end.rank > start) {
+          const around = end.rank > 1 && !light && t.inputs.length - t.lightInputs.size > 1;
+          tie(lanes.get(end.rank - 1), 0, end, to, around ? ASIDE : weight);
+        }
       }
     });
   }
@@ -357,8 +362,10 @@ function defaultPorts(box) {
   const marks = [[-1, 0], ...stream.map((at, i) => [at, (i + 1) / (stream.length + 1)]), [n, 1]];
   for (let m = 0; m + 1 < marks.length; m++) {
     const [before, low] = marks[m], [after, high] = marks[m + 1];
-    for (let at = before + 1; at < after; at++)
-      box.inPorts.set(box.inputs[at], box.w * (low + ((high - low) * (at - before)) / (after - before)));
+    for (let at = before + 1; at < after; at++) {
+      const place = before < 0 || after === n ? (at - before - (before < 0 ? 0.65 : 0)) / (after - before - 0.65) : (at - before) / (after - before);
+      box.inPorts.set(box.inputs[at], box.w * (low + (high - low) * place));
+    }
     if (after < n) box.inPorts.set(box.inputs[after], box.w * high);
   }
 }

@@ -168,7 +168,7 @@ class Scene {
     if (!target.inputs.has(value)) target.inputs.set(value, []);
     const names = target.inputs.get(value), at = edge.argument.indexOf("["), name = at < 0 ? edge.argument : edge.argument.slice(at);
     const ordered = target.vertex && !COMMUTATIVE.has(target.vertex.op) && this.graph.arity[target.vertex.index] > 1;
-    if (ordered && !names.includes(name) && names.length < 3) names.push(name);
+    if (ordered && !names.includes(name) && names.length < 3 && vertex.name.split(".").pop() !== name) names.push(name);
     this.route(value, vertex, source, target);
   }
 
