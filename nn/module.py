@@ -52,19 +52,21 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         hooks = self._hooks
-        for hook in tuple(hooks["before"].values()):
-            changed = hook(self, args)
-            if changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
+        if hooks["before"]:
+            for hook in tuple(hooks["before"].values()):
+                changed = hook(self, args)
+                if changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
         observer = ag.observer()
         if observer is None:
             result = self.forward(*args, **kwargs)
-        else:  # a recording is on: pictures and profiles show what is computed here as this module's
+        else:
             with observer.scope(self, args):
                 result = self.forward(*args, **kwargs)
-        for hook in tuple(hooks["after"].values()):
-            changed = hook(self, args, result)
-            result = result if changed is None else changed
+        if hooks["after"]:
+            for hook in tuple(hooks["after"].values()):
+                changed = hook(self, args, result)
+                result = result if changed is None else changed
         return result
 
     def register_forward_pre_hook(self, hook: Callable[[Module, tuple[Any, ...]], Any]) -> HookHandle:
