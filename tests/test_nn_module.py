@@ -236,3 +236,15 @@ def test_an_integer_parameter_and_a_forgotten_forward_are_errors() -> None:
         nn.Linear(1.5, 2)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="MLP: needs the sizes"):
         nn.MLP(3)
+
+
+def test_a_module_call_is_a_scope_of_recordings_and_leaves_no_trace_when_it_raises() -> None:
+    model = nn.Sequential(nn.Linear(2, 3, generator=0), nn.ReLU())
+    with ag.record(values=False):
+        y = model(np.ones((1, 2), dtype=np.float32)).sum()
+        with pytest.raises(ValueError, match="linear: input of shape"):
+            model(np.ones((1, 5), dtype=np.float32))
+    text = str(ag.draw(y, params=model))
+    assert "ReLU" in text
+    assert "Linear" in text
+    assert ag.observer() is None
