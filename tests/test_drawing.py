@@ -138,6 +138,18 @@ def test_dot_is_a_digraph_that_can_be_edited() -> None:
     assert 'label="matmul' not in source
 
 
+def test_dot_shows_heat_problems_and_the_backward_pass_too() -> None:
+    pytest.importorskip("graphviz")
+    program = drawing_programs.run_with_a_nan()
+    source = ag.draw(program.outputs, params=program.params, heat="memory").digraph().source
+    assert "#fde725" in source
+    assert 'color="#c22032"' in source
+    assert "makes the first NaN" in source
+    backward = ag.draw(program.outputs, params=program.params, backward=True).digraph().source
+    assert "w.grad" in backward
+    assert "n7 -> n6" in backward
+
+
 def test_dot_without_the_package_says_how_to_get_it() -> None:
     done = run("import sys; sys.modules['graphviz'] = None\ntry: drawing.digraph()\nexcept ImportError as error: print(error)")
     assert "pip install 'autograd-core[viz]'" in done.stdout

@@ -81,6 +81,12 @@ def test_first_operation_that_makes_a_nan_is_named_with_its_line_and_the_way_to_
     assert shown.svg().count('class="w b"') == 3
 
 
+def test_text_marks_what_is_wrong_and_says_it() -> None:
+    lines = str(drawing("run with a nan")).splitlines()
+    assert [line.split()[1:3] for line in lines if line.startswith("⚠ %") and "values." not in line] == [["%2", "log"]]
+    assert lines[-1].startswith("⚠ %2 log at ")
+
+
 def test_parameters_that_the_backward_pass_never_reaches_are_shown_and_named() -> None:
     shown = drawing("disconnected parameter")
     assert [f.text for f in shown.look.findings] == ["Never reached by the backward pass: fc3.weight, fc3.bias."]

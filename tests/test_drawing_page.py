@@ -186,6 +186,26 @@ def test_backward_view_and_direction_are_switched_in_place(page) -> None:
 
 
 @needs_browser
+def test_pages_of_the_backward_pass_of_a_difference_and_of_a_failed_program_are_good(page) -> None:
+    x = ag.tensor(np.ones(3), requires_grad=True)
+    with pytest.raises(ValueError, match="broadcast"), ag.record() as recording:
+        np.tanh(x) + np.ones(4)
+    difference = ag.diff(np.tanh(x).sum(), np.exp(x * 2).sum(axis=0))
+    first = {"backward": "1. mean", "heat": "tanh", "diff": "+ added", "failed": "⚠ raised"}
+    shown = {
+        "backward": ag.draw(program("mlp").outputs, params=program("mlp").params, backward=True, direction="right"),
+        "heat": ag.draw(np.tanh(x), heat="memory"),
+        "diff": difference.draw(),
+        "failed": recording.draw(),
+    }
+    for name, drawing in shown.items():
+        chromium = page(drawing)
+        assert any(first[name] in text for text in texts(chromium, ".n text")), name
+        assert problems(chromium.evaluate(JAVASCRIPT)) == []
+        assert chromium.errors == []
+
+
+@needs_browser
 def test_problems_are_listed_and_lead_to_the_box(page) -> None:
     chromium = page("disconnected parameter")
     assert texts(chromium, "#health li") == ["⚠ Never reached by the backward pass: fc3.weight, fc3.bias."]

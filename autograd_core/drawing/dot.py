@@ -7,7 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
-from autograd_core.drawing.figure import description, group_title, lines_of
+from autograd_core.drawing.figure import Look, description, flag_of, group_title, lines_of, shown_by
+from autograd_core.drawing.heat import colour_of
 from autograd_core.drawing.scene import Item, Scene
 
 __all__ = ["MOST_BOXES", "digraph_of", "render"]
@@ -18,7 +19,7 @@ MOST_BOXES = 1500  # in view; Graphviz takes minutes for more
 _PYGRAPHVIZ = "import sys, pygraphviz; sys.stdout.buffer.write(pygraphviz.AGraph(string=sys.stdin.read()).draw(format=sys.argv[1], prog='dot'))"
 
 
-def digraph_of(scene: Scene, direction: str = "down") -> Any:
+def digraph_of(scene: Scene, direction: str = "down", look: Look | None = None) -> Any:
     """The scene as a `graphviz.Digraph`.
 
     raises : ImportError, saying how to get it, where the graphviz package is not installed
@@ -41,32 +42,55 @@ def digraph_of(scene: Scene, direction: str = "down") -> Any:
         },
         edge_attr={"color": "#5b6372", "arrowsize": "0.6", "fontname": "Helvetica", "fontsize": "8"},
     )
-    _frame(graph, scene.root)
+    look = look or Look()
+    if look.heat is not None:
+        numbers = (look.heat.of(shown_by(item)) for item in scene.items.values() if item.children is None)
+        look.heat.scale_to(number for number in numbers if number is not None)
+    _frame(graph, scene.root, look)
     for source, target, label in _edges(scene.root):
-        graph.edge(source, target, label=label or None)
+        ends = (target, source) if look.backward else (source, target)
+        graph.edge(*ends, label=label or None)
+    notes = [*scene.document.notes, *(f"⚠ {finding.text}" for finding in look.findings)]
+    if notes:
+        graph.attr(label=_escaped("\n".join(notes)), labeljust="l", fontsize="10")
     return graph
 
 
-def _frame(graph: Any, frame: Item) -> None:
+def _frame(graph: Any, frame: Item, look: Look) -> None:
     for item in frame.children or ():
         if item.children is not None:
             with graph.subgraph(name=f"cluster_{item.key}") as inner:
                 inner.attr(
                     label=_escaped(group_title(item)), style="rounded,filled", fillcolor="#f4f5f8", color="#b9c0cc", labeljust="l", fontsize="10"
                 )
-                _frame(inner, item)
+                _frame(inner, item, look)
             continue
-        lines = ["".join(run.text for run in line) for line in lines_of(item)]
+        lines = ["".join(run.text for run in line) for line in lines_of(item, look)]
         attributes = {"tooltip": _escaped(description(item.vertex) if item.vertex else group_title(item))}
-        if item.kind == "leaf":
-            attributes |= {"fillcolor": "#dcebfb", "color": "#2f78bf"}
-        elif item.kind in ("constant", "previous"):
-            attributes |= {"fillcolor": "white", "style": "rounded,filled,dashed"}
-        elif item.vertex is not None and item.vertex.output:
-            attributes |= {"fillcolor": "#fdebd0", "color": "#c47a12"}
-        elif item.group is not None:
-            attributes |= {"fillcolor": "#eceef3", "peripheries": "2" if item.group.count > 1 else "1"}
+        attributes |= _paint(item, look)
         graph.node(_name(item), _escaped("\n".join(lines)), **attributes)
+
+
+def _paint(item: Item, look: Look) -> dict[str, str]:
+    """Colours and borders: what is wrong, then heat, then what a box is."""
+    vertex = item.vertex
+    change = vertex.facts.get("change", "") if vertex is not None else ""
+    number = None if look.heat is None else look.heat.of(shown_by(item))
+    if flag_of(item, look):
+        return {"fillcolor": "#fde8ea", "color": "#c22032", "penwidth": "2"}
+    if change:
+        fill, line = {"+": ("#dff3e3", "#1f7a3a"), "−": ("#fde8ea", "#c22032")}.get(change[0], ("#fdebd0", "#c47a12"))
+        return {"fillcolor": fill, "color": line, "penwidth": "2"}
+    if look.heat is not None and number is not None:
+        fill, ink = colour_of(look.heat.place(number))
+        return {"fillcolor": fill, "fontcolor": ink}
+    if item.group is not None:
+        return {"fillcolor": "#eceef3", "peripheries": "2" if item.group.count > 1 else "1"}
+    if item.kind == "leaf":
+        return {"fillcolor": "#dcebfb", "color": "#2f78bf"}
+    if item.kind in ("constant", "previous"):
+        return {"fillcolor": "white", "style": "rounded,filled,dashed"}
+    return {"fillcolor": "#fdebd0", "color": "#c47a12"} if vertex is not None and vertex.output else {}
 
 
 def _edges(root: Item) -> list[tuple[str, str, str]]:

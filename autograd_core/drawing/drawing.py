@@ -118,7 +118,7 @@ class Drawing:
 
     def digraph(self) -> Any:
         """The view as a `graphviz.Digraph`, to edit or render."""
-        return dot.digraph_of(self.scene, self.direction)
+        return dot.digraph_of(self.scene, self.direction, self.look)
 
     def save(self, path: Any) -> None:
         """Write the picture: .svg, .html, .json and .txt need nothing else; .dot the graphviz package; .png and .pdf Graphviz.
@@ -150,7 +150,7 @@ class Drawing:
         raise ValueError(f"cannot tell the format from the suffix {suffix!r}; known are {', '.join(SUFFIXES)}")
 
     def __str__(self) -> str:
-        return text_of(self.document, self.opened, self.plates)
+        return text_of(self.document, self.opened, self.plates, self.look.findings)
 
     def __repr__(self) -> str:
         return f"<drawing of {self.document.operations} operations; print() shows it as text, .save('graph.svg') writes it>"

@@ -2,59 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from autograd_core.drawing.document import Document, Group, Vertex, saved_text
 from autograd_core.drawing.grouping import visible_children
+from autograd_core.drawing.health import Finding
 from autograd_core.listing import counted, size_text
 
 __all__ = ["text_of"]
 
 LONGEST = 400  # lines; of a longer tree the middle is left out
 
+Line = tuple[str, str, str, str]
 
-def text_of(document: Document, opened: frozenset[str] | set[str], plates: frozenset[str] | set[str] = frozenset()) -> str:
-    """The tree of groups and operations, closed groups as one line each."""
-    lines: list[tuple[str, str, str, str]] = []
-    _group(document, document.root, opened, plates, "", lines)
+
+def text_of(document: Document, opened: Collection[str], plates: Collection[str] = (), findings: Collection[Finding] = ()) -> str:
+    """The tree of groups and operations, closed groups as one line each; of a repeat one member stands for all."""
+    names = {f"%{v.index}": v.name for v in document.vertices if v.name and v.kind == "leaf"}
+    flags = {vertex: finding.kind for finding in reversed(list(findings)) for vertex in finding.vertices}
+    lines: list[Line] = []
+    # What is still to be written: a group's children from a place on, with the indent of their lines.
+    stack: list[tuple[list[int | Group], int, str | None]] = [(document.root.children, 0, None)]
+    while stack:
+        children, at, indent = stack.pop()
+        if at == len(children):
+            continue
+        stack.append((children, at + 1, indent))
+        last = at == len(children) - 1
+        branch = "" if indent is None else indent + ("└─ " if last else "├─ ")
+        child = children[at]
+        if isinstance(child, int):
+            lines.append(_vertex(document.vertices[child], branch, names, flags.get(child, "")))
+            continue
+        title = ": ".join(part for part in (child.name, child.detail) if part) + (f" ×{child.count}" if child.count > 1 else "")
+        if child.key in opened:
+            lines.append((branch + title, "", "", ""))
+            inner = "" if indent is None else indent + ("   " if last else "│  ")
+            stack.append((visible_children(child) if child.key in plates else child.children, 0, inner))
+        else:
+            lines.append((branch + title, f"[{counted(sum(1 for _ in child.vertices()), 'operation')}]", "", ""))
     if len(lines) > LONGEST:
         half = LONGEST // 2
         lines[half:-half] = [(f"... {len(lines) - LONGEST} lines more ...", "", "", "")]
     widths = [max((len(line[i]) for line in lines), default=0) for i in range(4)]
     rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    leaves = [v for v in document.vertices if v.kind == "leaf"]
-    total = (
-        f"{counted(document.operations, 'operation')}, {counted(len(leaves), 'leaf', 'leaves')}, {size_text(document.saved_bytes)} saved for backward"
-    )
-    return "\n".join([*rows, *([total] if document.vertices else []), *document.notes])
+    problems = [f"⚠ {finding.text}" for finding in findings]
+    return "\n".join([*rows, *([_total(document)] if document.vertices else []), *document.notes, *problems])
 
 
-def _group(
-    document: Document,
-    group: Group,
-    opened: frozenset[str] | set[str],
-    plates: frozenset[str] | set[str],
-    indent: str,
-    lines: list[tuple[str, str, str, str]],
-) -> None:
-    children = visible_children(group) if group.key in plates else group.children
-    for i, child in enumerate(children):
-        last = i == len(children) - 1
-        branch = "" if group.key == "" else indent + ("└─ " if last else "├─ ")
-        inner = "" if group.key == "" else indent + ("   " if last else "│  ")
-        if isinstance(child, int):
-            lines.append(_vertex(document, document.vertices[child], branch))
-            continue
-        title = ": ".join(part for part in (child.name, child.detail) if part) + (f" ×{child.count}" if child.count > 1 else "")
-        if child.key in opened:
-            lines.append((branch + title, "", "", ""))
-            _group(document, child, opened, plates, inner, lines)
-        else:
-            count = sum(1 for _ in child.vertices())
-            lines.append((f"{branch}{title}", f"[{count} operations]", "", ""))
+def _total(document: Document) -> str:
+    leaves = sum(v.kind == "leaf" for v in document.vertices)
+    kept = f"{size_text(document.saved_bytes)} saved for backward"
+    return f"{counted(document.operations, 'operation')}, {counted(leaves, 'leaf', 'leaves')}, {kept}"
 
 
-def _vertex(document: Document, vertex: Vertex, branch: str) -> tuple[str, str, str, str]:
-    names = {f"%{v.index}": v.name for v in document.vertices if v.name and v.kind == "leaf"} if vertex.arguments else {}
+def _vertex(vertex: Vertex, branch: str, names: dict[str, str], flag: str) -> Line:
     arguments = ", ".join(names.get(part, part) for part in vertex.arguments.split(", "))
-    output = f"  → {vertex.output}" if vertex.output else ""
-    name = f"{vertex.name} = " if vertex.name else ""
-    return f"{branch}%{vertex.index} {name}{vertex.op}", arguments, vertex.size, saved_text(vertex) + output
+    mark = "⚠ " if flag or vertex.error else ""
+    ends = [saved_text(vertex), f"→ {vertex.output}" if vertex.output else "", vertex.error or flag]
+    return (
+        f"{branch}{mark}%{vertex.index} {vertex.name + ' = ' if vertex.name else ''}{vertex.op}",
+        arguments,
+        vertex.size,
+        "  ".join(filter(None, ends)),
+    )
