@@ -6,18 +6,18 @@ import contextlib
 import sys
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_core import recording
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
-from autograd_core.node import Node
+from autograd_core.node import Node, by_number
 from autograd_core.recording import lift, raw, untracked
-from autograd_core.sweep import Sweep
+from autograd_core.sweep import Sweep, freed_error
 
-__all__ = ["backward", "gradient"]
+__all__ = ["backward", "gradient", "partial_gradients"]
 
 # A leaf's `grad` is read, added to and written; threads that share the leaf must take turns.
 _leaving_gradients = threading.Lock()
@@ -97,6 +97,20 @@ def gradient(
     return results[0] if isinstance(inputs, recording.tensor_class) else tuple(results)
 
 
+def partial_gradients(outputs: Sequence[Any], nodes: Sequence[Node], grad_outputs: Sequence[Any], *, create_graph: bool) -> list[Any]:
+    """The gradients of `outputs` with respect to what stands at `nodes`, as if each node were a leaf; None where nothing depends on it.
+
+    Unlike `gradient` it does not look behind the nodes: where one depends on another, the way from one to the other does not
+    count. It is how the rule of an operation that calls a function finds the gradients for the tensors that the function uses.
+    """
+    used = [(y, g) for y, g in zip(outputs, grad_outputs, strict=True) if y.node is not None]
+    seeds = _seeds([y for y, _ in used], [g for _, g in used], create_graph)
+    sweep = _sweep(seeds, wanted=nodes, retain_graph=True, create_graph=create_graph, kind=_PartialPass)
+    found = [sweep.found.get(node) for node in nodes]
+    taken = {id(seed) for seed in seeds.values()}
+    return [None if g is None else _own(g, taken) if create_graph else _own_array(g) for g in found]
+
+
 def _as_list(tensors: Any, what: str) -> list[Any]:
     items = [tensors] if isinstance(tensors, recording.tensor_class) else tensors
     if not isinstance(items, Sequence) or not all(isinstance(t, recording.tensor_class) for t in items):
@@ -110,7 +124,46 @@ class _Pass(Sweep):
     retained: list[tuple[Any, Any]]
 
 
-def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, create_graph: bool) -> _Pass:
+class _PartialPass(_Pass):
+    """A sweep that ends at the wanted nodes."""
+
+    def _run_quick(self) -> bool:
+        return False
+
+    def _run_carefully(self) -> None:
+        wanted = self.wanted or set()
+        self.table = dict(self.seeds)
+        operations = _down_to(wanted, self.seeds)
+        self.needed = set(wanted)
+        for node in reversed(operations):
+            if not self.needed.isdisjoint(node.parents):
+                self.needed.add(node)
+        for node in operations:
+            g = self.table.pop(node, None)
+            if g is not None:
+                self._pull(node, g)
+        self.found.update((node, self.table[node]) for node in wanted if node in self.table)
+
+
+def _down_to(ends: set[Node], roots: Iterable[Node]) -> list[Node]:
+    """The operations between `roots` and `ends` (without these), youngest first."""
+    stack = [node for node in roots if node not in ends]
+    seen = {*stack, *ends}
+    operations: list[Node] = []
+    while stack:
+        node = stack.pop()
+        operations.append(node)
+        if node.plan.is_freed:
+            raise freed_error(node)
+        for parent in node.parents:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    operations.sort(key=by_number, reverse=True)
+    return operations
+
+
+def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, create_graph: bool, kind: type[_Pass] = _Pass) -> _Pass:
     mode = current_mode()
     retained: list[tuple[Any, Any]] = []
 
@@ -121,7 +174,7 @@ def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, cr
             retained.append((node, g))
         return g
 
-    sweep = _Pass(
+    sweep = kind(
         seeds,
         wanted=wanted,
         retain_graph=create_graph if retain_graph is None else retain_graph,

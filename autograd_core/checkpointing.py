@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backward import gradient
+from autograd_core.backward import partial_gradients
 from autograd_core.define import op
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad
 from autograd_core.node import Node, next_number
-from autograd_core.recording import lift, record
+from autograd_core.recording import record
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten
 
@@ -128,15 +128,14 @@ class _Run:
                 outputs, _ = self(variables)
         finally:
             self._set_random_states(now)
-        wanted = [*variables, *(lift(np.empty(node.shape, node.dtype), node) for node in captured)]
+        wanted = [*(v.node for v in variables), *captured]
         used = [(t, part) for t, part in zip(outputs, g, strict=True) if part is not None and t.requires_grad]
         for t, part in used:
             if t.shape != part.shape:
                 raise RuntimeError(f"checkpoint: the second run gave shape {t.shape} where the first gave {part.shape}; the function must not change")
         if not used:
             return [None] * len(wanted)
-        found = gradient([t for t, _ in used], wanted, [part for _, part in used], create_graph=recorded, allow_unused=True)
-        return [found_part if recorded or found_part is None else found_part._array for found_part in found]
+        return partial_gradients([t for t, _ in used], wanted, [part for _, part in used], create_graph=recorded)
 
 
 def _rule(g: Any, inputs: Any, run: Any) -> Any:

@@ -115,3 +115,25 @@ def test_without_tracked_inputs_it_just_computes():
 def test_a_function_that_returns_no_tensor_is_refused():
     with pytest.raises(TypeError, match="must return tensors, its value 0 is of type float"):
         ag.checkpoint(lambda t: 1.0)(leaf(X))
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_tensors_that_the_function_refers_to_may_depend_on_one_another(create_graph):
+    def gradient(wrapped):
+        h, x = leaf(2.0), leaf(1.5)
+        a = h * 3.0
+        b = a * a
+        y = wrapped(lambda t: t * a + b)(x) + 5.0 * b
+        g = ag.gradient(y, [h, x], create_graph=create_graph)
+        return [part.item() for part in (g if not create_graph else ag.gradient(g[0] ** 2 + g[1] ** 2, [h, x]))]
+
+    assert gradient(ag.checkpoint) == gradient(lambda f: f)
+
+
+def test_the_whole_graph_outlives_a_backward_pass_that_retains_it():
+    h, x = leaf(2.0), leaf(1.0)
+    b = h * h
+    y = ag.checkpoint(lambda t: t * b)(x)
+    y.backward(retain_graph=True)
+    y.backward()
+    assert (h.grad.item(), x.grad.item()) == (8.0, 8.0)
