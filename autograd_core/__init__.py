@@ -25,6 +25,7 @@ __all__ = [
     "draw",
     "elementwise_grad",
     "enable_grad",
+    "fixed_point",
     "gauss_newton_vp",
     "grad",
     "gradcheck",
@@ -40,6 +41,7 @@ __all__ = [
     "observer",
     "op",
     "record",
+    "root",
     "scope",
     "special",
     "stop_gradient",
@@ -58,6 +60,7 @@ _ON_FIRST_USE = {
     "anomaly": ("AnomalyError", "detect_anomaly"),
     "checkpointing": ("checkpoint",),
     "drawing": ("diff", "draw", "record"),
+    "implicit": ("fixed_point", "root"),
     "linalg": ("linalg",),
     "listing": ("tape",),
     "special": ("special",),
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
     from autograd_core.anomaly import AnomalyError, detect_anomaly
     from autograd_core.checkpointing import checkpoint
     from autograd_core.drawing import diff, draw, record
+    from autograd_core.implicit import fixed_point, root
     from autograd_core.listing import tape
     from autograd_core.transforms import (
         elementwise_grad,

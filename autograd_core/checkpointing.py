@@ -14,6 +14,7 @@ import numpy as np
 
 from autograd_core.backward import partial_gradients
 from autograd_core.define import op
+from autograd_core.evaluation import nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad
 from autograd_core.node import Node, next_number
 from autograd_core.recording import record
@@ -101,21 +102,8 @@ class _Run:
         for i, t in enumerate(outputs):
             if not isinstance(t, Tensor):
                 raise TypeError(f"checkpoint: the function must return tensors, its value {i} is of type {type(t).__name__}")
-        captured: dict[Node, None] = {}
-        stack = [t.node for t in outputs if t.node is not None]
-        seen = set(stack)
-        while stack:
-            node = stack.pop()
-            if node in own:
-                continue
-            if node.number < start:
-                captured[node] = None
-                continue
-            for parent in node.parents:
-                if parent not in seen:
-                    seen.add(parent)
-                    stack.append(parent)
-        return [t._array for t in outputs], build, list(captured)
+        captured = nodes_before(start, outputs, own)
+        return [t._array for t in outputs], build, captured
 
     def backward(self, g: Sequence[Any], inputs: Sequence[Any], captured: Sequence[Node]) -> list[Any]:
         """The gradients for the inputs and the captured nodes, by a second run."""

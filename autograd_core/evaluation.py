@@ -6,7 +6,7 @@ variable by a recorded identity, so the outer derivative finds its way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,10 +14,11 @@ import numpy as np
 
 from autograd_core.backward import gradient
 from autograd_core.grad_mode import enable_grad
+from autograd_core.node import Node
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten, paths
 
-__all__ = ["Call", "Linearised", "fitting_tangent", "is_nested", "positions_of", "zeros_of"]
+__all__ = ["Call", "Linearised", "fitting_tangent", "is_nested", "nodes_before", "positions_of", "zeros_of"]
 
 # How many transforms are evaluating their function: inside one, results stay tensors, for the outer one to differentiate.
 _depth: ContextVar[int] = ContextVar("autograd_core_transform_depth", default=0)
@@ -135,3 +136,25 @@ def fitting_tangent(tangent: Any, variable: Tensor, what: str) -> Any:
     if tangent.shape != variable.shape:
         raise ValueError(f"{what}: a tangent of shape {tangent.shape} for an argument of shape {variable.shape}")
     return tangent
+
+
+def nodes_before(start: int, outputs: Sequence[Any], own: Collection[Node] = ()) -> list[Node]:
+    """The nodes older than `start` that `outputs`, computed since, depend on directly: what a function refers to by itself.
+
+    own : nodes of variables that it was given, which do not count
+    """
+    found: dict[Node, None] = {}
+    stack = [t.node for t in outputs if isinstance(t, Tensor) and t.node is not None]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        if node in own:
+            continue
+        if node.number < start:
+            found[node] = None
+            continue
+        for parent in node.parents:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return list(found)
