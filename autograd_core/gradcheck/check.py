@@ -335,9 +335,12 @@ class Check:
         )  # fmt: skip
 
     def _is_serious(self, wrong: Sequence[Outcome], argument: int) -> bool:
-        """nan at places of the checker's own making is a composition's right (inf * 0 in the chain rule), not a rule's."""
+        """nan at places of the checker's own making is a composition's right (inf * 0 in the chain rule), not a rule's; at a kink
+        it is a rule's right too (the norm at 0), but not of an elementwise function of one argument."""
         kinds = {d.kind for o in wrong for d in o.disagreements(argument)}
-        return self.subject.own_rule or wrong[0].variation.label == "as given" or not kinds <= {"nan", "nan at a kink", "infinite"}
+        if wrong[0].variation.label == "as given" or not kinds <= {"nan", "nan at a kink", "infinite"}:
+            return True
+        return self.subject.own_rule and (kinds != {"nan at a kink"} or (self.elementwise and len(self.subject.places) == 1))
 
     def _diagnosis(self, outcomes: Sequence[Outcome], argument: int, order: int) -> Diagnosis:
         if order > 1:

@@ -83,8 +83,9 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
         _factor(outcomes, case, second, argument)
         or _by_tests(WHOLE_GRADIENT, case, second)
         or mask
+        or _precision(wrong, case, argument, most=1e-6)
         or _by_elements([o for o in outcomes if o.variation.topic in ORDINARY or o.variation.topic == "negative"], argument)
-        or _precision(wrong, case, argument)
+        or _precision(wrong, case, argument, most=2e-3)
         or _by_tests(PARTS, case, second)
         or _fallback(outcomes, wrong, case, argument)
     )
@@ -315,12 +316,12 @@ def _factors_elsewhere(outcomes: Sequence[Outcome], case: Case, argument: int) -
     return found
 
 
-def _precision(wrong: Sequence[Outcome], case: Case, argument: int) -> Diagnosis | None:
-    """Nearly right everywhere: an eps, or rounding to single precision."""
+def _precision(wrong: Sequence[Outcome], case: Case, argument: int, *, most: float) -> Diagnosis | None:
+    """Nearly right everywhere, to within `most` of the largest element: an eps, or rounding to single precision."""
     with np.errstate(all="ignore"):
         largest = float(np.max(np.abs(case.right), initial=0.0))
         error = float(np.max(np.abs(case.given - case.right), initial=0.0))
-    if not error <= 2e-3 * largest:
+    if not error <= most * largest:
         return None
     eps = _eps(wrong, argument)
     if eps is not None:

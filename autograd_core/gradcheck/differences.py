@@ -155,7 +155,10 @@ def _noise(above: Any, below: Any, centre: Any, eps: float) -> tuple[Any, Any]:
     sizes = np.maximum(np.abs(centre), np.maximum(np.abs(above), np.abs(below)))
     sizes = np.where(np.isfinite(sizes), sizes, 0.0)
     bend = np.abs(above[-4:] - 2 * centre + below[-4:])
-    bend = np.median(np.where(np.isfinite(bend), bend, 0.0), axis=0)
+    bend = np.where(np.isfinite(bend), bend, 0.0)
+    # Bends that shrink steadily are the function's own (a kink, a square root at 0), not noise.
+    steady = np.all((bend[:-1] > 1.3 * bend[1:]) & (bend[:-1] < 20 * bend[1:]), axis=0)
+    bend = np.where(steady, 0.0, np.median(bend, axis=0))
     moves = np.maximum(np.abs(above - centre), np.abs(below - centre))
     moves = np.where(np.isfinite(moves), moves, 0.0)
     columns = np.arange(centre.size)
@@ -180,8 +183,7 @@ def _settled(slopes: Any, t: Any, noise: Any, ratios: tuple[float, float]) -> tu
     first = slopes[1:] + (slopes[1:] - slopes[:-1]) / (ratios[0] - 1)
     second = first[1:] + (first[1:] - first[:-1]) / (ratios[1] - 1)
     # Both corrections: at a place of little smoothness the last one alone looks far too good.
-    correction = np.abs(second - first[1:]) + np.abs(first[1:] - slopes[2:])
-    bound = 4 * correction + 2 * noise[:-2] / t[2:]
+    bound = 4 * np.abs(second - first[1:]) + 16 * np.abs(first[1:] - slopes[2:]) + 2 * noise[:-2] / t[2:]
     usable = np.isfinite(second) & np.isfinite(bound)
     second, bound = np.where(usable, second, 0.0), np.where(usable, bound, np.inf)
     agrees = np.ones(second.shape, dtype=bool)  # with every finer step

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.gradcheck.differences import evaluated
 from autograd_core.gradcheck.subjects import Subject
 from autograd_core.gradcheck.vectors import Vectors, as_kind, typical_size
 
@@ -73,7 +74,8 @@ class Spot:
         self.scale = np.concatenate([self._scale_of(a, part) for a, part in zip(self.arrays, self.inputs.parts, strict=True)])
         self.claimed = self.gradient(self.copies(), self.gs)
         self._noise: Any = None
-        self._jacobian: Any = None
+        self._all_rounding: bool | None = None
+        self.directions: Any = None  # those of the comparison that is being made here
 
     def _scale_of(self, array: Any, part: slice) -> Any:
         return np.maximum(np.abs(self.x[part]), 0.05 * typical_size(array))
@@ -114,12 +116,28 @@ class Spot:
             # A wide look sees coarser steps of the rounding (1 - cos(x) at 1e-6), but also that the gradient is curved.
             curves = np.abs(np.diff(wide, 4, axis=0)).max(axis=0)
             noise = np.maximum(4 * bends, np.minimum(curves, 1e-3 * np.abs(self.claimed)))
-            # Rounding in double precision, even of terms that cancel, is not as large as that of a rule that computes in single.
+            # A rule that computes in single precision is noisy too, but less than terms in double precision that cancel, and
+            # relative to its own size: that is no excuse.
             finite = np.abs(self.claimed[np.isfinite(self.claimed)])
             sizes = [float(np.max(v, initial=1.0)) for v in (np.abs(self.x), np.abs(self.y[self.usable]), finite)]
-            noise = np.minimum(noise, 1e3 * self.eps * max(sizes) * max(1.0, float(np.max(np.abs(self.g), initial=0.0))))
+            limit = 1e3 * self.eps * max(sizes) * max(1.0, float(np.max(np.abs(self.g), initial=0.0)))
+            noise = np.where(noise <= 1e-6 * np.abs(self.claimed), np.minimum(noise, limit), noise)
             self._noise = np.where(np.isfinite(noise), noise, 0.0)
         return self._noise
+
+    def all_rounding(self) -> bool:
+        """Whether the value changes as a whole when the arguments change in their last digits: the deviation of a constant, the
+        inverse of a singular matrix."""
+        if self._all_rounding is None:
+            random = np.random.default_rng(0)
+            self._all_rounding = False
+            for _ in range(3):
+                moved = self.x * (1 + np.finfo(np.float64).eps * random.integers(-4, 5, self.x.size))
+                change = evaluated(self.function, moved, self.y.size) - self.y
+                with np.errstate(all="ignore"):
+                    changed = np.linalg.norm(change[self.usable]) > 1e-3 * np.linalg.norm(self.y[self.usable])
+                self._all_rounding |= bool(changed)
+        return self._all_rounding
 
     def _claimed_near(self, distance: float) -> Any:
         try:
