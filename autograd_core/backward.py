@@ -47,6 +47,11 @@ def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_gr
                 _leave_tracked(node.watchers.retained_by(), _own(g, taken))
             else:
                 _leave_array(node.watchers.retained_by(), _own_array(g))
+    for leaf in sweep.accumulated:
+        tensor = leaf.tensor()
+        if tensor is not None:
+            for hook in list(leaf.watchers.after.values()):
+                hook(tensor)
 
 
 def gradient(
@@ -119,9 +124,10 @@ def _as_list(tensors: Any, what: str) -> list[Any]:
 
 
 class _Pass(Sweep):
-    """A sweep, and the gradients that computed tensors want to retain."""
+    """A sweep, the gradients that computed tensors want to retain, and leaves with hooks for when they have theirs."""
 
     retained: list[tuple[Any, Any]]
+    accumulated: list[Any]
 
 
 class _PartialPass(_Pass):
@@ -166,12 +172,15 @@ def _down_to(ends: set[Node], roots: Iterable[Node]) -> list[Node]:
 def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, create_graph: bool, kind: type[_Pass] = _Pass) -> _Pass:
     mode = current_mode()
     retained: list[tuple[Any, Any]] = []
+    accumulated: list[Any] = []
 
     def on_watched(node: Any, g: Any) -> Any:
         for hook in list(node.watchers.hooks.values()):
             g = _hooked(node, g, hook)
         if node.watchers.retained_by is not None:
             retained.append((node, g))
+        if node.watchers.after:
+            accumulated.append(node)
         return g
 
     sweep = kind(
@@ -183,6 +192,7 @@ def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, cr
         instrument=None if mode is RECORDING or mode is NOT_RECORDING else mode,
     )
     sweep.retained = retained
+    sweep.accumulated = accumulated
     with enable_grad() if create_graph else no_grad():
         sweep.run()
     return sweep

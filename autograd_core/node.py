@@ -174,12 +174,13 @@ def make_leaf(tensor: Any, data: Any) -> Leaf:
 
 
 class Watchers:
-    """What wants to see a node's gradient: hooks, which may replace it, and a tensor that retains it."""
+    """What wants to see a node's gradient: hooks, which may replace it, a tensor that retains it, and hooks after a leaf has it."""
 
-    __slots__ = ("hooks", "retained_by")
+    __slots__ = ("after", "hooks", "retained_by")
 
     def __init__(self) -> None:
         self.hooks: dict[int, Callable[[Any], Any]] = {}
+        self.after: dict[int, Callable[[Any], Any]] = {}
         self.retained_by: Callable[[], Any] | None = None
 
 

@@ -371,6 +371,21 @@ class Tensor:
         """
         return Hook(self._watchers("register_hook").hooks, hook)
 
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Hook:
+        """Call `hook(self)` each time a backward pass has added to the `grad` of this leaf; as in an update right there.
+
+        raises : RuntimeError for a computed tensor, whose `grad` no pass adds to
+
+        >>> import autograd_core as ag
+        >>> x = ag.tensor(3.0, requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda t: print("gradient:", t.grad))
+        >>> (2 * x).backward()
+        gradient: tensor(2.)
+        """
+        if self.node is not None and not self.is_leaf:
+            raise RuntimeError("register_post_accumulate_grad_hook is for leaves; a computed tensor's gradient is seen by register_hook")
+        return Hook(self._watchers("register_post_accumulate_grad_hook").after, hook)
+
     def retain_grad(self) -> None:
         """Let a backward pass leave the gradient of this computed tensor in its `grad` too (leaves do so anyway)."""
         watchers = self._watchers("retain_grad")

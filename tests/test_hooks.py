@@ -221,3 +221,52 @@ def test_a_hook_may_run_a_backward_pass_of_its_own():
     (y * 5).backward()
     assert inner == [12.0, 12.0]
     assert x.grad.item() == 20.0
+
+
+# --- after accumulation ---------------------------------------------------------------------------------------------------
+
+
+def test_a_hook_after_accumulation_sees_the_whole_gradient_of_a_leaf():
+    x = ag.tensor(np.array([1.0, 2.0]), requires_grad=True)
+    seen = []
+    x.register_hook(lambda g: 10 * g)
+    handle = x.register_post_accumulate_grad_hook(lambda t: seen.append((t is x, t.grad.tolist())))
+    (x * x + x).sum().backward()
+    x.sum().backward()
+    assert seen == [(True, [30.0, 50.0]), (True, [40.0, 60.0])]
+    handle.remove()
+    x.sum().backward()
+    assert len(seen) == 2
+
+
+def test_a_hook_after_accumulation_may_step_and_drop_the_gradient():
+    x = ag.tensor(np.ones(2), requires_grad=True)
+
+    def step(t):
+        t.data[...] -= 0.1 * t.grad.data
+        t.grad = None
+
+    x.register_post_accumulate_grad_hook(step)
+    (x * 3.0).sum().backward()
+    assert x.grad is None
+    assert np.allclose(x.data, 0.7)
+
+
+def test_hooks_after_accumulation_are_not_called_where_nothing_accumulates():
+    x = ag.tensor(np.ones(2), requires_grad=True)
+    seen = []
+    x.register_post_accumulate_grad_hook(seen.append)
+    ag.gradient((x * x).sum(), x)
+    ag.tensor(2.0, requires_grad=True).backward()
+    assert not seen
+    (x * x).sum().backward(create_graph=True)
+    assert len(seen) == 1
+    assert seen[0].grad.requires_grad
+
+
+def test_computed_and_untracked_tensors_have_no_hook_after_accumulation():
+    x = ag.tensor(np.ones(2), requires_grad=True)
+    with pytest.raises(RuntimeError, match="register_hook"):
+        (x * 2).register_post_accumulate_grad_hook(print)
+    with pytest.raises(RuntimeError, match="requires grad"):
+        x.detach().register_post_accumulate_grad_hook(print)
