@@ -40,6 +40,7 @@ __all__ = [
     "no_grad",
     "observer",
     "op",
+    "profile",
     "record",
     "root",
     "scope",
@@ -63,6 +64,7 @@ _ON_FIRST_USE = {
     "implicit": ("fixed_point", "root"),
     "linalg": ("linalg",),
     "listing": ("tape",),
+    "profiling": ("profile",),
     "special": ("special",),
     "testing": ("testing",),
     "transforms": (
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from autograd_core.drawing import diff, draw, record
     from autograd_core.implicit import fixed_point, root
     from autograd_core.listing import tape
+    from autograd_core.profiling import profile
     from autograd_core.transforms import (
         elementwise_grad,
         gauss_newton_vp,

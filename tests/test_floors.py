@@ -31,6 +31,7 @@ FLOORS = [
         "krylov",
         "linalg",
         "listing",
+        "profiling",
         "special",
         "testing",
         "transforms",
