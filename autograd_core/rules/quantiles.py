@@ -9,6 +9,7 @@ Where a quantile lies NumPy itself says, for each method: the quantile of 0, 1, 
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from autograd_core.rules.indexing import scatter
 from autograd_core.rules.rows import as_rows, from_rows
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import Arrays, Call, call
+from autograd_core.shapes import normalise_axes
 
 __all__ = ["quantile_position"]
 
@@ -84,15 +86,32 @@ def _elements_taken(rows: Any, values: Any) -> _Neighbours:
     return _Neighbours(place, place, 0.0, 0.0, None if not np.isnan(values).any() else ~np.isnan(values))
 
 
-def _per_row(g: Any, q: Any, rows: Any) -> Any:
+@functools.cache
+def _axes_of_result(q_ndim: int, a_ndim: int, axis: Any) -> tuple[int, ...]:
+    """Which of the axes (those of q, then those of `a` that remain) stand where in the result of np.nanquantile.
+
+    They should stand in this order. But NumPy (2.4) mixes them up if q has several axes and `axis` is a tuple, so it is asked.
+    """
+    remaining = [k for k in range(a_ndim) if k not in normalise_axes(axis, a_ndim)]
+    q_shape = tuple(range(1, 1 + q_ndim))  # all sizes are different, and larger by one than the number of the axis
+    a_shape = tuple(1 + q_ndim + remaining.index(k) if k in remaining else 1 for k in range(a_ndim))
+    shape: tuple[int, ...] = np.nanquantile(np.zeros(a_shape), np.full(q_shape, 0.5), axis=axis).shape
+    return tuple(size - 1 for size in shape)
+
+
+def _per_row(g: Any, a: Any, q: Any, axis: Any, rows: Any, skip_nan: bool) -> Any:
     """The gradient of the result, whose first axes are q's, as (..., k) beside the rows; a q of no axes counts as k = 1."""
+    if skip_nan and np.ndim(q) > 1:
+        order = _axes_of_result(np.ndim(q), a.ndim, axis)
+        sizes = (*np.shape(q), *rows.shape[:-1])
+        g = np.transpose(g.reshape(tuple(sizes[k] for k in order)), np.argsort(order).tolist())
     return np.moveaxis(g.reshape((np.size(q), *rows.shape[:-1])), 0, -1)
 
 
 def _located(out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any, skip_nan: bool) -> _Neighbours:
     rows = as_rows(raw(a), axis)
     if weights is not None:
-        return _elements_taken(rows, _per_row(raw(out), q, rows))
+        return _elements_taken(rows, _per_row(raw(out), a, q, axis, rows, skip_nan))
     q = array_of(q)
     q = q.reshape(-1) if q.dtype.kind == "f" else q.reshape(-1).astype(np.float64)
     return _neighbours(rows, q, method, skip_nan)
@@ -104,7 +123,7 @@ def _data_gradient(g: Any, out: Any, a: Any, q: Any, axis: Any, method: str, wei
         return np.zeros_like(a)
     rows = as_rows(a, axis)
     low, high, fraction, _, valid = _located(out, a, q, axis, method, weights, skip_nan)
-    g = _per_row(g, q, rows)
+    g = _per_row(g, a, q, axis, rows, skip_nan)
     g = g if valid is None else np.where(valid, g, 0.0)
     upper = g * fraction
     upper = upper if upper.dtype == g.dtype else upper.astype(g.dtype)  # q may be float64 beside data in float32
@@ -120,7 +139,7 @@ def _probability_gradient(g: Any, out: Any, a: Any, q: Any, axis: Any, method: s
     rows = as_rows(a, axis)
     low, high, _, slope, valid = _located(out, a, q, axis, method, weights, skip_nan)
     index = np.ogrid[tuple(slice(n) for n in low.shape)][:-1]
-    change = _per_row(g, q, rows) * (rows[(*index, high)] - rows[(*index, low)]) * slope
+    change = _per_row(g, a, q, axis, rows, skip_nan) * (rows[(*index, high)] - rows[(*index, low)]) * slope
     change = change if valid is None else np.where(valid, change, 0.0)
     return np.sum(change, axis=tuple(range(change.ndim - 1))).reshape(np.shape(q)).astype(q.dtype)
 
