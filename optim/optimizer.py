@@ -143,7 +143,7 @@ class Optimizer:
                 raise self._not_finite(work)
             self.skipped_steps += 1
             return loss
-        run_all(tasks, self._workspaces)
+        run_all(tasks[::-1], self._workspaces)  # from the end: the gradients that were checked last are still in the cache
         self.steps += 1
         return loss
 
