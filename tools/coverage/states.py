@@ -34,6 +34,7 @@ __all__ = [
     "UPDATE",
     "Row",
     "all_functions",
+    "differentiable_subject",
     "method_states",
     "name_of",
     "rows",
@@ -112,7 +113,7 @@ def _row(name: str, function: Any) -> Row:
     if state not in DIFFERENTIABLE:
         return Row(name, state, REFUSED.get(name, ""))
     calls = calls_of(TABLE[function] if state == RULE else COMPOSITIONS[function])
-    subjects = [subject for subject in (_subject(function, call) for call in calls) if subject is not None]
+    subjects = [subject for subject in (differentiable_subject(function, call) for call in calls) if subject is not None]
     differentiable = _unique(place.split("[")[0] for subject in subjects for place in subject.names)
     passed = _unique(argument for call in calls for argument in _arguments(function, state, call))
     others = tuple(argument for argument in passed if argument not in differentiable)
@@ -123,7 +124,7 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _subject(function: Any, call: Call) -> Traced | None:
+def differentiable_subject(function: Any, call: Call) -> Traced | None:
     """The call with the arguments that can be tracked; None if there are none."""
     try:
         subject = traced(function, call.args, call.kwargs)
