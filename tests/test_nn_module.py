@@ -171,7 +171,7 @@ def test_a_parameter_is_not_silently_replaced_by_something_else() -> None:
 
 
 def test_a_plain_list_of_modules_warns_and_a_module_list_does_not() -> None:
-    module = nn.Module()
+    module: Any = nn.Module()
     with pytest.warns(UserWarning, match=r"Module.layers is a plain list.*nn.ModuleList"):
         module.layers = [nn.Linear(1, 1)]
     module.parts = nn.ModuleList([nn.Linear(1, 1), nn.ReLU()])

@@ -73,7 +73,9 @@ def test_steps_are_torchs(options: dict[str, Any], rng: np.random.Generator) -> 
         np.testing.assert_allclose(first.item(), other.item(), rtol=1e-11 if step < 2 else 1e-6)
         for p, q in zip(ours, theirs, strict=True):
             # Near the minimum, differences of gradients that are nearly equal amplify the last digit: 1e-12 at first, less later.
-            np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-12 if step < 2 else 1e-6, atol=1e-12 if step < 2 else 1e-8, err_msg=f"{step}")
+            np.testing.assert_allclose(
+                p.data, q.detach().numpy(), rtol=1e-12 if step < 2 else 1e-6, atol=1e-12 if step < 2 else 1e-8, err_msg=f"{step}"
+            )
         mine_memory, peer_memory = mine.state[ours[0]], peer.state[theirs[0]]
         assert (mine_memory["func_evals"], mine_memory["n_iter"]) == (peer_memory["func_evals"], peer_memory["n_iter"])
 

@@ -38,7 +38,8 @@ def test_a_rule_changes_neither_the_gradient_nor_the_parameter_nor_the_old_state
     shape = shapes_for(make)[0]
     hyperparameters = make([ag.tensor(np.ones(shape), requires_grad=True)])
     group = {name: hyperparameters.param_groups[0][name] for name in hyperparameters.hyperparameters}
-    g, p, state = rng.normal(size=shape), rng.normal(size=shape), {}
+    g, p = rng.normal(size=shape), rng.normal(size=shape)
+    state: dict[str, Any] = {}
     for _ in range(3):
         copies = g.copy(), p.copy(), {name: np.array(value) for name, value in state.items()}
         change, new = hyperparameters.rule(g, p, state, **group)

@@ -51,7 +51,7 @@ def test_successive_halving_spends_most_on_the_best() -> None:
     assert found.best.hyperparameters == {"x": best}
     assert found.best.budget == 27
     assert spent[best] == 1 + 3 + 9 + 27
-    assert sorted(trial.budget for trial in found) == [1] * 18 + [3] * 6 + [9] * 2 + [27]
+    assert sorted(trial.budget or 0 for trial in found) == [1] * 18 + [3] * 6 + [9] * 2 + [27]
 
 
 def test_a_diverged_trial_is_worst_and_says_why_and_other_errors_are_not_hidden() -> None:

@@ -102,7 +102,7 @@ def test_levenberg_marquardt_fits_a_curve_in_float32_and_float64(rng: np.random.
         p = ag.tensor(np.array([1.0, -0.1, 0.0], dtype=dtype), requires_grad=True)
         optimizer = optim.LevenbergMarquardt([p])
         for _ in range(25):
-            optimizer.step(lambda p=p, dtype=dtype: p[0] * np.exp(p[1] * t.astype(dtype)) + p[2] - data.astype(dtype))
+            optimizer.step(lambda p=p, dtype=dtype: p[0] * np.exp(p[1] * t.astype(dtype)) + p[2] - data.astype(dtype))  # type: ignore[misc]
         np.testing.assert_allclose(p.data, [2.5, -1.3, 0.5], rtol=tolerance)
         assert p.dtype == dtype
 

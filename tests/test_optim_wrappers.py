@@ -37,7 +37,7 @@ def test_lookahead_follows_its_recursion(rng: np.random.Generator) -> None:
 def test_sam_steps_by_the_gradient_at_the_worst_place_near() -> None:
     p = tensor([3.0, 4.0])
     optimizer = optim.SAM(optim.SGD([p], lr=0.1), rho=0.5)
-    places = []
+    places: list[Any] = []
 
     def closure() -> Any:
         optimizer.zero_grad()
@@ -48,14 +48,14 @@ def test_sam_steps_by_the_gradient_at_the_worst_place_near() -> None:
 
     loss = optimizer.step(closure)
     assert loss.item() == 12.5
-    np.testing.assert_allclose(places, [[3, 4], [3.3, 4.4]])
+    np.testing.assert_allclose(places, np.array([[3.0, 4.0], [3.3, 4.4]]))
     np.testing.assert_allclose(p.data, [3 - 0.33, 4 - 0.44])
 
 
 def test_adaptive_sam_weighs_by_the_parameters() -> None:
     p = tensor([1.0, 2.0])
     optimizer = optim.SAM(optim.SGD([p], lr=0.0), rho=1.0, adaptive=True)
-    places = []
+    places: list[Any] = []
 
     def closure() -> Any:
         optimizer.zero_grad()
@@ -148,7 +148,7 @@ def test_the_mean_of_weights_is_taken_off_again_when_the_block_raises() -> None:
     assert p.tolist() == [1, 1]
 
 
-MAKERS = {
+MAKERS: dict[str, Any] = {
     "Lookahead": lambda p: optim.Lookahead(optim.Adam(p, lr=0.05), k=3),
     "SAM": lambda p: optim.SAM(optim.SGD(p, lr=0.05, momentum=0.9)),
     "Combined": lambda p: optim.Combined(optim.Adam(p[:2], lr=0.05), optim.SGD(p[2:], lr=0.05, momentum=0.9)),
