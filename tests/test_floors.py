@@ -29,6 +29,7 @@ FLOORS = [
         "implicit",
         "instruments",
         "krylov",
+        "ledger",
         "linalg",
         "listing",
         "profiling",
