@@ -15,6 +15,7 @@ __all__ = [
     "AnomalyError",
     "GradcheckError",
     "Tensor",
+    "assert_no_leak",
     "call",
     "checkpoint",
     "composed",
@@ -37,6 +38,7 @@ __all__ = [
     "jvp",
     "linalg",
     "linearize",
+    "memory",
     "no_grad",
     "observer",
     "op",
@@ -62,6 +64,7 @@ _ON_FIRST_USE = {
     "checkpointing": ("checkpoint",),
     "drawing": ("diff", "draw", "record"),
     "implicit": ("fixed_point", "root"),
+    "ledger": ("assert_no_leak", "memory"),
     "linalg": ("linalg",),
     "listing": ("tape",),
     "profiling": ("profile",),
@@ -89,6 +92,7 @@ if TYPE_CHECKING:
     from autograd_core.checkpointing import checkpoint
     from autograd_core.drawing import diff, draw, record
     from autograd_core.implicit import fixed_point, root
+    from autograd_core.ledger import assert_no_leak, memory
     from autograd_core.listing import tape
     from autograd_core.profiling import profile
     from autograd_core.transforms import (
