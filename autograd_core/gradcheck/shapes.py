@@ -117,8 +117,9 @@ def _longer_and_single(shapes: _Shapes) -> Iterator[Variation]:
         for size, label, topic in ((n + 2, f"axes of size {n} made {n + 2} long", "longer"), (1, f"axes of size {n} made 1 long", "single")):
             changed = shapes.resized(axes, size)
             expected = [tuple(size if m == n else m for m in shape) for shape in shapes.results]
-            if changed is not None and shapes.result_shapes(changed) == expected:
-                yield Variation(label, topic, changed, kinks=size == 1)
+            if changed is None or shapes.result_shapes(changed) != expected:
+                break  # where no longer axis is taken, one of size 1 is broadcast against something inside
+            yield Variation(label, topic, changed, kinks=size == 1)
 
 
 def _not_symmetric(shapes: _Shapes) -> Iterator[Variation]:
@@ -150,12 +151,26 @@ def _unequal(shapes: _Shapes) -> Iterator[Variation]:
                     return
                 changed = shapes.resized(set(chosen), n + 1)
                 found = shapes.result_shapes(changed)
-                if changed is not None and found is not None:
+                if changed is not None and found is not None and _last_counts(changed, chosen):
                     kept += 1
                     text = ", ".join(f"{a.shape}" for a in changed.arrays)
                     # Of one array that was square: a rule must take it. Of several: they may not have belonged together.
                     split = any({axis for j, axis in chosen if j == k} and {axis for j, axis in axes if j == k} - {axis for j, axis in chosen if j == k} for k, _ in chosen)
                     yield Variation(f"unequal dimensions {text}", "unequal", changed, firm=split)
+
+
+def _last_counts(subject: Subject, axes: tuple[tuple[int, int], ...]) -> bool:
+    """Whether the elements that were added change the result: a function that ignores them did not expect them."""
+    for k, axis in axes:
+        if k >= len(subject.arrays) or subject.arrays[k].dtype.kind not in "fc":
+            continue
+        arrays = [a.copy() for a in subject.arrays]
+        before = subject.value(arrays)
+        np.moveaxis(arrays[k], axis, 0)[-1] *= 1.5
+        after = subject.value(arrays)
+        if all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)):
+            return False
+    return True
 
 
 def _broadcast(shapes: _Shapes) -> Iterator[Variation]:

@@ -75,6 +75,7 @@ class Spot:
         self.claimed = self.gradient(self.copies(), self.gs)
         self._noise: Any = None
         self._all_rounding: bool | None = None
+        self.degenerate = False  # a place of zeros and ties that the checker has made
         self.directions: Any = None  # those of the comparison that is being made here
 
     def _scale_of(self, array: Any, part: slice) -> Any:
@@ -127,7 +128,7 @@ class Spot:
 
     def all_rounding(self) -> bool:
         """Whether the value changes as a whole when the arguments change in their last digits: the deviation of a constant, the
-        inverse of a singular matrix."""
+        inverse of a singular matrix. At a place of zeros and ties one such element of the result is enough."""
         if self._all_rounding is None:
             random = np.random.default_rng(0)
             self._all_rounding = False
@@ -136,7 +137,9 @@ class Spot:
                 change = evaluated(self.function, moved, self.y.size) - self.y
                 with np.errstate(all="ignore"):
                     changed = np.linalg.norm(change[self.usable]) > 1e-3 * np.linalg.norm(self.y[self.usable])
-                self._all_rounding |= bool(changed)
+                    tiny = (np.abs(self.y) < 1e-10 * np.abs(self.y).max(initial=0.0)) & (self.y != 0)
+                    one = self.degenerate and bool(np.any(np.abs(change[tiny]) > 1e-2 * np.abs(self.y[tiny])))
+                self._all_rounding |= bool(changed) or one
         return self._all_rounding
 
     def _claimed_near(self, distance: float) -> Any:
