@@ -46,6 +46,9 @@ __all__ = [
     "record",
     "root",
     "scope",
+    "sparse_hessian",
+    "sparse_jacobian",
+    "sparsity",
     "special",
     "stop_gradient",
     "tape",
@@ -68,6 +71,7 @@ _ON_FIRST_USE = {
     "linalg": ("linalg",),
     "listing": ("tape",),
     "profiling": ("profile",),
+    "sparse": ("sparse_hessian", "sparse_jacobian", "sparsity"),
     "special": ("special",),
     "testing": ("testing",),
     "transforms": (
@@ -95,6 +99,7 @@ if TYPE_CHECKING:
     from autograd_core.ledger import assert_no_leak, memory
     from autograd_core.listing import tape
     from autograd_core.profiling import profile
+    from autograd_core.sparse import sparse_hessian, sparse_jacobian, sparsity
     from autograd_core.transforms import (
         elementwise_grad,
         gauss_newton_vp,

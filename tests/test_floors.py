@@ -33,6 +33,7 @@ FLOORS = [
         "linalg",
         "listing",
         "profiling",
+        "sparse",
         "special",
         "testing",
         "transforms",
