@@ -45,7 +45,7 @@ class Op:
 
     def __init__(self, function: Callable[..., Any], *, name: str | None = None, signature: str | None = None) -> None:
         self.function = function
-        self.name = name or getattr(function, "__name__", type(function).__name__)
+        self.name: str = name or getattr(function, "__name__", None) or type(function).__name__
         self.rules: dict[str, Callable[..., Any]] = {}
         self.accumulate: dict[str, Callable[..., Any]] = {}
         self.inert: frozenset[str] = frozenset()

@@ -6,6 +6,7 @@ between, changes nothing; the gradient is linear in the incoming one, and takes 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -218,10 +219,10 @@ def _layouts(spot: Spot, random: np.random.Generator) -> Iterator[Breach]:
     for label, gs in [*((label, [lay(g) for g in spot.gs]) for label, lay in LAYOUTS.items()), ("with strides of zero", ones)]:
         zero_stride = label == "with strides of zero"
         reference = vectors(spot, pull([np.array(g) for g in ones])) if zero_stride else expected
-        yield from _same(spot, lambda gs=gs: pull(gs), reference, f"for an incoming gradient {label}", zero_stride or label == "read-only")
+        yield from _same(spot, functools.partial(pull, gs), reference, f"for an incoming gradient {label}", zero_stride or label == "read-only")
     for label, lay in LAYOUTS.items():
         yield from _same(
-            spot, lambda lay=lay: subject.vjp([lay(a) for a in plain], fresh(spot)), expected, f"for arguments {label}", label == "read-only"
+            spot, functools.partial(_with_layout, lay, plain, spot), expected, f"for arguments {label}", label == "read-only"
         )
 
 
@@ -293,3 +294,7 @@ def check_single_precision(subject: Subject, spot: Spot, *, asked: bool) -> Iter
         if gross.any() and asked:
             element = spot.inputs.place(part.start + int(np.flatnonzero(gross)[0]))[1]
             yield Breach("float32", name, f"in float32 the gradient of {name}{list(element)} is far from that of float64")
+
+
+def _with_layout(lay: Callable[[Any], Any], plain: list[Any], spot: Spot) -> Any:
+    return spot.subject.vjp([lay(a) for a in plain], fresh(spot))

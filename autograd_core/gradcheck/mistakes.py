@@ -6,6 +6,7 @@ beforehand; a forgotten mask by making everything active; the gradient of anothe
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterator
@@ -98,7 +99,7 @@ def _along_other_axes(case: Case, result: Any) -> Iterator[tuple[str, Any]]:
     if "axis" in names:
         for axis in (*range(x.ndim), None):
             other = subject.with_call(subject.args, {**subject.kwargs, "axis": axis})
-            yield f"it is the gradient for axis={axis}", numeric_gradient(lambda a, o=other: value(a, o), x, case.g)
+            yield f"it is the gradient for axis={axis}", numeric_gradient(functools.partial(_swapped_call, value, other), x, case.g)
     for one, two in itertools.combinations(range(x.ndim), 2):
 
         def turned(a: Any, one: int = one, two: int = two) -> Any:
@@ -113,7 +114,7 @@ def _along_other_axes(case: Case, result: Any) -> Iterator[tuple[str, Any]]:
     if x.ndim > 1:
         for axis in range(x.ndim):
             shape = tuple(x.size if k == axis else 1 for k in range(x.ndim))
-            yield "it is the gradient over all axes together", numeric_gradient(lambda a, s=shape: value(a.reshape(s)), x, case.g)
+            yield "it is the gradient over all axes together", numeric_gradient(functools.partial(_reshaped_call, value, shape), x, case.g)
 
 
 def missing_sum(case: Case) -> str | None:
@@ -228,3 +229,11 @@ def _known_losses(z: Any, y: Any) -> Iterator[tuple[str, Any]]:
     yield "the categorical cross-entropy of probabilities", -y / z
     yield "the binary cross-entropy with softmax taken for a sigmoid", (softmax - y) / (softmax * (1 - softmax))
     yield "the absolute error", np.sign(z - y)
+
+
+def _swapped_call(value: Callable[..., Any], other: Any, a: Any) -> Any:
+    return value(a, other)
+
+
+def _reshaped_call(value: Callable[..., Any], shape: tuple[int, ...], a: Any) -> Any:
+    return value(a.reshape(shape))

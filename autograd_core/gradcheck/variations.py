@@ -7,6 +7,7 @@ function is not defined (it raises, or is not finite) are skipped by whoever use
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,11 +91,11 @@ def value_variations(subject: Subject, random: np.random.Generator, *, elementwi
         "elements of both signs", "negative", make.each(lambda a: a * random.permutation(np.resize([-1.0, 1.0], a.size)).reshape(a.shape))
     )
     for factor in (30.0, 1000.0, 1e5):
-        yield Variation(f"scaled up by {factor:g}", "large", make.each(lambda a, f=factor: a * f))
+        yield Variation(f"scaled up by {factor:g}", "large", make.each(functools.partial(np.multiply, factor)))
     for factor in (1e-3, 1e-6):
-        yield Variation(f"scaled down by {1 / factor:g}", "small", make.each(lambda a, f=factor: a * f))
+        yield Variation(f"scaled down by {1 / factor:g}", "small", make.each(functools.partial(np.multiply, factor)))
     for sign, word in ((1.0, "up"), (-1.0, "down")):
-        yield Variation(f"shifted {word}", "value", make.each(lambda a, s=sign: a + s * 3 * typical_size(a)))
+        yield Variation(f"shifted {word}", "value", make.each(functools.partial(_shifted, sign)))
     if elementwise:
         yield Variation("elements of widely different sizes", "size", make.each(lambda a: _sizes(a, random)))
     yield Variation("one element zero", "zero", make.with_elements(1, 0.0), kinks=True)
@@ -200,3 +201,7 @@ def _with_option(subject: Subject, name: str, value: Any) -> Subject | None:
     if name not in subject.kwargs and position < len(subject.args):
         return subject.with_call([*subject.args[:position], value, *subject.args[position + 1 :]], subject.kwargs)
     return subject.with_call(subject.args, {**subject.kwargs, name: value}) if subject.takes_option(name) else None
+
+
+def _shifted(sign: float, a: Any) -> Any:
+    return a + sign * 3 * typical_size(a)
