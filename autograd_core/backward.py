@@ -43,12 +43,20 @@ def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_gr
             else:
                 _leave_array(leaf.tensor(), _own_array(g))
         for node, g in sweep.retained:
+            if g is None:
+                continue
             if create_graph:
                 _leave_tracked(node.watchers.retained_by(), _own(g, taken))
             else:
                 _leave_array(node.watchers.retained_by(), _own_array(g))
-    for leaf in sweep.accumulated:
-        tensor = leaf.tensor()
+    if sweep.retained:
+        _call_after(sweep.retained)
+
+
+def _call_after(retained: list[tuple[Any, Any]]) -> None:
+    """Call the hooks that leaves have for when their gradient is there; outside of the lock, so that they may do anything."""
+    for leaf, g in retained:
+        tensor = leaf.tensor() if g is None else None
         if tensor is not None:
             for hook in list(leaf.watchers.after.values()):
                 hook(tensor)
@@ -124,10 +132,9 @@ def _as_list(tensors: Any, what: str) -> list[Any]:
 
 
 class _Pass(Sweep):
-    """A sweep, the gradients that computed tensors want to retain, and leaves with hooks for when they have theirs."""
+    """A sweep, and the gradients that computed tensors want to retain; None with a leaf that has hooks for when it has its gradient."""
 
     retained: list[tuple[Any, Any]]
-    accumulated: list[Any]
 
 
 class _PartialPass(_Pass):
@@ -172,7 +179,6 @@ def _down_to(ends: set[Node], roots: Iterable[Node]) -> list[Node]:
 def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, create_graph: bool, kind: type[_Pass] = _Pass) -> _Pass:
     mode = current_mode()
     retained: list[tuple[Any, Any]] = []
-    accumulated: list[Any] = []
 
     def on_watched(node: Any, g: Any) -> Any:
         for hook in list(node.watchers.hooks.values()):
@@ -180,7 +186,7 @@ def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, cr
         if node.watchers.retained_by is not None:
             retained.append((node, g))
         if node.watchers.after:
-            accumulated.append(node)
+            retained.append((node, None))  # not g: a leaf's gradient that nobody else holds needs no copy
         return g
 
     sweep = kind(
@@ -192,7 +198,6 @@ def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, cr
         instrument=None if mode is RECORDING or mode is NOT_RECORDING else mode,
     )
     sweep.retained = retained
-    sweep.accumulated = accumulated
     with enable_grad() if create_graph else no_grad():
         sweep.run()
     return sweep
