@@ -46,25 +46,26 @@ def _one_hot(like: Any, index: Any) -> Any:
     return index[:, None] == np.arange(like.shape[1])
 
 
-# factor[i] * (log(sum(exp(logits[i]))) - logits[i, index[i]]), in one node that keeps the logits only. The gradient is the
-# famous softmax - one_hot; written with `softmax`, itself an operation, it can be differentiated again.
+# factor[i] * (log(sum(exp(logits[i]))) - logits[i, index[i]]), or the sum of it, in one node that keeps the logits only. The
+# gradient is the famous softmax - one_hot; written with `softmax`, itself an operation, it can be differentiated again.
 @ag.op(
     name="cross_entropy",
     real_only=True,
     logits=lambda g, logits, index, factor: (softmax(logits) - _one_hot(logits, index)) * (g * factor)[:, None],
-    inert=("index", "factor"),
+    inert=("index", "factor", "total"),
     samples=lambda a: [
         ag.call(a(4, 3), np.array([0, 2, 1, 1]), a(4)),
+        ag.call(a(4, 3), np.array([0, 2, 1, 1]), a(4), total=True),
         ag.call(a(1, 2), np.array([1]), np.ones(1)),
         ag.call(a(0, 3), np.zeros(0, dtype=int), np.ones(0)),
     ],
 )
-def _index_cross_entropy(logits: Any, index: Any, factor: Any) -> Any:
-    top = logits.max(axis=1, keepdims=True)
-    shifted = logits - top
+def _index_cross_entropy(logits: Any, index: Any, factor: Any, total: bool = False) -> Any:
+    shifted = logits - logits.max(axis=1, keepdims=True)
     picked = shifted[np.arange(len(index)), index]
     np.exp(shifted, out=shifted)
-    return factor * (np.log(shifted.sum(axis=1)) - picked)
+    losses = np.log(shifted.sum(axis=1)) - picked
+    return factor @ losses if total else factor * losses
 
 
 def cross_entropy(
@@ -121,23 +122,29 @@ def _of_probabilities(input: Any, logits: Any, target: Any, weight: Any, reducti
 
 def _of_indices(input: Any, logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float) -> Any:
     index = _checked_indices(input, target)
-    kept = index != ignore_index
-    all_kept = bool(kept.all())
-    if not all_kept:
-        index = np.where(kept, index, 0)
     classes = logits.shape[1]
-    if index.size and (index.min() < 0 or index.max() >= classes):
-        wrong = index[(index < 0) | (index >= classes)][0]
-        raise ValueError(f"cross_entropy: target holds class {wrong}, but input of shape {input.shape} has classes 0..{classes - 1}")
+    kept: Any = True
+    # Negative numbers wrap around to huge ones, so that one maximum tells whether all is in order.
+    if 0 <= ignore_index < classes or (index.size and index.astype(np.uint64).max() >= classes):
+        kept = index != ignore_index
+        index = np.where(kept, index, 0)
+        wrong = index[(index < 0) | (index >= classes)]
+        if wrong.size:
+            raise ValueError(f"cross_entropy: target holds class {wrong[0]}, but input of shape {input.shape} has classes 0..{classes - 1}")
     factor = np.ones(len(index), dtype=input.dtype) if weight is None else weight[index]
-    factor = factor if all_kept else factor * kept
-    divisor = float(factor.sum()) if reduction == "mean" else 1.0
-    if divisor and not smoothing and reduction == "mean":
-        return np.sum(_index_cross_entropy(logits, index, factor / divisor))  # dividing the factors, not the sum, saves a node
-    losses = _index_cross_entropy(logits, index, factor * (1 - smoothing))
+    factor = factor if kept is True else factor * kept
+    divisor = (float(factor.sum()) if weight is not None or kept is not True else float(len(index))) if reduction == "mean" else 1.0
+    fused = reduction != "none" and not smoothing and divisor != 0
+    scale = 1 / divisor if fused else 1 - smoothing
+    factor = factor if scale == 1 else factor * scale
+    if isinstance(logits, ag.Tensor):
+        index, factor = ag.tensor(index), ag.tensor(factor)  # of their own: the tape need not watch for changes by the user
+    if fused:
+        return _index_cross_entropy(logits, index, factor, total=True)
+    losses = _index_cross_entropy(logits, index, factor)
     if smoothing:
         uniform = log_softmax(logits) * (1.0 if weight is None else weight)
-        losses = losses - np.sum(uniform, axis=1) * (kept * np.asarray(smoothing / classes, dtype=input.dtype))
+        losses = losses - np.sum(uniform, axis=1) * (kept * np.full(len(index), smoothing / classes, dtype=input.dtype))
     return _finish(losses, input, reduction, divisor)
 
 
