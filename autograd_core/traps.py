@@ -23,7 +23,10 @@ class Trap(NamedTuple):
     mend: str
 
 
-INSIDE = "where a mask decides, choose inside as well: np.where(m, {0}(np.where(m, x, 1)), 0)"
+INSIDE = (
+    "where a mask decides, choose inside as well: np.where(m, {0}(np.where(m, x, 1)), 0) (np.where alone gives right gradients here; "
+    "ag.detect_anomaly(forward=False) then lets the value pass)"
+)
 
 
 def _root(at: Values) -> Trap | None:
