@@ -68,6 +68,7 @@ class Optimizer:
         self.steps = 0
         self.skipped_steps = 0
         self._workspaces: list[Workspace] = []
+        self._checked: dict[int, tuple[list[Any] | None, dict[str, Any]]] = {}  # group -> its hyperparameters, and these as numbers
         # group -> ids of its parameters with gradient, their packs, and which of these parameters each pack takes
         self._packs: dict[int, tuple[list[int], list[Pack], list[list[int]]]] = {}
         if isinstance(params, ag.Tensor):
@@ -136,7 +137,7 @@ class Optimizer:
         if closure is not None:
             with ag.enable_grad():
                 loss = closure()
-        work: list[Work] = [(i, *self._gradients(i, group), self._numbers_of(group)) for i, group in enumerate(self.param_groups)]
+        work: list[Work] = [(i, *self._gradients(i, group), self._numbers_of(i, group)) for i, group in enumerate(self.param_groups)]
         checks, tasks = self._prepare(work)
         if self.nonfinite != "ignore" and not all(run_all(checks, self._workspaces)):
             if self.nonfinite == "raise":
@@ -147,11 +148,16 @@ class Optimizer:
         self.steps += 1
         return loss
 
-    def _numbers_of(self, group: dict[str, Any]) -> dict[str, Any]:
-        """The hyperparameters of a group at this step, checked."""
-        hyperparameters = self._at_step(group)
-        check(type(self).__name__, hyperparameters, self.domains)
-        return hyperparameters
+    def _numbers_of(self, i: int, group: dict[str, Any]) -> dict[str, Any]:
+        """The hyperparameters of a group at this step, checked; those of the last step if nothing can have changed."""
+        values = [group[name] for name in self.hyperparameters]
+        known, numbers = self._checked.get(i, (None, {}))
+        if values != known:
+            numbers = self._at_step(group)
+            check(type(self).__name__, numbers, self.domains)
+            changing = any(callable(v) or (isinstance(v, tuple | list) and any(map(callable, v))) for v in values)
+            self._checked[i] = (None if changing else values), numbers
+        return numbers
 
     def _gradients(self, i: int, group: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         """The parameters of a group that have a gradient, and these as arrays."""
@@ -160,12 +166,13 @@ class Optimizer:
             grad = parameter.grad
             if grad is None:
                 continue
-            if grad.shape != parameter.shape:
-                raise ValueError(f"{type(self).__name__}: {_label(group, place, i)} has shape {parameter.shape}, but its gradient {grad.shape}")
-            if grad.dtype != parameter.dtype:
-                raise TypeError(f"{type(self).__name__}: {_label(group, place, i)} has dtype {parameter.dtype}, but its gradient {grad.dtype}")
+            array, data = grad.data if isinstance(grad, ag.Tensor) else grad, parameter.data
+            if array.shape != data.shape:
+                raise ValueError(f"{type(self).__name__}: {_label(group, place, i)} has shape {data.shape}, but its gradient {array.shape}")
+            if array.dtype != data.dtype:
+                raise TypeError(f"{type(self).__name__}: {_label(group, place, i)} has dtype {data.dtype}, but its gradient {array.dtype}")
             parameters.append(parameter)
-            gradients.append(grad.data if isinstance(grad, ag.Tensor) else grad)
+            gradients.append(array)
         return parameters, gradients
 
     def _prepare(self, work: list[Work]) -> tuple[list[Task], list[Task]]:

@@ -35,6 +35,8 @@ def _pool() -> ThreadPoolExecutor:
 def run_all(tasks: Sequence[Task], workspaces: list[Workspace]) -> list[Any]:
     """Run the tasks and return their results in order. Each thread has one of the workspaces, which are added as needed."""
     workers = min(threads(), len(tasks)) if sum(size for size, _ in tasks) >= WORTH_IT else 1
+    if workers == 1 and workspaces:
+        return [task(workspaces[0]) for _, task in tasks]
     workspaces.extend(Workspace() for _ in range(workers - len(workspaces)))
     results: list[Any] = [None] * len(tasks)
     shares: list[list[int]] = [[] for _ in range(workers)]

@@ -110,7 +110,7 @@ class LBFGS(Optimizer):
         """
         if closure is None:
             raise TypeError("LBFGS: step needs a closure that computes the loss and its gradient, since it evaluates them several times")
-        h = self._numbers_of(self.param_groups[0])
+        h = self._numbers_of(0, self.param_groups[0])
 
         def evaluate() -> tuple[float, Any]:
             with ag.enable_grad():

@@ -48,7 +48,7 @@ class GaussNewton(Optimizer):
         if closure is None:
             raise TypeError(f"{name}: step needs a closure that returns the outputs, without calling backward")
         group = self.param_groups[0]
-        h = self._numbers_of(group)
+        h = self._numbers_of(0, group)
         vector = Vector(group["params"])
         with ag.enable_grad():
             value, gradient, product = gauss_newton_product(closure(), self.loss_of, vector)

@@ -50,7 +50,7 @@ class NewtonCG(Optimizer):
         """
         if closure is None:
             raise TypeError("NewtonCG: step needs a closure that returns the loss, without calling backward")
-        h = self._numbers_of(self.param_groups[0])
+        h = self._numbers_of(0, self.param_groups[0])
         vector = Vector(self.param_groups[0]["params"])
         with ag.enable_grad():
             loss = closure()
