@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import inspect
 import math
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 import autograd_core as ag
 import nn
 import optim
-from optim import packs, program, rules
+from optim import packs, parallel, program, rules
 
 CLASSES = [getattr(optim, name) for name in optim.optimizers.__all__ if name != "LBFGS"]  # which has no rule, and tests of its own
 every_optimizer = pytest.mark.parametrize("make", CLASSES, ids=lambda make: make.__name__)
@@ -190,3 +191,22 @@ def test_centered_rmsprop_survives_a_constant_gradient() -> None:
 def test_bad_hyperparameters_are_named(make: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make([ag.tensor(np.ones((2, 2)), requires_grad=True)], **options)
+
+
+@pytest.mark.parametrize("make", [optim.SGD, optim.Adam, optim.LAMB], ids=lambda make: make.__name__)
+def test_threads_change_nothing(make: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = [(50, 40), (3,), (2000,), (0, 4), (30, 30)]
+    starts = [rng.normal(size=s) for s in shapes]
+    steps = [[rng.normal(size=s) for s in shapes] for _ in range(4)]
+    monkeypatch.setattr(packs, "JOINED", 100)
+    expected, _ = run(make, starts, steps, weight_decay=0.1)
+    monkeypatch.setattr(parallel, "WORTH_IT", 1)
+    monkeypatch.setattr(parallel, "threads", lambda: 3)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        monkeypatch.setattr(parallel, "_pool", lambda: pool)
+        found, _ = run(make, starts, steps, weight_decay=0.1)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+        bad = [*steps[0][:-1], np.full((30, 30), np.nan)]
+        with pytest.raises(FloatingPointError, match="parameter 4 of group 0"):
+            run(make, starts, [bad])
