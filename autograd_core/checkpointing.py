@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import partial_gradients
-from autograd_core.define import op
 from autograd_core.evaluation import nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad
 from autograd_core.node import Node, next_number
 from autograd_core.recording import record
+from autograd_core.table import Op
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten
 
@@ -53,7 +53,7 @@ def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.G
         if not places and not captured:
             return build([tensor(v) for v in outputs])
         parents = [*(t.node for t in inputs), *captured]
-        plan = _checkpointed.op.plan(tuple((0, i) for i in range(len(parents))))  # type: ignore[attr-defined]
+        plan = _checkpointed.plan(tuple((0, i) for i in range(len(parents))))
         values = tuple(t._array for t in inputs) + (None,) * len(captured)
         mode = current_mode()
         results = record(plan, parents, (values, (run, captured)), {}, tuple(outputs), bool(inputs), mode)
@@ -131,7 +131,6 @@ def _rule(g: Any, inputs: Any, run: Any) -> Any:
     return recompute.backward(g, inputs[: len(inputs) - len(captured)], captured)
 
 
-@op(inputs=_rule, name="checkpoint")
-def _checkpointed(inputs: Any, run: Any) -> Any:
-    """The operation under which a checkpointed call is recorded; it is computed before, by `_Run.forward`."""
-    raise NotImplementedError
+# What a checkpointed call is recorded under. It stands in no table: nobody calls it, `_Run.forward` computes before.
+_checkpointed = Op(lambda inputs, run: None, name="checkpoint")
+_checkpointed.define({"inputs": _rule})

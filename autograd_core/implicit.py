@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import partial_gradients
-from autograd_core.define import op
 from autograd_core.evaluation import is_nested, nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.krylov import gmres
 from autograd_core.node import next_number
 from autograd_core.recording import raw, record
+from autograd_core.table import Op
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten
 
@@ -164,7 +164,7 @@ def _recorded_solution(solution: Any, residual_of: Residual) -> Tensor:
     captured = nodes_before(start, [residual_of(tensor(solution))])
     if not captured:
         return tensor(solution)
-    plan = _solution.op.plan(tuple((0, i) for i in range(len(captured))))  # type: ignore[attr-defined]
+    plan = _solution.plan(tuple((0, i) for i in range(len(captured))))
     arguments = ((None,) * len(captured), (residual_of, captured))
     return record(plan, captured, arguments, {}, solution, False, mode)
 
@@ -185,10 +185,9 @@ def _rule(g: Any, out: Any, equation: Any) -> list[Any]:
         return partial_gradients([value], [*captured, x.node], [w], create_graph=recorded)[:-1]
 
 
-@op(inputs=_rule, name="solution of an equation")
-def _solution(inputs: Any, equation: Any) -> Any:
-    """The operation under which a solution is recorded; it is computed before."""
-    raise NotImplementedError
+# What a solution is recorded under. It stands in no table: nobody calls it, the solution is computed before.
+_solution = Op(lambda inputs, equation: None, name="solution of an equation")
+_solution.define({"inputs": _rule})
 
 
 class _Pull:
