@@ -74,7 +74,7 @@ def subject_of(name: str, call: Call) -> Traced | None:
     """The sample as a subject with all the arguments that can be tracked; None if it has no floating-point argument."""
     function = ALL[name]
     try:
-        subject = traced(TABLE.get(function, function) if isinstance(function, tuple) else function, call.args, call.kwargs)
+        subject = traced(TABLE[function] if function in TABLE else compute_of(function), call.args, call.kwargs)
     except TypeError as error:
         if "no floating-point array" in str(error):
             return None

@@ -58,6 +58,7 @@ def gradcheck(
     >>> report.findings[0].argument, report.findings[0].title
     ('x', 'the sign is reversed')
     """
+    __tracebackhide__ = True  # in pytest's tracebacks the caller's line is what matters
     from autograd_core.gradcheck.check import check_call
 
     report = check_call(function, inputs, keywords, order=order, seed=seed, vary=vary, budget=budget)

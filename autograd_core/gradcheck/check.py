@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 
 from autograd_core.gradcheck.contract import Breach, check_contract, check_single_precision
-from autograd_core.gradcheck.diagnosis import Diagnosis, Outcome, diagnose
+from autograd_core.gradcheck.diagnosis import Outcome
 from autograd_core.gradcheck.directions import Directions, is_symmetric
+from autograd_core.gradcheck.findings import conclude
 from autograd_core.gradcheck.guessing import guessed_calls
 from autograd_core.gradcheck.pairs import pair
-from autograd_core.gradcheck.report import Finding, Report
-from autograd_core.gradcheck.reproducer import reproducer
+from autograd_core.gradcheck.report import Report
 from autograd_core.gradcheck.shapes import shape_variations, smaller
 from autograd_core.gradcheck.spots import RuleFailed, Skip, Spot, incoming_gradient
 from autograd_core.gradcheck.structure import kind_of
-from autograd_core.gradcheck.subjects import Subject, name_of, traced
-from autograd_core.gradcheck.values import Comparison, Disagreement, compare
+from autograd_core.gradcheck.subjects import Subject, traced
+from autograd_core.gradcheck.values import Comparison, compare
 from autograd_core.gradcheck.variations import Variation, keyword_variations, value_variations
 
 __all__ = ["check_call", "check_subject", "incoming_gradient"]
@@ -62,13 +62,13 @@ def check_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *,
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Whatever happens inside: no warnings, and NumPy's error and random state as they were."""
-    state = np.random.get_state()  # noqa: NPY002  the global state that the function under test may use
+    state = np.random.get_state()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
             yield
         finally:
-            np.random.set_state(state)  # noqa: NPY002
+            np.random.set_state(state)
 
 
 def merged(reports: Sequence[Report]) -> Report:
@@ -125,14 +125,12 @@ class Check:
         try:
             spot = Spot(self.subject, base.label, self.random)
         except Skip as reason:
-            cause = reason.__cause__
-            if isinstance(cause, Exception):
-                raise cause
+            if isinstance(reason.__cause__, Exception):
+                raise reason.__cause__ from None
             self.report.notes.append(f"as given: {reason}")
             return self.finished()
         except RuleFailed as failure:
             self.outcomes.append(Outcome(base, failure=failure))
-            self._conclude()
             return self.finished()
         self._contract(spot)
         if not any(b.cause == "random" for b in self.breaches):
@@ -141,10 +139,12 @@ class Check:
             if self.vary and spot.y.size:
                 self._variations(spot)
             self._higher_orders(spot)
-        self._conclude()
         return self.finished()
 
     def finished(self) -> Report:
+        """The report, with the conclusions drawn."""
+        if self.outcomes or self.breaches:
+            conclude(self.report, self.given, self.outcomes, self.breaches, self.symmetric, elementwise=self.elementwise)
         self.report.seconds = time.perf_counter() - self.started
         if self.bar is not None:
             self.bar.close()
@@ -165,8 +165,9 @@ class Check:
 
         def once(symmetric: set[int]) -> Comparison:
             directions = Directions(spot.inputs, spot.scale.copy(), symmetric)
-            alone = self.elementwise and order == 1 and not symmetric
-            return compare(spot, directions, self.random, elementwise=alone and variation.topic != "given", every=every, trials=3 if order == 1 else 2, kinks=variation.kinks and order == 1)
+            alone = self.elementwise and order == 1 and not symmetric and variation.topic != "given"
+            kinks, trials = variation.kinks and order == 1, 3 if order == 1 else 2
+            return compare(spot, directions, self.random, elementwise=alone, every=every, trials=trials, kinks=kinks)
 
         found = once(self.symmetric)
         if found.disagreements:
@@ -174,7 +175,8 @@ class Check:
             tied = {i for i in suspects - self.symmetric if is_symmetric(spot.arrays[i])}
             if tied and not (again := once(self.symmetric | tied)).disagreements:
                 self.symmetric |= tied
-                self.report.notes.append(f"{', '.join(spot.subject.names[i] for i in tied)}: a symmetric argument, checked along symmetric directions")
+                names = ", ".join(spot.subject.names[i] for i in tied)
+                self.report.notes.append(f"{names}: a symmetric argument, checked along symmetric directions")
                 found = again
         self.report.compared += found.compared
         self.report.variations += 1
@@ -264,105 +266,19 @@ class Check:
         else:
             self.outcomes.append(Outcome(variation, failure=failure, order=order))
 
-    # --- the conclusions --------------------------------------------------------------------------------------------------
-
-    def _conclude(self) -> None:
-        findings = [self._of_breach(b) for b in self.breaches]
-        findings += [self._of_failure(o) for o in self.outcomes if o.failure is not None]
-        found = {f.argument for f in findings if f.serious and f.cause in ("ignores incoming gradient", "not linear", "stale state", "random")}
-        for order in range(1, self.order + 1):
-            outcomes = [o for o in self.outcomes if o.order == order]
-            spots = [o.spot for o in outcomes if o.spot is not None]
-            for i, name in enumerate(spots[0].subject.names if spots else []):
-                if name not in found and any(o.disagreements(i) for o in outcomes):
-                    findings.append(self._of_values(outcomes, i, order))
-        seen: set[tuple[str, str]] = set()
-        for finding in sorted(findings, key=_rank):
-            key = (finding.cause, finding.argument)
-            if key not in seen:
-                seen.add(key)
-                (self.report.findings if finding.serious else self.report.warnings).append(finding)
-        causes = {f.cause for f in self.report.findings}
-        if causes & {"changes input", "changes incoming gradient"}:  # read-only arrays refuse to be changed: the same thing
-            self.report.findings = [f for f in self.report.findings if f.cause != "needs writeable"]
-
-    def _of_breach(self, breach: Breach) -> Finding:
-        return Finding(1, breach.argument, (), breach.cause, breach.text, serious=breach.serious)
-
-    def _of_failure(self, outcome: Outcome) -> Finding:
-        failure, variation = outcome.failure, outcome.variation
-        assert failure is not None
-        topic_causes = {
-            "broadcast": "missing sum over a broadcast axis", "unequal": "unequal dimensions", "empty": "empty", "shape": "shape of argument",
-            "keyword": "keyword", "index": "repeated indices", "longer": "size", "single": "size",
-        }  # fmt: skip
-        cause = topic_causes.get(variation.topic, failure.cause)
-        if failure.cause == "shape" and variation.topic in ("given", "value"):
-            cause = _shape_cause(variation.subject, failure)
-        argument = failure.argument or (variation.subject.names[0] if len(variation.subject.names) == 1 else "")
-        if variation.topic == "broadcast" and not argument:
-            argument = variation.label.split(" ")[0]
-        order = "" if outcome.order == 1 else f"order {outcome.order}: "
-        where = f"the gradient of {argument}: " if argument else ""
-        return Finding(outcome.order, argument, (), cause, f"{order}{where}{failure}", variation=variation.label, serious=self._is_firm(outcome))
-
-    def _is_firm(self, outcome: Outcome) -> bool:
-        """A hand-written pair that does not undo a broadcast which nobody asked for is only warned about: it fails loudly."""
-        assert outcome.failure is not None
-        unasked = outcome.variation.topic == "broadcast" and outcome.failure.cause in ("shape", "raises")
-        # Loud, and at a place that nobody asked for: a decomposition refuses equal eigenvalues, a table a parameter.
-        loud = outcome.variation.topic in ("zero", "tie", "same", "round", "keyword") and outcome.failure.cause == "raises"
-        return outcome.variation.firm and not unasked and not loud
-
-    def _of_values(self, outcomes: Sequence[Outcome], argument: int, order: int) -> Finding:
-        wrong = [o for o in outcomes if o.disagreements(argument)]
-        first = wrong[0]
-        spot, comparison = first.spot, first.comparison
-        assert spot is not None
-        assert comparison is not None
-        name = spot.subject.names[argument]
-        worst = max(first.disagreements(argument), key=_badness)
-        diagnosis = self._diagnosis(outcomes, argument, order)
-        element, part = _element(worst)
-        value = spot.arrays[argument][element] if worst.component is not None else None
-        what = "gradient" if order == 1 else f"derivative of order {order}"
-        place = f" at {name}{list(element)}" if element else ""
-        side = f" ({part} part)" if part else ""
-        along = "" if worst.component is not None else ", when several elements are moved together"
-        text = f"the {what} of {spot.subject.name} with respect to {name} is wrong{place}{side}{along}"
-        compared = int(spot.inputs.parts[argument].stop - spot.inputs.parts[argument].start)
-        agreed = comparison.agreed[spot.inputs.parts[argument]] if comparison.agreed is not None else None
-        count = int((~agreed).sum()) if agreed is not None else len(first.disagreements(argument))
-        return Finding(
-            order, name, element, diagnosis.cause, text, diagnosis.evidence, worst.given, worst.expected, worst.bound, value,
-            first.variation.label, [o.variation.label for o in wrong[1:]], count, compared, serious=self._is_serious(wrong, argument),
-            reproducer=reproducer(spot.subject, argument, self.symmetric, order=order, seed=self.report.seed, call=self._called()) if order == 1 else "",
-            errors=_errors(spot, argument),
-        )  # fmt: skip
-
-    def _is_serious(self, wrong: Sequence[Outcome], argument: int) -> bool:
-        """nan at places of the checker's own making is a composition's right (inf * 0 in the chain rule), not a rule's; at a kink
-        it is a rule's right too (the norm at 0), but not of an elementwise function of one argument."""
-        kinds = {d.kind for o in wrong for d in o.disagreements(argument)}
-        if wrong[0].variation.label == "as given" or not kinds <= {"nan", "nan at a kink", "infinite"}:
-            return True
-        return self.subject.own_rule and (kinds != {"nan at a kink"} or (self.elementwise and len(self.subject.places) == 1))
-
-    def _diagnosis(self, outcomes: Sequence[Outcome], argument: int, order: int) -> Diagnosis:
-        if order > 1:
-            return Diagnosis("second order", "")
-        return diagnose(outcomes, argument)
-
-    def _called(self) -> str:
-        backward = getattr(self.given, "backward", None)
-        return self.given.name if backward is None else f"({self.given.name}, {name_of(backward)})"
-
 
 def _all_variations(subject: Subject, random: np.random.Generator, spot: Spot, *, elementwise: bool) -> Iterator[Variation]:
     yield from value_variations(subject, random, elementwise=elementwise)
     if subject.own_rule:
         yield from keyword_variations(subject, random)
         yield from shape_variations(subject, random, spot.results, elementwise=elementwise)
+
+
+def _place_of(spot: Spot, component: int | None) -> str:
+    if component is None:
+        return ""
+    i, element, _ = spot.inputs.place(component)
+    return f"{spot.subject.names[i]}{list(element)} "
 
 
 def treats_elements_alone(spot: Spot) -> bool:
@@ -388,78 +304,9 @@ def check_subject(subject: Subject, *, order: int, seed: int) -> Report:
         return Check(subject, order=order, seed=seed, vary=False, budget=60.0).run()
 
 
-def _rank(finding: Finding) -> tuple[int, int, int]:
-    """Findings in the order in which they are worth reading: what explains others first."""
-    first = ("random", "changes input", "changes incoming gradient", "stale state", "second backward", "ignores incoming gradient", "not linear", "shape", "dtype")
-    last = ("needs writeable", "memory layout", "empty", "shape of argument", "raises", "float32")
-    place = first.index(finding.cause) - len(first) if finding.cause in first else 1 + last.index(finding.cause) if finding.cause in last else 0
-    if finding.cause in ("unequal dimensions", "missing sum over a broadcast axis") and finding.given is None and finding.variation != "as given":
-        place = 1  # an exception at a shape tells less than numbers do
-    return finding.order, place, 0 if finding.variation == "as given" else 1
-
-
-def _badness(d: Disagreement) -> float:
-    gap = abs(d.given - d.expected)
-    return float("inf") if not np.isfinite(gap) else gap / (d.bound + 1e-9 * max(abs(d.given), abs(d.expected)) + 1e-300) * max(abs(d.given), abs(d.expected), 1e-300)
-
-
-def _element(d: Disagreement) -> tuple[tuple[int, ...], str]:
-    if d.component is None:
-        return (), ""
-    _, element, part = d.spot.inputs.place(d.component)
-    return element, part
-
-
-def _place_of(spot: Spot, component: int | None) -> str:
-    if component is None:
-        return ""
-    i, element, _ = spot.inputs.place(component)
-    return f"{spot.subject.names[i]}{list(element)} "
-
-
-def _shape_cause(subject: Subject, failure: RuleFailed) -> str:
-    """A gradient of the wrong shape: (n, n) from (n,) and (n, 1)? Not summed over a broadcast axis? Transposed?"""
-    shapes = [a.shape for a in _arrays_of(subject)]
-    flat = {s[0] for s in shapes if len(s) == 1 and s[0] > 1}
-    columns = {s[0] for s in shapes if len(s) == 2 and s[1] == 1 and s[0] > 1}
-    text = str(failure)
-    if any(f"({n}, {n})" in text for n in flat & columns):
-        return "accidental broadcast"
-    place = next((a for name, a in zip(subject.names, subject.arrays, strict=True) if name == failure.argument), None)
-    if place is not None and place.ndim >= 2 and str(place.shape[::-1]) in text and place.shape != place.shape[::-1]:
-        return "transpose"
-    results = {r.shape for r in subject.value([a.copy() for a in subject.arrays])}
-    if place is not None and any(str(r) in text and len(r) >= place.ndim and r != place.shape and _broadcasts(place.shape, r) for r in results):
-        return "missing sum over a broadcast axis"
-    return "shape"
-
-
-def _broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
-    return len(small) <= len(large) and all(n in (1, m) for n, m in zip(small[::-1], large[::-1], strict=False))
-
-
-def _arrays_of(subject: Subject) -> list[Any]:
-    return [*subject.arrays, *(a for a in [*subject.args, *subject.kwargs.values()] if isinstance(a, np.ndarray))]
-
-
-def _errors(spot: Spot, argument: int) -> Any:
-    """|given - expected| per element of a small argument, for the heat map."""
-    part = spot.inputs.parts[argument]
-    if part.stop - part.start > 4096 or spot.arrays[argument].dtype.kind == "c":
-        return None
-    from autograd_core.gradcheck.differences import central_derivatives
-
-    rows = np.zeros((part.stop - part.start, spot.x.size))
-    rows[:, part] = np.diag(spot.scale[part])
-    found = central_derivatives(spot.function, spot.x, rows, spot.g, spot.y, spot.eps)
-    return np.abs(spot.claimed[part] - found.estimate / spot.scale[part]).reshape(spot.arrays[argument].shape)
-
-
 def _progress_bar(name: str) -> Any:
     try:
         from tqdm import tqdm
     except ImportError:
         return False
     return tqdm(desc=f"gradcheck of {name}", unit=" places", leave=False)
-
-

@@ -221,9 +221,7 @@ def _layouts(spot: Spot, random: np.random.Generator) -> Iterator[Breach]:
         reference = vectors(spot, pull([np.array(g) for g in ones])) if zero_stride else expected
         yield from _same(spot, functools.partial(pull, gs), reference, f"for an incoming gradient {label}", zero_stride or label == "read-only")
     for label, lay in LAYOUTS.items():
-        yield from _same(
-            spot, functools.partial(_with_layout, lay, plain, spot), expected, f"for arguments {label}", label == "read-only"
-        )
+        yield from _same(spot, functools.partial(_with_layout, lay, plain, spot), expected, f"for arguments {label}", label == "read-only")
 
 
 def _same(spot: Spot, gradients: Callable[[], Sequence[Any]], expected: Any, when: str, read_only: bool) -> Iterator[Breach]:

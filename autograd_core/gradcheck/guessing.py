@@ -92,5 +92,3 @@ def _required(function: Any) -> list[str]:
     except (TypeError, ValueError):
         return ["x"]
     return [p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-
-

@@ -64,7 +64,7 @@ def color_of(share: float) -> str:
     k = min(int(place), len(VIRIDIS) - 2)
     one, two = (np.array([int(VIRIDIS[j][i : i + 2], 16) for i in (0, 2, 4)]) for j in (k, k + 1))
     mixed = one + (two - one) * (place - k)
-    return "#" + "".join(f"{int(round(v)):02x}" for v in mixed)
+    return "#" + "".join(f"{round(float(v)):02x}" for v in mixed)
 
 
 def as_svg(report: Any) -> str:
@@ -85,7 +85,7 @@ def as_svg(report: Any) -> str:
     )
     hatch = (
         '<defs><pattern id="wrong" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        '<line x1="0" y1="0" x2="0" y2="6" stroke="#fff" stroke-width="2.4"/><line x1="0" y1="0" x2="0" y2="6" stroke="#000" stroke-width="1"/></pattern></defs>'
+        '<line x1="0" y1="0" x2="0" y2="6" stroke="#fff" stroke-width="2.4"/><line x1="0" y1="0" x2="0" y2="6" stroke="#000"/></pattern></defs>'
     )
     return "\n".join([head, '<rect width="100%" height="100%" fill="#fff"/>', hatch, *parts, "</svg>", ""])
 
@@ -111,7 +111,8 @@ def _one_map(finding: Any, top: int) -> tuple[list[str], int, int]:
         y = y0 + k * 12
         parts.append(f'<rect x="{right}" y="{y}" width="14" height="12" fill="{color_of(1 - k / 8)}"/>')
     parts.append(f'<text x="{right + 20}" y="{y0 + 10}">1e{int(high)}</text><text x="{right + 20}" y="{y0 + 106}">1e{int(low)}</text>')
-    parts.append(f'<rect x="{right + 62}" y="{y0}" width="14" height="12" fill="url(#wrong)" stroke="#000"/><text x="{right + 82}" y="{y0 + 10}">wrong</text>')
+    parts.append(f'<rect x="{right + 62}" y="{y0}" width="14" height="12" fill="url(#wrong)" stroke="#000"/>')
+    parts.append(f'<text x="{right + 82}" y="{y0 + 10}">wrong</text>')
     return parts, 2 * GAP + max(rows * cell, 112), right + LEGEND + 20
 
 

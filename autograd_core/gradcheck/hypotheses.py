@@ -16,7 +16,10 @@ import numpy as np
 from autograd_core.gradcheck.differences import central_derivatives
 from autograd_core.gradcheck.spots import RuleFailed, Spot
 
-__all__ = ["Case", "axis_sums", "blocked", "common_factor", "constant_factor", "coupling_missing", "factor_function", "mask_missing", "missing_gradient", "permutation", "ratios", "reduced_gradient", "same", "swapped_inputs", "transpose", "unused_output"]
+__all__ = [
+    "Case", "axis_sums", "blocked", "common_factor", "constant_factor", "coupling_missing", "factor_function", "mask_missing", "missing_gradient",
+    "permutation", "ratios", "reduced_gradient", "same", "swapped_inputs", "transpose", "unused_output",
+]  # fmt: skip
 
 SAME = 1e-6  # relative to the largest element: two gradients that agree so well are taken to be one
 
@@ -82,7 +85,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def ratios(case: Case) -> Any:
-    """given / right where the right one is not negligible."""
+    """Given / right where the right one is not negligible."""
     with np.errstate(all="ignore"):
         counts = np.abs(case.right) > 1e-5 * np.max(np.abs(case.right), initial=0.0)
         return (case.given / case.right)[counts]
@@ -303,7 +306,7 @@ def axis_sums(case: Case) -> str | None:
 
 
 def factor_function(case: Case) -> str | None:
-    """given = right times a simple function of the argument, of the result or of another argument."""
+    """Given = right times a simple function of the argument, of the result or of another argument."""
     if not case.real or case.given.size < 2:
         return None
     with np.errstate(all="ignore"):
@@ -324,8 +327,8 @@ def factor_function(case: Case) -> str | None:
                     and spread > 1e-4 * np.abs(feature[counts]).max()
                 ):
                     times = "multiplied" if power > 0 else "divided"
-                    constant = "" if abs(usual - 1) < 1e-5 else f" (and by the constant {usual:.6g})"
-                    return f"given / expected = {usual:.4g} * ({name}){f'**{power:g}' if power != 1 else ''}: it is {times} by {name}{word}{constant}"
+                    also = "" if abs(usual - 1) < 1e-5 else f" (and by the constant {usual:.6g})"
+                    return f"it is {times} by {name}{word}{also}"
     return None
 
 
@@ -340,9 +343,10 @@ def _features(case: Case) -> Iterator[tuple[str, Any]]:
         except ValueError:
             continue
         functions: dict[str, Callable[[Any], Any]] = {
-            "{}": lambda v: v, "1 - {}": lambda v: 1 - v, "1 - {}**2": lambda v: 1 - v * v, "1 + {}**2": lambda v: 1 + v * v, "1 + {}": lambda v: 1 + v,
-            "exp({})": np.exp, "cos({})": np.cos, "sin({})": np.sin, "tan({})": np.tan, "log({})": lambda v: np.log(np.abs(v)), "{} - 1": lambda v: v - 1,
-            "sigmoid({})": lambda v: 1 / (1 + np.exp(-v)), "abs({})": np.abs, "sign({})": np.sign,
+            "{}": lambda v: v, "1 - {}": lambda v: 1 - v, "1 - {}**2": lambda v: 1 - v * v, "1 + {}**2": lambda v: 1 + v * v,
+            "1 + {}": lambda v: 1 + v,
+            "exp({})": np.exp, "cos({})": np.cos, "sin({})": np.sin, "tan({})": np.tan, "log({})": lambda v: np.log(np.abs(v)),
+            "{} - 1": lambda v: v - 1, "sigmoid({})": lambda v: 1 / (1 + np.exp(-v)), "abs({})": np.abs, "sign({})": np.sign,
         }  # fmt: skip
         for text, function in functions.items():
             yield text.format(name), function(a)

@@ -87,13 +87,12 @@ class Finding:
 
     def as_data(self) -> dict[str, Any]:
         """The finding as plain data; the keys are those of the JSON schema."""
-        data = {
+        return {
             "order": self.order, "argument": self.argument, "element": list(self.element), "cause": self.cause, "title": self.title,
             "message": self.message, "evidence": self.evidence, "mend": self.mend, "given": _plain(self.given), "expected": _plain(self.expected),
             "bound": _plain(self.bound), "value": _plain(self.value), "variation": self.variation, "also": self.also, "wrong": self.wrong,
             "compared": self.compared, "serious": self.serious, "reproducer": self.reproducer,
         }  # fmt: skip
-        return data
 
 
 @dataclass

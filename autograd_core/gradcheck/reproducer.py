@@ -112,5 +112,3 @@ def _to_digits(a: Any, digits: int) -> Any:
     with np.errstate(all="ignore"):
         power = np.where(a == 0, 1.0, 10.0 ** np.floor(np.log10(np.abs(np.where(a == 0, 1.0, a)))))
     return np.array([float(f"{v:.{digits}g}") for v in np.ravel(a)]).reshape(a.shape) if a.size <= 1000 else np.round(a / power, digits) * power
-
-

@@ -155,7 +155,7 @@ def _unequal(shapes: _Shapes) -> Iterator[Variation]:
                     kept += 1
                     text = ", ".join(f"{a.shape}" for a in changed.arrays)
                     # Of one array that was square: a rule must take it. Of several: they may not have belonged together.
-                    split = any({axis for j, axis in chosen if j == k} and {axis for j, axis in axes if j == k} - {axis for j, axis in chosen if j == k} for k, _ in chosen)
+                    split = any((k, axis) in axes and (k, axis) not in chosen for k, _ in chosen for axis in range(shapes.everything[k].ndim))
                     yield Variation(f"unequal dimensions {text}", "unequal", changed, firm=split)
 
 

@@ -22,7 +22,9 @@ WHOLE = 64  # up to so many components, each is differenced where a disagreement
 EXAMINED = 8  # disagreeing components that are examined; the rest are taken to be like them
 
 
-def compare(spot: Spot, directions: Directions, random: np.random.Generator, *, elementwise: bool, every: bool, kinks: bool, trials: int = 3) -> Comparison:
+def compare(
+    spot: Spot, directions: Directions, random: np.random.Generator, *, elementwise: bool, every: bool, kinks: bool, trials: int = 3
+) -> Comparison:
     """Compare at `spot`.
 
     elementwise   the function is known to treat each element by itself

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from gradcheck_collection.entry import Entry, normal, positive
 
 ROW, SQUARE, MATRIX = (4,), (3, 3), (3, 4)
