@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -179,3 +180,18 @@ def test_muon_is_torchs_but_for_its_bfloat16(
         pair.compare(step)
     with pytest.raises(ValueError, match=r"Muon: parameter 0 has shape \(3,\) and is no matrix"):
         optim.Muon([ag.tensor(np.ones(3), requires_grad=True)])
+
+
+EXECUTION = {"foreach", "capturable", "differentiable", "fused"}  # how torch runs a rule, not what it computes
+
+
+@pytest.mark.parametrize("name", [*CASES, "Muon", "LBFGS"])
+def test_every_argument_of_torch_is_there_in_its_order(name: str) -> None:
+    def names(make: Any, positional: bool) -> list[str]:
+        kinds = [inspect.Parameter.POSITIONAL_OR_KEYWORD] if positional else [inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY]
+        return [p.name for p in inspect.signature(make).parameters.values() if p.kind in kinds]
+
+    ours, theirs = getattr(optim, name), getattr(torch.optim, name)
+    assert set(names(theirs, False)) - EXECUTION <= set(names(ours, False))
+    in_order = list(itertools.takewhile(lambda argument: argument not in EXECUTION, names(theirs, True)))
+    assert names(ours, True)[: len(in_order)] == in_order
