@@ -152,15 +152,14 @@ def _noise(above: Any, below: Any, centre: Any, eps: float) -> tuple[Any, Any]:
     over the smallest steps, and then by a little, is rounded to that little (a float32 inside, or 1e8 + x - 1e8).
     Returned are the noise, and where there is a staircase.
     """
-    sizes = np.maximum(np.abs(centre), np.maximum(np.abs(above), np.abs(below)))
-    sizes = np.where(np.isfinite(sizes), sizes, 0.0)
+    finite = [np.where(np.isfinite(side), np.abs(side), 0.0) for side in (above, below)]
+    sizes = np.maximum(np.abs(centre), np.maximum(*finite))
     bend = np.abs(above[-4:] - 2 * centre + below[-4:])
     bend = np.where(np.isfinite(bend), bend, 0.0)
     # Bends that shrink steadily are the function's own (a kink, a square root at 0), not noise.
     steady = np.all((bend[:-1] > 1.3 * bend[1:]) & (bend[:-1] < 20 * bend[1:]), axis=0)
     bend = np.where(steady, 0.0, np.median(bend, axis=0))
-    moves = np.maximum(np.abs(above - centre), np.abs(below - centre))
-    moves = np.where(np.isfinite(moves), moves, 0.0)
+    moves = np.maximum(*(np.where(np.isfinite(side), np.abs(side - centre), 0.0) for side in (above, below)))
     columns = np.arange(centre.size)
     first = len(moves) - 1 - np.argmax(moves[::-1] > 0, axis=0)  # the smallest step that changes the value
     tread, next_tread = moves[first, columns], moves[np.maximum(first - 1, 0), columns]

@@ -146,9 +146,10 @@ def _is_firm(outcome: Outcome) -> bool:
     unasked = outcome.variation.topic == "broadcast" and outcome.failure.cause in ("shape", "raises")
     # Loud, and at a place that nobody asked for: a decomposition refuses equal eigenvalues, a table a parameter.
     topic, label = outcome.variation.topic, outcome.variation.label
-    loud = topic in ("zero", "tie", "same", "round") and outcome.failure.cause == "raises"
+    refusal = isinstance(outcome.failure.__cause__, RuntimeError | NotImplementedError | np.linalg.LinAlgError)
+    loud = outcome.failure.cause == "raises" and (refusal or topic in ("zero", "tie", "same", "round"))
     loud = loud or (topic == "keyword" and not label.startswith(("axis", "dim", "keepdim")))
-    return outcome.variation.firm and not unasked and not loud
+    return topic == "given" or (outcome.variation.firm and not unasked and not loud)
 
 
 def _rank(finding: Finding) -> tuple[int, int, int]:
