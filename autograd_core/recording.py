@@ -94,13 +94,15 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """
     tracked: list[Any] = []
     parents: list[Node] = []
-    reachable = False  # by the user: a raw array, or a tensor's array that was handed out
+    reachable = 0  # a bit for each argument whose array the user can reach: a raw array, or a tensor's that was handed out
     variadic = op.variadic
     raw_args = list(args)
     for i, value in enumerate(args):
+        position = i if variadic is None or i < variadic else variadic
         if isinstance(value, tensor_class):
             raw_args[i] = value._array
-            reachable = reachable or bool(value.handed_out)
+            if value.handed_out:
+                reachable |= 1 << position
             if value.node is not None:
                 tracked.append(i if variadic is None or i < variadic else (variadic, i - variadic))
                 parents.append(value.node)
@@ -108,9 +110,9 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             raw_args[i] = _unwrap_sequence(value, i, tracked, parents)
             if i < len(op.parameters) and i != variadic and op.parameters[i] in op.rules and _is_nested_numbers(value):
                 raw_args[i] = np.asarray(value)  # np.kron([1.0, 2.0], t): rules are written for arrays
-            reachable = True
+            reachable |= 1 << position
         elif isinstance(value, np.ndarray):
-            reachable = True
+            reachable |= 1 << position
     raw_kwargs = kwargs
     if kwargs:
         raw_kwargs = dict(kwargs)
@@ -122,8 +124,10 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                     parents.append(value.node)
             elif type(value) in (list, tuple):
                 raw_kwargs[name] = _unwrap_sequence(value, name, tracked, parents, op)
-            elif isinstance(value, np.ndarray):
-                reachable = True
+            elif not isinstance(value, np.ndarray):
+                continue
+            if name in op.parameters:
+                reachable |= 1 << op.position(name)
         if raw_kwargs.get("out") is not None:
             raise TypeError(f"{op.name}: out= is not supported with tensors, which are values; write the result to a name: y = {op.name}(...)")
     mode = current_mode()
@@ -230,9 +234,12 @@ def _holds_tracked(value: Any) -> bool:
 
 
 def record(
-    plan: Plan, parents: list[Node], args: Any, kwargs: Any, value: Any, reachable: bool, mode: Instrument, form: tuple[Any, ...] | None = None
+    plan: Plan, parents: list[Node], args: Any, kwargs: Any, value: Any, reachable: int, mode: Instrument, form: tuple[Any, ...] | None = None
 ) -> Any:
-    """Make the node for a computed `value`, and the tensor (or tensors) around it."""
+    """Make the node for a computed `value`, and the tensor (or tensors) around it.
+
+    reachable : a bit for each argument whose array the user can change (-1 for all): those are saved with a fingerprint
+    """
     several = isinstance(value, tuple | list)
     if not several and value.dtype.kind not in "fc":
         return untracked(value)  # piecewise constant: an integer result has no derivative
@@ -244,7 +251,10 @@ def record(
         saved.append((prints, full_fingerprint, mode.line()))
         plan = plan.with_guard
     elif reachable and plan.keeps:
-        prints = tuple(None if save == OUT else _fingerprints(fingerprint, v) for save, v in zip(plan.saves, saved, strict=True))
+        prints = tuple(
+            _fingerprints(fingerprint, v) if isinstance(save, int) and save != OUT and reachable >> save & 1 else None
+            for save, v in zip(plan.saves, saved, strict=True)
+        )
         if any(prints):
             saved.append((prints, fingerprint, None))
             plan = plan.with_guard

@@ -533,7 +533,7 @@ class Tensor:
         elif self.node is not None or source is not None:
             parents = [node for node in (self.node, source) if node is not None]
             plan = _setitem.plan((0,) * (self.node is not None) + (2,) * (source is not None))
-            self.node = recording.record(plan, parents, (data, index, raw_value), {}, data, True, mode).node
+            self.node = recording.record(plan, parents, (data, index, raw_value), {}, data, -1, mode).node
 
     # --- ndarray's methods ------------------------------------------------------------------------------------------------
 
