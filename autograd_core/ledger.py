@@ -259,7 +259,8 @@ class assert_no_leak:
 def _names_of_tensors_at(nodes: list[Node]) -> list[str]:
     """Who holds tensors at these nodes, as text."""
     wanted = set(nodes)
-    tensors = [o for o in gc.get_objects() if isinstance(o, Tensor) and o.node in wanted][:5]
+    # Not isinstance, which asks every object of the program for its __class__: some answer with a warning.
+    tensors = [o for o in gc.get_objects() if issubclass(type(o), Tensor) and o.node in wanted][:5]
     return [f"a tensor of shape {t.shape} ({', '.join(_names(t, tensors)) or 'without a name'})" for t in tensors]
 
 

@@ -28,7 +28,12 @@ _REFUSED: dict[str, str] = {
         np._center np._expandtabs np._expandtabs_length np._ljust np._lstrip_chars np._lstrip_whitespace np._partition
         np._partition_index np._replace np._rjust np._rpartition np._rpartition_index np._rstrip_chars np._rstrip_whitespace
         np._slice np._strip_chars np._strip_whitespace np._zfill np.count np.endswith np.find np.index np.isalnum np.isalpha
-        np.isdecimal np.isdigit np.islower np.isnumeric np.isspace np.istitle np.isupper np.rfind np.rindex np.startswith np.str_len""",
+        np.isdecimal np.isdigit np.islower np.isnumeric np.isspace np.istitle np.isupper np.rfind np.rindex np.startswith np.str_len
+        np.char.equal np.char.greater np.char.greater_equal np.char.less np.char.less_equal np.char.not_equal np.strings._join
+        np.strings._rsplit np.strings._split np.strings._splitlines np.strings.capitalize np.strings.center np.strings.decode
+        np.strings.encode np.strings.expandtabs np.strings.ljust np.strings.lower np.strings.mod np.strings.multiply
+        np.strings.partition np.strings.replace np.strings.rjust np.strings.rpartition np.strings.swapcase np.strings.title
+        np.strings.translate np.strings.upper np.strings.zfill""",
 }
 
 REFUSED: dict[str, str] = {name: reason for reason, names in _REFUSED.items() for name in names.split()}

@@ -12,6 +12,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.char
+import numpy.lib.recfunctions
+import numpy.polynomial
+import numpy.strings
 from numpy.testing import overrides
 
 from autograd_core.backward import gradient
