@@ -114,6 +114,7 @@ class Check:
         self.symmetric = set(subject.symmetric)
         self.outcomes: list[Outcome] = []
         self.breaches: list[Breach] = []
+        self.known_wrong: set[int] = set()
         self.elementwise = False
         self.started = time.perf_counter()
         self.budget = budget
@@ -167,7 +168,7 @@ class Check:
             directions = Directions(spot.inputs, spot.scale.copy(), symmetric)
             alone = self.elementwise and order == 1 and not symmetric and variation.topic != "given"
             kinks, trials = variation.kinks and order == 1, 3 if order == 1 else 2
-            return compare(spot, directions, self.random, elementwise=alone, every=every, trials=trials, kinks=kinks)
+            return compare(spot, directions, self.random, elementwise=alone, every=every, trials=trials, kinks=kinks, known=self.known_wrong)
 
         found = once(self.symmetric)
         if found.disagreements:
@@ -178,6 +179,8 @@ class Check:
                 names = ", ".join(spot.subject.names[i] for i in tied)
                 self.report.notes.append(f"{names}: a symmetric argument, checked along symmetric directions")
                 found = again
+        if order == 1:
+            self.known_wrong |= {spot.inputs.place(d.component)[0] for d in found.disagreements if d.component is not None}
         self.report.compared += found.compared
         self.report.variations += 1
         self.report.notes += [f"{variation.label}: {_place_of(spot, component)}inconclusive, {why}" for component, why in found.undecided]

@@ -75,6 +75,7 @@ class Spot:
         self.claimed = self.gradient(self.copies(), self.gs)
         self._noise: Any = None
         self._all_rounding: bool | None = None
+        self.known_wrong: frozenset[int] = frozenset()  # arguments that were found wrong elsewhere
         self.degenerate = False  # a place of zeros and ties that the checker has made
         self.directions: Any = None  # those of the comparison that is being made here
 

@@ -7,6 +7,7 @@ beyond the rounding that the rule itself shows. An elementwise function needs on
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,20 @@ from autograd_core.gradcheck.verdicts import Comparison, Disagreement, floor_of,
 __all__ = ["Comparison", "Disagreement", "compare"]
 
 WHOLE = 64  # up to so many components, each is differenced where a disagreement has to be located
-EXAMINED = 8  # disagreeing components that are examined; the rest are taken to be like them
+EXAMINED = 24  # disagreeing components that are examined; the rest are taken to be like them
+CONFIRMED = 4  # of an argument: after so many that are wrong no more are examined
 
 
 def compare(
-    spot: Spot, directions: Directions, random: np.random.Generator, *, elementwise: bool, every: bool, kinks: bool, trials: int = 3
+    spot: Spot,
+    directions: Directions,
+    random: np.random.Generator,
+    *,
+    elementwise: bool,
+    every: bool,
+    kinks: bool,
+    trials: int = 3,
+    known: Collection[int] = (),
 ) -> Comparison:
     """Compare at `spot`.
 
@@ -31,8 +41,10 @@ def compare(
     every         difference every component, not only random directions
     kinks         components may be tied: move groups of them together too
     trials        how many random directions
+    known         arguments, by number, that are known to be wrong: one confirmation is enough
     """
     result = Comparison()
+    spot.known_wrong = frozenset(known)
     spot.directions = directions
     if spot.x.size == 0 or spot.y.size == 0:
         return result
@@ -77,10 +89,22 @@ def _compare_elementwise(spot: Spot, directions: Directions, result: Comparison)
                 result.undecided += alone_result.undecided
                 result.agreed[part.start + i] = not alone_result.disagreements
         suspects = part.start + np.flatnonzero(~result.agreed[part])
-        for j in suspects[:EXAMINED]:  # alone: "elementwise" was only a guess
-            before = len(result.disagreements)
-            _examine_along(spot, directions.unit(int(j)), int(j), result)
-            result.agreed[j] = len(result.disagreements) == before
+        _confirm(spot, directions, suspects, result)  # alone: "elementwise" was only a guess
+
+
+def _confirm(spot: Spot, directions: Directions, components: Any, result: Comparison) -> None:
+    """Examine components that disagree by the quick comparison, the most conspicuous first."""
+    confirmed: dict[int, int] = {}
+    for j in components[:EXAMINED]:
+        argument = spot.inputs.place(int(j))[0]
+        if confirmed.get(argument, 0) >= (1 if argument in spot.known_wrong else CONFIRMED):
+            continue
+        before = len(result.disagreements)
+        _examine_along(spot, directions.unit(int(j)), int(j), result)
+        agrees = len(result.disagreements) == before
+        confirmed[argument] = confirmed.get(argument, 0) + (not agrees)
+        if agrees and result.agreed is not None:
+            result.agreed[j] = True
 
 
 def _axis(spot: Spot, component: int) -> Any:
@@ -121,34 +145,29 @@ def _compare_random(spot: Spot, directions: Directions, random: np.random.Genera
 
 
 def _disagreeing(spot: Spot, rows: Any, result: Comparison) -> tuple[Any, Any]:
-    """Which of the directions disagree by the quick comparison, and in which a mistake would show."""
+    """By how many times the bound the directions disagree by the quick comparison, and in which of them a mistake would show."""
     found = central_derivatives(spot.function, spot.x, rows, spot.g, spot.y, spot.eps)
     with np.errstate(all="ignore"):
         terms = np.where(rows != 0, rows * spot.claimed, 0.0)
         given = terms.sum(axis=1)
         rounding = 16 * spot.eps * np.sqrt((terms**2).sum(axis=1))
         slack = found.bound + floor_of(spot) * found.size + rounding
-        agrees = np.abs(given - found.estimate) <= slack
+        gap = np.abs(given - found.estimate)
+        times = np.where(gap <= slack, 0.0, np.where(np.isfinite(gap) & (slack > 0), gap / np.where(slack > 0, slack, 1.0), np.inf))
         telling = np.abs(given) + np.abs(found.estimate) > 1e3 * slack
     result.compared += len(rows)
-    return ~agrees, telling | ~agrees
+    return times, telling | (times > 0)
 
 
 def _compare_components(spot: Spot, directions: Directions, components: Any, result: Comparison) -> None:
     rows = np.array([directions.unit(int(j)) for j in components]).reshape(len(components), spot.x.size)
-    disagreeing, telling = _disagreeing(spot, rows, result)
-    wrong = components[disagreeing]
+    times, telling = _disagreeing(spot, rows, result)
+    wrong = components[np.argsort(-times, kind="stable")][: int(np.count_nonzero(times))]
     if len(components) == directions.components.size:
         result.agreed, result.telling = np.ones(spot.x.size, dtype=bool), np.zeros(spot.x.size, dtype=bool)
         result.agreed[wrong] = False
         result.telling[components] = telling
-    with np.errstate(all="ignore"):
-        strangeness = np.where(np.isfinite(spot.claimed[wrong]), np.abs(spot.claimed[wrong]) * spot.scale[wrong], np.inf)
-    for j in wrong[np.argsort(-strangeness, kind="stable")][:EXAMINED]:
-        before = len(result.disagreements)
-        _examine_along(spot, directions.unit(j), int(j), result)
-        if result.agreed is not None and len(result.disagreements) == before:
-            result.agreed[j] = True
+    _confirm(spot, directions, wrong, result)
 
 
 def _bisected(spot: Spot, directions: Directions, random: np.random.Generator) -> Any:
@@ -158,7 +177,7 @@ def _bisected(spot: Spot, directions: Directions, random: np.random.Generator) -
     while pending and len(found) < 4:
         half = pending.pop()
         row = directions.random(random, half)
-        if not _disagreeing(spot, row[None], Comparison())[0][0]:
+        if not _disagreeing(spot, row[None], Comparison())[0][0] > 0:
             continue
         if half.size == 1:
             found.append(int(half[0]))
