@@ -211,7 +211,11 @@ def _jumps(values: Any, centre: Any, eps: float) -> Any:
 
 def _grows(slopes: Any, t: Any, noise: Any) -> tuple[Any, Any]:
     """Where difference quotients grow without limit as the step shrinks (the square root at 0), and with which sign."""
-    late, early = slopes[-1] - slopes[-5], slopes[-5] - slopes[-9]
-    certain = np.abs(late) > 8 * noise[-1] / t[-1]
-    grows = np.isfinite(late) & np.isfinite(early) & certain & (late * early > 0) & (np.abs(late) > 0.6 * np.abs(early))
-    return grows & (np.abs(slopes[-1]) > np.abs(slopes[-9])), np.sign(late)
+    grows, sign = np.zeros(slopes.shape[1], dtype=bool), np.zeros(slopes.shape[1])
+    for last in (len(slopes) - 1, len(slopes) - 5, len(slopes) - 9):  # the smallest steps may show nothing but noise
+        late, early = slopes[last] - slopes[last - 4], slopes[last - 4] - slopes[last - 8]
+        certain = np.isfinite(late) & np.isfinite(early) & (np.abs(late) > 8 * noise[last] / t[last])
+        here = certain & (late * early > 0) & (np.abs(late) > 0.6 * np.abs(early)) & (np.abs(slopes[last]) > np.abs(slopes[last - 8]))
+        sign = np.where(here & ~grows, np.sign(late), sign)
+        grows |= here
+    return grows, sign

@@ -65,7 +65,8 @@ def judge(spot: Spot, component: int | None, direction: Any, given: float, seen:
     kinds = set(seen.kind[used].tolist())
     scale = 1.0 if component is None else float(np.abs(direction[component]))
     if "steep" in kinds and not kinds & {"jump", "unknown"}:
-        limit = float(np.sum((g * seen.sign)[used & (seen.kind == "steep")]))
+        signs = np.sign((g * seen.sign)[used & (seen.kind == "steep")])
+        limit = float(signs.min()) if signs.min() == signs.max() else 0.0
         if np.isinf(given) and limit * given < 0:
             result.disagreements.append(Disagreement(spot, component, given / scale, limit * np.inf, 0.0, "infinite", direction))
         else:
