@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd_core import rules, table
 from autograd_core.backward import gradient
+from autograd_core.collector import watch_collections
 from autograd_core.define import composed, constant, defvjp, op
 from autograd_core.grad_mode import enable_grad, is_grad_enabled, no_grad, observer, scope
 from autograd_core.gradcheck import GradcheckError, gradcheck
@@ -59,6 +60,7 @@ __all__ = [
 ]
 
 rules.load(rules.AT_IMPORT)
+watch_collections()
 table.load_on_miss(rules.load)
 
 # Instruments are imported when first used, so that `import autograd_core` stays quick: module -> its public names.
