@@ -2,7 +2,7 @@
 
 Graphs have no cycles and die by reference counting, so the collector never frees a node; but it walks all of them again each
 time the number of objects has grown by a quarter. While a tape of a million nodes is recorded that is more than half of the
-time. So when a full collection finds that nodes are a large part of what it walked, the next ones wait four times as long, up
+time. So when a full collection finds that nodes are a large part of what it walked, the next ones wait 16 times as long, up
 to 64 times; as soon as the tape grows no more, the program's own setting is restored. A program that sets thresholds itself
 meanwhile keeps what it set, and nothing happens while the collector is off.
 """
@@ -17,7 +17,7 @@ from autograd_core.node import Node, next_number
 __all__ = ["MANY", "watch_collections"]
 
 MANY = 30_000  # nodes, below which full collections are left alone
-SLOWEST = 64  # times the program's own threshold
+LONGER, SLOWEST = 16, 64  # times the threshold that is set, and the program's own
 
 
 class _Watch:
@@ -42,7 +42,7 @@ class _Watch:
                 self.restore()
         elif self.growing and _nodes_are_many():
             own = self.own or thresholds
-            self.own, self.ours = own, (own[0], own[1], min(4 * thresholds[2], SLOWEST * own[2]))
+            self.own, self.ours = own, (own[0], own[1], min(LONGER * thresholds[2], SLOWEST * own[2]))
             gc.set_threshold(*self.ours)
 
     def restore(self) -> None:
