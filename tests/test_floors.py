@@ -41,10 +41,11 @@ FLOORS = [
         "checkpointing",
     },  # 5: what looks at graphs and functions, or makes new ones
     {"__init__"},  # 6: the public names
+    {"pytest_plugin"},  # 7: what other programs load, written with the public names
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 # Other libraries, each an extra of the package: a function may import them, or a module that is called after them and loaded on demand.
-OPTIONAL = {"graphviz", "matplotlib", "pygraphviz", "safetensors", "scipy", "sklearn", "tqdm"}
+OPTIONAL = {"graphviz", "matplotlib", "pygraphviz", "pytest", "safetensors", "scipy", "sklearn", "tqdm"}
 
 
 def sources(package):
