@@ -84,9 +84,11 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
         or _by_tests(WHOLE_GRADIENT, case, second)
         or mask
         or _precision(wrong, case, argument, most=1e-6)
+        or (_by_tests(ACTIVITY, case, second) if len(case.spot.arrays) > 2 else None)
         or _by_elements([o for o in outcomes if o.variation.topic in ORDINARY or o.variation.topic == "negative"], argument)
         or _precision(wrong, case, argument, most=2e-3)
         or _by_tests(PARTS, case, second)
+        or _by_tests(ACTIVITY, case, second)
         or _fallback(outcomes, wrong, case, argument)
     )
 
@@ -255,9 +257,9 @@ WHOLE_GRADIENT: dict[str, Any] = {
     "factor": hypotheses.factor_function,
 }
 MASKS: dict[str, Any] = {"mask": hypotheses.mask_missing}
+ACTIVITY: dict[str, Any] = {"activity": mistakes.activity}
 PARTS: dict[str, Any] = {
     "blocked": hypotheses.blocked,
-    "activity": mistakes.activity,
     "term": hypotheses.axis_sums,
 }
 

@@ -107,9 +107,10 @@ class Examined(NamedTuple):
     stairs: Any
 
 
-def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float, reach: float = 1.0) -> Examined:
+def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float, reach: float = 1.0, known_noise: Any = 0.0) -> Examined:
     """Everything about the derivative of `function` at `x` along `direction` that differences can tell.
 
+    known_noise : how far values are known to be off
     reach : up to how many times `direction` to go; the ladder of steps ends 14 orders of magnitude below `direction` itself
     """
     size = centre.size
@@ -119,7 +120,7 @@ def examine(function: Function, x: Any, direction: Any, centre: Any, eps: float,
     t = steps[:, None]
     forward, backward, symmetric = (above - centre) / t, (centre - below) / t, (above - below) / (2 * t)
     noise, stairs = _noise(above, below, centre, eps)
-    noise = noise + 2 * np.finfo(float).eps * _relative_sizes(x, direction[None])[0] * _slopes_up_to(symmetric)
+    noise = np.maximum(noise, 4 * known_noise) + 2 * np.finfo(float).eps * _relative_sizes(x, direction[None])[0] * _slopes_up_to(symmetric)
     right, right_bound, right_other = _settled(forward, t, noise, (4.0, 16.0))
     left, left_bound, left_other = _settled(backward, t, noise, (4.0, 16.0))
     both, both_bound, both_other = _settled(symmetric, t, noise, (16.0, 256.0))

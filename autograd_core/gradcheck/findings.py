@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,6 +59,7 @@ class _Conclusions:
         self.breaches = breaches
         self.symmetric = symmetric
         self.elementwise = elementwise
+        self.reproduced = False
 
     def draw(self) -> None:
         findings = [self._of_failure(o) for o in self.outcomes if o.failure is not None]
@@ -71,6 +73,9 @@ class _Conclusions:
                     findings.append(self._of_values(outcomes, i, order, told.get(name) if order == 1 else None))
                     with_numbers.add((findings[-1].cause, name))
         findings += [self._of_breach(b) for b in self.breaches if (b.cause, b.argument) not in with_numbers]
+        if any(f.serious and f.given is not None and f.variation == "as given" for f in findings):
+            for f in findings:  # shapes of the checker's own that a rule breaks at say nothing new about one that is wrong as given
+                f.serious = f.serious and (f.given is not None or f.variation == "as given")
         seen: set[tuple[str, str]] = set()
         for finding in sorted(findings, key=_rank):
             key = (finding.cause, finding.argument)
@@ -90,6 +95,8 @@ class _Conclusions:
         cause = CAUSES_OF_TOPICS.get(variation.topic, failure.cause)
         if failure.cause == "shape" and variation.topic in ("given", "value"):
             cause = _shape_cause(variation.subject, failure)
+        if failure.cause == "raises" and variation.topic == "given" and _weight_for_activation(variation.subject, str(failure)):
+            cause = "layers"
         argument = failure.argument or (variation.subject.names[0] if len(variation.subject.names) == 1 else "")
         if variation.topic == "broadcast" and not argument:
             argument = variation.label.split(" ")[0]
@@ -120,7 +127,7 @@ class _Conclusions:
         return Finding(
             order, name, element, diagnosis.cause, text, diagnosis.evidence, worst.given, worst.expected, worst.bound, value,
             first.variation.label, [o.variation.label for o in wrong[1:]], count, compared, serious=self._is_serious(wrong, argument),
-            reproducer=self._reproducer(spot.subject, argument) if order == 1 else "",
+            reproducer=self._reproducer(spot.subject, argument) if order == 1 and not self.reproduced else "",
             errors=_errors(spot, argument),
         )  # fmt: skip
 
@@ -133,6 +140,7 @@ class _Conclusions:
         return self.given.own_rule and (kinds != {"nan at a kink"} or (self.elementwise and len(self.given.places) == 1))
 
     def _reproducer(self, subject: Subject, argument: int) -> str:
+        self.reproduced = True  # one is enough
         return reproducer(subject, argument, self.symmetric, order=1, seed=self.report.seed, call=self._called())
 
     def _called(self) -> str:
@@ -191,6 +199,15 @@ def _shape_cause(subject: Subject, failure: RuleFailed) -> str:
     if place is not None and any(str(r) in text and len(r) >= place.ndim and r != place.shape and _broadcasts(place.shape, r) for r in results):
         return "missing sum over a broadcast axis"
     return "shape"
+
+
+def _weight_for_activation(subject: Subject, text: str) -> bool:
+    """Whether a complaint about shapes is that of (k, k) for (n, k): the product of a weight's gradient with the weight again,
+    where that of the error (n, m) with the weight was meant."""
+    shapes = [tuple(int(n) for n in found.split(",") if n.strip()) for found in re.findall(r"\(([\d, ]+)\)", text)]
+    rows = {a.shape[0] for a in _arrays_of(subject) if a.ndim == 2}
+    square = [s for s in shapes if len(s) == 2 and s[0] == s[1]]
+    return len(subject.places) > 2 and any(s[1] == k[1] and s[0] != k[0] and s[0] in rows for k in square for s in shapes if len(s) == 2)
 
 
 def _broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:

@@ -165,9 +165,9 @@ def activity(case: Case) -> tuple[str, str] | None:
     """Right where everything is active, wrong where something is flat: the mask of a relu inside is forgotten."""
     agreeing, flat = [], []
     for k, name in enumerate(case.spot.subject.names):
-        for sign in (10.0, -10.0):
+        for sign in (30.0, -30.0):
             arrays = case.spot.copies()
-            arrays[k] = arrays[k] + sign * typical_size(arrays[k])
+            arrays[k] = arrays[k] + sign * max(1.0, typical_size(arrays[k]))
             try:
                 spot = Spot(case.spot.subject.at(arrays), "", np.random.default_rng(0), gs=case.spot.gs)
             except (Skip, RuleFailed):

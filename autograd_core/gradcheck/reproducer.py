@@ -56,12 +56,12 @@ def still_wrong(subject: Subject, argument: int, symmetric: set[int]) -> bool:
     """Whether the gradient of the argument is wrong at the subject's own place."""
     random = np.random.default_rng(0)
     try:
-        spot = Spot(subject, "", random)
-        found = compare(spot, Directions(spot.inputs, spot.scale.copy(), symmetric), random, elementwise=False, every=True, kinks=True)
+        spot = Spot(subject.only([subject.places[argument]]), "", random)
+        directions = Directions(spot.inputs, spot.scale.copy(), {0} if argument in symmetric else set())
+        found = compare(spot, directions, random, elementwise=False, every=True, kinks=True, known={0})
     except (Skip, RuleFailed):
         return False
-    part = spot.inputs.parts[argument]
-    return any(d.component is not None and part.start <= d.component < part.stop for d in found.disagreements)
+    return any(d.component is not None for d in found.disagreements)
 
 
 def _shrunk(subject: Subject, argument: int, symmetric: set[int]) -> Subject:

@@ -75,6 +75,7 @@ class Spot:
         self.claimed = self.gradient(self.copies(), self.gs)
         self._noise: Any = None
         self._all_rounding: bool | None = None
+        self._value_noise: Any = None
         self.known_wrong: frozenset[int] = frozenset()  # arguments that were found wrong elsewhere
         self.degenerate = False  # a place of zeros and ties that the checker has made
         self.directions: Any = None  # those of the comparison that is being made here
@@ -141,7 +142,31 @@ class Spot:
                     tiny = (np.abs(self.y) < 1e-10 * np.abs(self.y).max(initial=0.0)) & (self.y != 0)
                     one = self.degenerate and bool(np.any(np.abs(change[tiny]) > 1e-2 * np.abs(self.y[tiny])))
                 self._all_rounding |= bool(changed) or one
+            used = self.usable & (self.g != 0)
+            self._all_rounding |= bool(np.linalg.norm(self.value_noise()[used]) > 1e-6 * np.linalg.norm(self.y[used]))
         return self._all_rounding
+
+    def value_noise(self) -> Any:
+        """How far the elements of the result are off, as a computation with more digits shows near here (0 where it shows nothing)."""
+        if self._value_noise is None:
+            self._value_noise = np.zeros(self.y.size)
+            if np.finfo(np.longdouble).eps < 1e-18:
+                for k in range(4):
+                    found = self._error_of_value(self.x * (1 + k * 1e-7))
+                    self._value_noise = np.maximum(self._value_noise, np.where(np.isfinite(found), found, 0.0))
+        return self._value_noise
+
+    def _error_of_value(self, x: Any) -> Any:
+        arrays = self.inputs.split(x)
+        wide = [a.astype(np.clongdouble if a.dtype.kind == "c" else np.longdouble) for a in arrays]
+        try:
+            values, more = self.subject.value(arrays), self.subject.value(wide)
+            if not any(v.dtype.itemsize > r.dtype.itemsize for v, r in zip(more, self.results, strict=True)):
+                return np.zeros(self.y.size)
+            joined = [self.outputs.join([as_kind(v, r).astype(r.dtype) for v, r in zip(vs, self.results, strict=True)]) for vs in (values, more)]
+        except Exception:  # noqa: BLE001  not made for them
+            return np.zeros(self.y.size)
+        return np.abs(joined[1] - joined[0])
 
     def _claimed_near(self, distance: float) -> Any:
         try:

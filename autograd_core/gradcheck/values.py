@@ -82,7 +82,7 @@ def _compare_elementwise(spot: Spot, directions: Directions, result: Comparison)
         for group in _of_similar_size(np.flatnonzero(wrong), direction[part]):
             alone = np.zeros(spot.x.size)
             alone[part.start + group] = direction[part.start + group]
-            seen = examine(spot.function, spot.x, alone, spot.y, spot.eps, _reach(spot, alone))
+            seen = examine(spot.function, spot.x, alone, spot.y, spot.eps, _reach(spot, alone), spot.value_noise())
             for i in group:
                 one, alone_result = Examined(*(field[i : i + 1] for field in seen)), Comparison()
                 judge(spot, int(part.start + i), spot.scale[part][i] * _axis(spot, part.start + i), given[i], one, spot.g[i : i + 1], alone_result)
@@ -95,10 +95,12 @@ def _compare_elementwise(spot: Spot, directions: Directions, result: Comparison)
 def _confirm(spot: Spot, directions: Directions, components: Any, result: Comparison) -> None:
     """Examine components that disagree by the quick comparison, the most conspicuous first."""
     confirmed: dict[int, int] = {}
-    for j in components[:EXAMINED]:
+    examined = 0
+    for j in components:
         argument = spot.inputs.place(int(j))[0]
-        if confirmed.get(argument, 0) >= (1 if argument in spot.known_wrong else CONFIRMED):
+        if examined >= EXAMINED or confirmed.get(argument, 0) >= (1 if argument in spot.known_wrong else CONFIRMED):
             continue
+        examined += 1
         before = len(result.disagreements)
         _examine_along(spot, directions.unit(int(j)), int(j), result)
         agrees = len(result.disagreements) == before
@@ -131,16 +133,20 @@ def _reach(spot: Spot, direction: Any) -> float:
 
 
 def _compare_random(spot: Spot, directions: Directions, random: np.random.Generator, result: Comparison, trials: int) -> None:
-    rows = np.array([directions.random(random) for _ in range(trials)])
+    parts = [directions.components[(directions.components >= p.start) & (directions.components < p.stop)] for p in spot.inputs.parts]
+    for argument in spot.known_wrong:
+        _compare_known(spot, directions.random(random, parts[argument]), result)
+    parts = [part for argument, part in enumerate(parts) if argument not in spot.known_wrong]
+    components = np.concatenate(parts) if parts else np.zeros(0, dtype=int)
+    if not components.size:
+        return
+    rows = np.array([directions.random(random, components) for _ in range(trials)])
     if not _disagreeing(spot, rows, result)[0].any():
         return
-    components = directions.components
     if components.size > WHOLE:
-        components = _bisected(spot, directions, random)
-    before = len(result.disagreements)
-    _compare_components(spot, directions, components, result)
-    if len(result.disagreements) == before and not result.undecided:
-        for row in rows:
+        components = np.concatenate([_located(spot, directions, part, random) for part in parts])
+    if not _compare_components(spot, directions, components, result) and not result.disagreements:
+        for row in rows:  # too little in each to be seen
             _examine_along(spot, row, None, result)
 
 
@@ -159,7 +165,8 @@ def _disagreeing(spot: Spot, rows: Any, result: Comparison) -> tuple[Any, Any]:
     return times, telling | (times > 0)
 
 
-def _compare_components(spot: Spot, directions: Directions, components: Any, result: Comparison) -> None:
+def _compare_components(spot: Spot, directions: Directions, components: Any, result: Comparison) -> bool:
+    """Compare along each component; whether any disagreed at first sight."""
     rows = np.array([directions.unit(int(j)) for j in components]).reshape(len(components), spot.x.size)
     times, telling = _disagreeing(spot, rows, result)
     wrong = components[np.argsort(-times, kind="stable")][: int(np.count_nonzero(times))]
@@ -168,12 +175,28 @@ def _compare_components(spot: Spot, directions: Directions, components: Any, res
         result.agreed[wrong] = False
         result.telling[components] = telling
     _confirm(spot, directions, wrong, result)
+    return bool(wrong.size)
 
 
-def _bisected(spot: Spot, directions: Directions, random: np.random.Generator) -> Any:
-    """Components that disagree, found by halving the set of those that are moved."""
+def _compare_known(spot: Spot, row: Any, result: Comparison) -> None:
+    """Whether an argument that is known to be wrong is so here too: at first sight only."""
+    found = central_derivatives(spot.function, spot.x, row[None], spot.g, spot.y, spot.eps)
+    moved = row != 0
+    given, expected, bound = float(spot.claimed[moved] @ row[moved]), float(found.estimate[0]), float(found.bound[0] + 1e-6 * found.size[0])
+    result.compared += 1
+    if not abs(given - expected) <= bound:
+        result.disagreements.append(Disagreement(spot, None, given, expected, bound, "smooth", row))
+
+
+def _located(spot: Spot, directions: Directions, components: Any, random: np.random.Generator) -> Any:
+    """Those of the components of an argument that have to be looked at one by one: all if they are few, else those that
+    disagree, found by halving the set of those that are moved."""
+    if components.size == 0 or not _disagreeing(spot, directions.random(random, components)[None], Comparison())[0][0] > 0:
+        return np.zeros(0, dtype=int)
+    if components.size <= WHOLE:
+        return components
     found: list[int] = []
-    pending = [directions.components]
+    pending = [components]
     while pending and len(found) < 4:
         half = pending.pop()
         row = directions.random(random, half)
@@ -189,7 +212,7 @@ def _bisected(spot: Spot, directions: Directions, random: np.random.Generator) -
 def _examine_along(spot: Spot, direction: Any, component: int | None, result: Comparison) -> None:
     moved = direction != 0
     given = float(spot.claimed[moved] @ direction[moved])
-    seen = examine(spot.function, spot.x, direction, spot.y, spot.eps, _reach(spot, direction))
+    seen = examine(spot.function, spot.x, direction, spot.y, spot.eps, _reach(spot, direction), spot.value_noise())
     judge(spot, component, direction, given, seen, spot.g, result)
 
 
@@ -203,6 +226,9 @@ def _compare_groups(spot: Spot, directions: Directions, result: Comparison) -> N
     groups = [group for group in groups if group.size > 1][:6]
     rows = [directions.together(group) for group in groups]
     rows.append(directions.together(np.arange(spot.x.size)))
+    for argument in spot.known_wrong:  # it has been found out, and would only accuse the others
+        for row in rows:
+            row[spot.inputs.parts[argument]] = 0.0
     rows = [row for row in rows if np.any(row)]
     if not rows:
         return

@@ -113,6 +113,7 @@ def _slack(spot: Spot, direction: Any, given: float, seen: Examined, g: Any, *, 
     """How far `given` may be off the numeric interval: the floor, and rounding of the rule as far as it shows."""
     used = g != 0
     slack = 2 * floor_of(spot) * float(np.linalg.norm((g * _middle(seen))[used]))
+    slack += 8 * float(np.linalg.norm((g * spot.value_noise())[used])) if g.size == spot.y.size else 0.0
     moved = direction != 0
     if np.isfinite(given):
         slack += 16 * spot.eps * float(np.linalg.norm(spot.claimed[moved] * direction[moved]))
