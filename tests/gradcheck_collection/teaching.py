@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from gradcheck_collection.entry import Entry, normal
 from gradcheck_collection.wrong import sigmoid, softmax
 
