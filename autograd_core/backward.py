@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core import recording
+from autograd_core.batching.array import Batched
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.node import Node, by_number
 from autograd_core.recording import lift, raw, untracked
@@ -27,7 +28,7 @@ _nothing = contextlib.nullcontext()
 def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_graph: bool) -> None:
     """See `Tensor.backward`."""
     seeds = _seeds([output], [gradient], create_graph)
-    sweep = _sweep(seeds, wanted=None, retain_graph=retain_graph, create_graph=create_graph)
+    sweep = _sweep(seeds, [output], wanted=None, retain_graph=retain_graph, create_graph=create_graph)
     # Only now, when no rule and no hook can raise any more, does a tensor's `grad` change.
     with _leaving_gradients, enable_grad() if create_graph else _nothing:
         taken = {id(seed) for seed in seeds.values()}
@@ -95,7 +96,7 @@ def gradient(
             raise RuntimeError(f"gradient: input {i} (shape {x.shape}) does not require grad")
     tracked = [(y, g) for y, g in zip(output_list, given, strict=True) if y.node is not None or not allow_unused]
     seeds = _seeds([y for y, _ in tracked], [g for _, g in tracked], create_graph)
-    sweep = _sweep(seeds, wanted=[x.node for x in input_list], retain_graph=retain_graph, create_graph=create_graph)
+    sweep = _sweep(seeds, output_list, wanted=[x.node for x in input_list], retain_graph=retain_graph, create_graph=create_graph)
     sweep.leaf_gradients.clear()
     uses = Counter(x.node for x in input_list)
     taken = {id(seed) for seed in seeds.values()}
@@ -118,7 +119,7 @@ def partial_gradients(outputs: Sequence[Any], nodes: Sequence[Node], grad_output
     """
     used = [(y, g) for y, g in zip(outputs, grad_outputs, strict=True) if y.node is not None]
     seeds = _seeds([y for y, _ in used], [g for _, g in used], create_graph)
-    sweep = _sweep(seeds, wanted=nodes, retain_graph=True, create_graph=create_graph, kind=_PartialPass)
+    sweep = _sweep(seeds, outputs, wanted=nodes, retain_graph=True, create_graph=create_graph, kind=_PartialPass)
     found = [sweep.found.get(node) for node in nodes]
     taken = {id(seed) for seed in seeds.values()}
     return [None if g is None else _own(g, taken) if create_graph else _own_array(g) for g in found]
@@ -176,7 +177,9 @@ def _down_to(ends: set[Node], roots: Iterable[Node]) -> list[Node]:
     return operations
 
 
-def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, create_graph: bool, kind: type[_Pass] = _Pass) -> _Pass:
+def _sweep(
+    seeds: dict[Node, Any], outputs: Sequence[Any], *, wanted: Any, retain_graph: bool | None, create_graph: bool, kind: type[_Pass] = _Pass
+) -> _Pass:
     mode = current_mode()
     retained: list[tuple[Any, Any]] = []
 
@@ -194,6 +197,7 @@ def _sweep(seeds: dict[Node, Any], *, wanted: Any, retain_graph: bool | None, cr
         wanted=wanted,
         retain_graph=create_graph if retain_graph is None else retain_graph,
         lift=lift if create_graph else None,
+        batched=any(type(t._array) is Batched for t in outputs) or any(type(raw(g)) is Batched for g in seeds.values()),
         on_watched=on_watched,
         instrument=None if mode is RECORDING or mode is NOT_RECORDING else mode,
     )

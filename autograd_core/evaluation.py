@@ -6,7 +6,8 @@ variable by a recorded identity, so the outer derivative finds its way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,19 +15,40 @@ import numpy as np
 
 from autograd_core.backward import gradient
 from autograd_core.grad_mode import enable_grad
-from autograd_core.node import Node
+from autograd_core.node import Node, next_number
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten, paths
 
-__all__ = ["Call", "Linearised", "fitting_tangent", "is_nested", "nodes_before", "positions_of", "zeros_of"]
+__all__ = ["Call", "Linearised", "fitting_tangent", "is_nested", "keeps_tensors", "mapping", "nodes_before", "positions_of", "zeros_of"]
 
-# How many transforms are evaluating their function: inside one, results stay tensors, for the outer one to differentiate.
+# How many transforms are evaluating their function: inside one, results stay tensors, and are recorded for it to differentiate.
 _depth: ContextVar[int] = ContextVar("autograd_core_transform_depth", default=0)
+# How many maps are: inside one, results stay tensors too, but it differentiates nothing.
+_maps: ContextVar[int] = ContextVar("autograd_core_map_depth", default=0)
+
+
+@contextmanager
+def _one_more(depth: ContextVar[int]) -> Iterator[None]:
+    token = depth.set(depth.get() + 1)
+    try:
+        yield
+    finally:
+        depth.reset(token)
+
+
+def mapping() -> AbstractContextManager[None]:
+    """Around a map's evaluation of its function."""
+    return _one_more(_maps)
 
 
 def is_nested() -> bool:
-    """Whether another transform is evaluating its function."""
+    """Whether another transform is evaluating its function, to differentiate it."""
     return _depth.get() > 0
+
+
+def keeps_tensors() -> bool:
+    """Whether another transform or a map is evaluating its function: results are tensors then."""
+    return _depth.get() > 0 or _maps.get() > 0
 
 
 def _variable(value: Any, name: str, what: str) -> Tensor:
@@ -46,7 +68,8 @@ class Call:
 
     variables  a tensor for each leaf of those arguments
     output     what the function returned;  tensors: its leaves, as tensors
-    nested     results have to stay tensors: an input is one, or another transform is under way
+    nested     results have to stay tensors: an input is one, or another transform or map is under way
+    recorded   gradients have to be recorded: another transform is under way, or something tracked went in
     """
 
     def __init__(self, what: str, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int]) -> None:
@@ -54,19 +77,19 @@ class Call:
         inputs = [args[i] for i in argnums]
         leaves, self.rebuild_inputs = flatten(inputs)
         names = [name for i, x in zip(argnums, inputs, strict=True) for name in paths(x, f"argument {i}")]
-        self.nested = _depth.get() > 0 or any(isinstance(leaf, Tensor) for leaf in leaves)
-        token = _depth.set(_depth.get() + 1)
-        try:
-            with enable_grad():
-                self.variables = [_variable(leaf, name, what) for leaf, name in zip(leaves, names, strict=True)]
-                replaced = list(args)
-                for i, x in zip(argnums, self.rebuild_inputs(self.variables), strict=True):
-                    replaced[i] = x
-                self.output = function(*replaced, **kwargs)
-        finally:
-            _depth.reset(token)
+        self.nested = keeps_tensors() or any(isinstance(leaf, Tensor) for leaf in leaves)
+        start = next_number()
+        with _one_more(_depth), enable_grad():
+            self.variables = [_variable(leaf, name, what) for leaf, name in zip(leaves, names, strict=True)]
+            replaced = list(args)
+            for i, x in zip(argnums, self.rebuild_inputs(self.variables), strict=True):
+                replaced[i] = x
+            self.output = function(*replaced, **kwargs)
         parts, self.rebuild_output = flatten(self.output)
         self.tensors = [part if isinstance(part, Tensor) else tensor(part) for part in parts]
+        self.recorded = is_nested() or any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves)
+        if self.nested and not self.recorded:
+            self.recorded = bool(nodes_before(start, self.tensors, {v.node for v in self.variables}))
 
     def scalar(self) -> Tensor:
         """The output, which has to be one real number."""

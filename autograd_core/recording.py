@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.batching.array import BatchingError, each, level_of
 from autograd_core.fingerprint import fingerprint, full_fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
 from autograd_core.node import Node, make_node
@@ -132,7 +133,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             raise TypeError(f"{op.name}: out= is not supported with tensors, which are values; write the result to a name: y = {op.name}(...)")
     mode = current_mode()
     if not parents or mode is NOT_RECORDING:
-        result = wrap(op.function(*raw_args, **raw_kwargs))
+        result = wrap(_computed(op, raw_args, raw_kwargs))
         note_views((args, kwargs), result)
         return result
     form = (len(args), *kwargs)
@@ -141,11 +142,11 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise TypeError(f"{op.name} has no derivative for complex arguments; take the real part, or pass x.detach()")
     plan = op.plan(tuple(tracked))
     if mode is RECORDING:
-        value = op.function(*raw_args, **raw_kwargs)
+        value = _computed(op, raw_args, raw_kwargs)
     else:
         mode.computing(op, parents)
         try:
-            value = op.function(*raw_args, **raw_kwargs)
+            value = _computed(op, raw_args, raw_kwargs)
         except BaseException as error:
             mode.failed(op, tuple(raw_args), raw_kwargs, error)
             raise
@@ -153,6 +154,17 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if getattr(value, "base", None) is not None or isinstance(value, tuple | list):
         note_views((args, kwargs), result)
     return result
+
+
+def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """The value of `op`; for one element after the other of a batch that its function cannot take as a whole."""
+    try:
+        return op.function(*args, **kwargs)
+    except BatchingError:
+        level = level_of((args, kwargs))
+        if not level:
+            raise
+        return each(op.function, args, kwargs, level)
 
 
 def tensors_in(values: Any) -> Iterator[Any]:

@@ -6,7 +6,7 @@ rules, so a gradient always has exactly its argument's shape and dtype.
 
 There are two loops. `_run_quick` does what nearly every pass needs and keeps gradients in the nodes themselves; only one
 such sweep runs at a time. `_pull` does everything: it serves nodes that ask for more (hooks, guards, indexing) and whole
-passes that do (create_graph, chosen inputs, instruments, a second thread), with gradients in a dict of the sweep's own.
+passes that do (create_graph, chosen inputs, batches, instruments, a second thread), with gradients in a dict of the sweep's own.
 
 Structural zeros. Where an operation leaves elements out (`np.where`, indexing, `clip`), their gradient is zero because they
 do not matter, not because it happened to vanish. `np.where(x > 0, np.sqrt(x), 0)` at x = 0 sends 0 back to a square root of
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from autograd_core.batching.array import Batched, BatchingError, each, level_of
 from autograd_core.fingerprint import check_unchanged, handed_out
 from autograd_core.grad_mode import Instrument
 from autograd_core.node import Leaf, Node, by_number, program_order
@@ -61,6 +62,7 @@ class Sweep:
 
     wanted       nodes whose gradients are asked for, if not just those of the leaves; they come to be in `found`
     lift         (raw value, node) -> tensor; given when a graph of the gradient is wanted (create_graph), else None
+    batched      gradients may be batches (batching/array.py): a rule that cannot take one is run for its elements
     on_watched   (node, gradient) -> gradient, for nodes with watchers
     """
 
@@ -71,6 +73,7 @@ class Sweep:
         wanted: Iterable[Node] | None = None,
         retain_graph: bool = False,
         lift: Callable[[Any, Node], Any] | None = None,
+        batched: bool = False,
         on_watched: Callable[[Node, Any], Any],
         instrument: Instrument | None = None,
     ) -> None:
@@ -78,6 +81,7 @@ class Sweep:
         self.wanted = None if wanted is None else set(wanted)
         self.retain_graph = retain_graph
         self.lift = lift
+        self.batched = batched
         self.on_watched = on_watched
         self.instrument = instrument
         self.table: Any = {}
@@ -102,7 +106,7 @@ class Sweep:
 
     def _run_quick(self) -> bool:
         """The whole pass by the quick loop; False, with nothing done, if it asks for more or another one is running."""
-        plain = self.lift is None and self.instrument is None and not handed_out
+        plain = self.lift is None and self.instrument is None and not handed_out and not self.batched
         if not plain or not _one_quick_sweep.acquire(blocking=False):
             return False
         self.table = _InNodes()
@@ -232,11 +236,15 @@ class Sweep:
             if edge.accumulate is None:
                 self._add(node, g, _contribution(edge, g, links), edge.place, parent, conjugate)
             else:
-                total = edge.accumulate(table.get(parent), parent in self.owned, g, node in self.owned, links)
+                try:
+                    total = edge.accumulate(table.get(parent), parent in self.owned, g, node in self.owned, links)
+                except BatchingError:
+                    self._add(node, g, _contribution(edge, g, links), edge.place, parent, conjugate)
+                    continue
                 table[parent] = total
                 if self.instrument is not None:
                     self.instrument.swept(node, parent, g, total)
-                if type(total) is ndarray:  # a list of several results' gradients, or a lazy array, is never added to in place
+                if type(total) in _ADDED_IN_PLACE:  # a list of several results' gradients, or a lazy array, is not
                     self.owned.add(parent)
         return True
 
@@ -267,12 +275,15 @@ class Sweep:
         total = self.table.get(parent)
         if total is None:
             self.table[parent] = contribution
-        elif parent in self.owned and type(total) is ndarray:
+        elif parent in self.owned and type(total) is type(contribution) is ndarray:
             total += contribution
         else:
             self.table[parent] = total = total + contribution
-            if type(total) is ndarray:
+            if type(total) in _ADDED_IN_PLACE:
                 self.owned.add(parent)
+
+
+_ADDED_IN_PLACE = frozenset({ndarray, Batched})
 
 
 def _mark_pending(stack: list[Node], operations: list[Node], leaves: list[Leaf]) -> None:
@@ -343,11 +354,17 @@ def lifted_links(node: Node, lift: Callable[[Any, Node], Any]) -> tuple[Any, ...
 
 
 def _contribution(edge: Edge, g: Any, links: tuple[Any, ...]) -> Any:
-    if edge.takes == ALL_LINKS:
-        return edge.rule(g, links)
-    if edge.takes == G_ITSELF:
-        return g
-    return edge.rule(g) if edge.takes == NOTHING_MORE else edge.rule(g, links[edge.takes])
+    try:
+        if edge.takes == ALL_LINKS:
+            return edge.rule(g, links)
+        if edge.takes == G_ITSELF:
+            return g
+        return edge.rule(g) if edge.takes == NOTHING_MORE else edge.rule(g, links[edge.takes])
+    except BatchingError:
+        level = level_of((g, links))
+        if not level:
+            raise
+        return each(lambda g, links: _contribution(edge, g, links), (g, links), {}, level)
 
 
 def fitted(contribution: Any, parent: Node, plan: Plan, place: int) -> Any:

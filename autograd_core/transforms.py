@@ -49,7 +49,7 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
 
         call = Call("grad", value_only if has_aux else function, args, kwargs, positions)
         output = call.scalar()
-        gradients = call.pull([np.ones_like(output._array)], create_graph=call.nested, retain_graph=call.nested)
+        gradients = call.pull([np.ones_like(output._array)], create_graph=call.recorded, retain_graph=call.recorded)
         found = call.rebuild_inputs([call.result(g) for g in gradients])
         value = call.value()
         return (value, _untracked(aux[0], call)) if has_aux else value, found[0] if isinstance(argnums, int) else tuple(found)
@@ -200,7 +200,7 @@ def _rows(call: Call) -> list[list[Any]]:
         rows = []
         for i in range(t.size):
             only = [_unit(other, i) if other is t else np.zeros_like(other._array) for other in call.tensors]
-            rows.append(call.pull(only, create_graph=call.nested, retain_graph=True))
+            rows.append(call.pull(only, create_graph=call.recorded, retain_graph=True))
         blocks.append([_stacked([row[k] for row in rows], t.shape + v.shape, v) for k, v in enumerate(call.variables)])
     return blocks
 
@@ -213,7 +213,7 @@ def _columns(call: Call) -> list[list[Any]]:
         columns = []
         for i in range(v.size):
             only = [_unit(other, i) if other is v else np.zeros_like(other._array) for other in call.variables]
-            columns.append(push(only, create_graph=call.nested))
+            columns.append(push(only, create_graph=call.recorded))
         for k, t in enumerate(call.tensors):
             block = _stacked([column[k] for column in columns], (v.size, *t.shape), t)
             blocks[k].append(np.moveaxis(block, 0, -1).reshape(t.shape + v.shape))

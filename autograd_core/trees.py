@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["flatten", "paths", "tree_map"]
+__all__ = ["axes_of_leaves", "flatten", "paths", "tree_map"]
 
 
 def _children(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
@@ -67,6 +67,23 @@ def paths(tree: Any, name: str = "") -> Iterator[str]:
         keys = [f"[{i}]" for i in range(len(parts))]
     for key, part in zip(keys, parts, strict=True):
         yield from paths(part, name + key)
+
+
+def axes_of_leaves(tree: Any, axes: Any, what: str) -> list[Any]:
+    """For each leaf of `tree` its entry of `axes`: a number or None for all of the tree, or a container like it with entries.
+
+    >>> axes_of_leaves({"a": 1.0, "b": (2.0, 3.0)}, {"a": 0, "b": 1}, "in_axes")
+    [0, 1, 1]
+    """
+    if axes is None or isinstance(axes, int):
+        return [axes] * len(flatten(tree)[0])
+    parts, entries = _children(tree), _children(axes)
+    if parts is None or entries is None or type(tree) is not type(axes) or len(parts[0]) != len(entries[0]):
+        raise ValueError(f"{what}: an entry must be a number, None, or a container like the value; got {axes!r} for a {type(tree).__name__}")
+    if isinstance(tree, dict) and tree.keys() != axes.keys():
+        raise ValueError(f"{what}: keys {sorted(map(str, axes))} for a value with keys {sorted(map(str, tree))}")
+    order = entries[0] if not isinstance(tree, dict) else [axes[key] for key in tree]
+    return [axis for part, entry in zip(parts[0], order, strict=True) for axis in axes_of_leaves(part, entry, what)]
 
 
 def tree_map(function: Callable[..., Any], *trees: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.batching.array import Batched
 from autograd_core.define import defvjp, op
 from autograd_core.indices import may_repeat
 from autograd_core.plan import Like
@@ -39,6 +40,8 @@ def add_at(total: Any, index: Any, values: Any) -> Any:
             index = tuple(entry for entry in index if entry is not None)
             values = values.reshape(total[index].shape)
         total[index] += values
+    elif isinstance(total, Batched):
+        np.add.at(total, index, values)
     elif not isinstance(total, np.ndarray):
         raise TypeError(f"getitem: the gradient at an integer-array index needs NumPy arrays, not {type(total).__name__}; use slices or masks")
     elif values.size > FEW and total.ndim > 1 and total.flags.c_contiguous:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy import _NoValue
 
+from autograd_core.batching.array import for_all
 from autograd_core.define import composed, defvjp, op
 from autograd_core.rules.rows import as_rows, from_rows
 from autograd_core.samples import Arrays, Call, call
@@ -225,7 +226,7 @@ def product_rule(g: Any, out: Any, a: Any, axis: Any, keepdims: Any, initial: An
 
 def _divisible(out: Any) -> bool:
     """Whether no product is zero, infinite, or so small that it lost digits: then dividing by a factor takes it out again."""
-    return bool(np.isfinite(out).all()) and bool(np.isfinite(1 / out).all())
+    return for_all(np.isfinite(out)) and for_all(np.isfinite(1 / out))
 
 
 def product_initial_rule(g: Any, a: Any, axis: Any, keepdims: Any, where: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.batching.array import for_all
 from autograd_core.define import composed, defvjp, op
 from autograd_core.recording import raw
 from autograd_core.rules.shapes import array_of
@@ -23,7 +24,7 @@ def sorting_order(a: Any, axis: int) -> Any:
     """The stable permutation that sorts the raw array `a`; the stable algorithm, five times as slow, runs only if there are ties."""
     order = np.argsort(a, axis)
     ranked = np.moveaxis(np.take_along_axis(a, order, axis), axis, -1)
-    distinct = bool((ranked[..., 1:] > ranked[..., :-1]).all())
+    distinct = for_all(ranked[..., 1:] > ranked[..., :-1])
     return order if distinct else np.argsort(a, axis, kind="stable")
 
 

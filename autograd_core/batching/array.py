@@ -1,0 +1,334 @@
+"""An array with a hidden axis: many arrays of one shape, on which a program written for one of them works.
+
+`Batched(payload, level)` stands for `payload[0], payload[1], ...`, and shows their common shape. NumPy's functions reach it
+by the array protocols (NEP 13 and 18) and are computed for all at once: by a line in `functions.py` where there is one, and
+else by a loop over the batch, which is slower but never wrong. So the table of derivatives needs no second version:
+
+* `ag.vmap(f)` puts one into a tensor, and f's operations and their rules compute with it as with any other array;
+* a Jacobian lets one run backwards, with the rows of an identity matrix in it: all rows in a single pass.
+
+The level tells apart the axes of nested batches: of two levels the higher is the inner one, and to it the other is a plain
+array. What would need one Python value for the whole batch (`if x > 0`, `float(x)`, `np.asarray(x)`) raises BatchingError.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+__all__ = ["Batched", "BatchingError", "each", "for_all", "level_of", "new_level", "stretched", "wrapped"]
+
+new_level = itertools.count(1).__next__
+
+_SCALARS = frozenset({float, int, complex, bool, *np.sctypeDict.values()})
+
+
+class BatchingError(TypeError):
+    """Raised where all elements of a batch would have to have one Python value, or one shape, and do not."""
+
+
+def _operator(ufunc: Any, reflected: bool = False) -> Callable[[Any, Any], Any]:
+    """The method behind `self * other`, with a short way for what is aligned as it is."""
+
+    def method(self: Any, other: Any) -> Any:
+        payload, kind = self.payload, type(other)
+        if kind is Batched and other.level == self.level and other.payload.ndim == payload.ndim:
+            other = other.payload
+        elif kind not in _SCALARS and not (kind is ndarray and other.ndim < payload.ndim):
+            if isinstance(other, list | tuple):
+                other = np.asarray(other)
+            elif _is_foreign(other):
+                return NotImplemented
+            return self.__array_ufunc__(ufunc, "__call__", *((other, self) if reflected else (self, other)))
+        return Batched(ufunc(other, payload) if reflected else ufunc(payload, other), self.level)
+
+    return method
+
+
+def _method(function: Any) -> Callable[..., Any]:
+    """The method that does what a function of NumPy does with its first argument."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    return method
+
+
+def _refused(what: str) -> Callable[..., Any]:
+    def method(self: Any, *_: Any, **__: Any) -> Any:
+        raise BatchingError(
+            f"{what} of a batched value of shape {self.shape}: it differs over the batch (vmap, or a Jacobian's rows), and there can be "
+            "only one; write a choice with np.where, or loop over the batch instead of using vmap"
+        )
+
+    return method
+
+
+class Batched:
+    """`payload[0], payload[1], ...` as one array of shape `payload.shape[1:]`; see the module's first paragraph."""
+
+    __slots__ = ("level", "payload")
+
+    def __init__(self, payload: Any, level: int) -> None:
+        self.payload = payload
+        self.level = level
+
+    # --- what it is ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.payload.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        return int(self.payload.ndim) - 1
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for n in self.payload.shape[1:]:
+            size *= n
+        return size
+
+    @property
+    def dtype(self) -> Any:
+        return self.payload.dtype
+
+    @property
+    def itemsize(self) -> int:
+        return int(self.payload.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.payload.nbytes)
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of unsized object")
+        return int(self.payload.shape[1])
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<{self.payload.shape[0]} arrays of shape {self.shape}, {self.dtype}>"
+
+    __hash__ = object.__hash__
+    __bool__ = _refused("the truth")
+    __float__ = _refused("float()")
+    __int__ = _refused("int()")
+    __complex__ = _refused("complex()")
+    __index__ = _refused("the index")
+    item = _refused("item()")
+    tolist = _refused("tolist()")
+    __array__ = _refused("np.asarray()")
+
+    # --- NumPy's protocols ----------------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from autograd_core.batching.ufuncs import apply_ufunc
+
+        return NotImplemented if any(map(_is_foreign, inputs)) else apply_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from autograd_core.batching.functions import FUNCTIONS
+
+        if any(not issubclass(kind, Batched | ndarray) for kind in types):
+            return NotImplemented
+        level = level_of((args, kwargs))
+        rule = FUNCTIONS.get(function)
+        result = NotImplemented if rule is None else rule(level, *args, **kwargs)
+        return each(function, args, kwargs, level) if result is NotImplemented else result
+
+    # --- operators ------------------------------------------------------------------------------------------------------------
+
+    __add__, __radd__ = _operator(np.add), _operator(np.add, True)
+    __sub__, __rsub__ = _operator(np.subtract), _operator(np.subtract, True)
+    __mul__, __rmul__ = _operator(np.multiply), _operator(np.multiply, True)
+    __truediv__, __rtruediv__ = _operator(np.divide), _operator(np.divide, True)
+    __floordiv__, __rfloordiv__ = _operator(np.floor_divide), _operator(np.floor_divide, True)
+    __mod__, __rmod__ = _operator(np.remainder), _operator(np.remainder, True)
+    __pow__, __rpow__ = _operator(np.power), _operator(np.power, True)
+    __and__, __rand__ = _operator(np.bitwise_and), _operator(np.bitwise_and, True)
+    __or__, __ror__ = _operator(np.bitwise_or), _operator(np.bitwise_or, True)
+    __xor__, __rxor__ = _operator(np.bitwise_xor), _operator(np.bitwise_xor, True)
+    __lt__, __le__, __gt__, __ge__ = _operator(np.less), _operator(np.less_equal), _operator(np.greater), _operator(np.greater_equal)
+    __eq__, __ne__ = _operator(np.equal), _operator(np.not_equal)  # type: ignore[assignment]
+
+    def __matmul__(self, other: Any) -> Any:
+        return NotImplemented if _is_foreign(other) else np.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return NotImplemented if _is_foreign(other) else np.matmul(other, self)
+
+    def __neg__(self) -> Batched:
+        return Batched(-self.payload, self.level)
+
+    def __pos__(self) -> Batched:
+        return Batched(+self.payload, self.level)
+
+    def __abs__(self) -> Batched:
+        return Batched(abs(self.payload), self.level)
+
+    def __invert__(self) -> Batched:
+        return Batched(~self.payload, self.level)
+
+    # --- elements ---------------------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Any:
+        from autograd_core.batching.elements import get
+
+        return get(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        from autograd_core.batching.elements import put
+
+        put(self, index, value)
+
+    # --- methods of ndarray that rules and tensors use ------------------------------------------------------------------------------
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
+
+    def transpose(self, *axes: Any) -> Any:
+        return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)  # type: ignore[call-overload]
+
+    def astype(self, dtype: Any, copy: bool = True) -> Batched:
+        return Batched(self.payload.astype(dtype, copy=copy), self.level)
+
+    def copy(self, order: str = "C") -> Batched:
+        return Batched(self.payload.copy(), self.level)
+
+    def conjugate(self) -> Batched:
+        return Batched(self.payload.conjugate(), self.level)
+
+    conj = conjugate
+
+    @property
+    def T(self) -> Any:  # noqa: N802  NumPy's name
+        return np.transpose(self)  # type: ignore[call-overload]
+
+    @property
+    def mT(self) -> Any:  # noqa: N802
+        return np.swapaxes(self, -1, -2)  # type: ignore[call-overload]
+
+    @property
+    def real(self) -> Batched:
+        return Batched(self.payload.real, self.level)
+
+    @property
+    def imag(self) -> Batched:
+        return Batched(self.payload.imag, self.level)
+
+    sum, prod, mean, var, std = map(_method, (np.sum, np.prod, np.mean, np.var, np.std))
+    max, min, any, all = map(_method, (np.max, np.min, np.any, np.all))
+    argmax, argmin, argsort = map(_method, (np.argmax, np.argmin, np.argsort))
+    cumsum, cumprod, clip, round = map(_method, (np.cumsum, np.cumprod, np.clip, np.round))
+    swapaxes, squeeze, ravel, flatten, repeat = map(_method, (np.swapaxes, np.squeeze, np.ravel, np.ravel, np.repeat))
+    take, diagonal, trace, dot, nonzero = map(_method, (np.take, np.diagonal, np.trace, np.dot, np.nonzero))
+
+
+def _is_foreign(value: Any) -> bool:
+    """Whether `value` is an array of another kind with an opinion of its own: a tensor takes the batch as its data."""
+    return not isinstance(value, Batched | ndarray | np.generic) and hasattr(type(value), "__array_ufunc__")
+
+
+# --- levels, and the loop over a batch ------------------------------------------------------------------------------------------
+
+
+def _batches_in(values: Any) -> Iterator[Batched]:
+    if isinstance(values, Batched):
+        yield values
+    elif isinstance(values, tuple | list):
+        for value in values:
+            yield from _batches_in(value)
+    elif isinstance(values, dict):
+        yield from _batches_in(list(values.values()))
+    elif isinstance(values, slice):
+        yield from _batches_in([values.start, values.stop, values.step])
+
+
+def level_of(values: Any) -> int:
+    """The innermost level among the batches in `values`, a nest of tuples, lists and dicts; 0 if there are none."""
+    return max((batch.level for batch in _batches_in(values)), default=0)
+
+
+def for_all(mask: Any) -> bool:
+    """Whether `mask` is true everywhere, and for each element of a batch: what a rule asks that can go two ways."""
+    while isinstance(mask, Batched):
+        mask = mask.payload
+    return bool(mask.all())
+
+
+def wrapped(result: Any, level: int) -> Any:
+    """A result of NumPy's on payloads, arrays or a tuple of them, as batches."""
+    if isinstance(result, tuple | list):
+        parts = [wrapped(part, level) for part in result]
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+    return Batched(result, level)
+
+
+def stretched(value: Any, level: int, ndim: int) -> Any:
+    """`value`'s payload with axes of size 1 after the batch's, so that it broadcasts as an array of `ndim` axes would."""
+    if type(value) is not Batched or value.level != level:
+        return value
+    payload = value.payload
+    missing = ndim + 1 - payload.ndim
+    return payload if missing <= 0 else payload.reshape(payload.shape[:1] + (1,) * missing + payload.shape[1:])
+
+
+def each(function: Callable[..., Any], args: Any, kwargs: Any, level: int) -> Any:
+    """`function` for one element of the batch after the other, and the results as a batch."""
+    sizes = {batch.payload.shape[0] for batch in _batches_in((args, kwargs)) if batch.level == level}
+    if len(sizes) > 1:
+        raise BatchingError(f"batches of different sizes: {sorted(sizes)}")
+    (size,) = sizes
+    if size == 0:  # what shape the results would have, one call with ones tells
+        ones = _at((args, kwargs), level, None)
+        return _joined([function(*ones[0], **ones[1])], level, function, keep=0)
+    results = []
+    for i in range(size):
+        own_args, own_kwargs = _at((args, kwargs), level, i)
+        results.append(function(*own_args, **own_kwargs))
+    return _joined(results, level, function, keep=size)
+
+
+def _at(values: Any, level: int, i: int | None) -> Any:
+    """`values` with each batch of `level` replaced by its element `i`, a view; by ones if `i` is None."""
+    if isinstance(values, Batched):
+        if values.level != level:
+            return values
+        return values.payload[(i, ...)] if i is not None else np.ones_like(values.payload, shape=values.shape)
+    if isinstance(values, tuple | list):
+        parts = [_at(value, level, i) for value in values]
+        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
+    if isinstance(values, dict):
+        return {key: _at(value, level, i) for key, value in values.items()}
+    if isinstance(values, slice):
+        return slice(*(_at(part, level, i) for part in (values.start, values.stop, values.step)))
+    return values
+
+
+def _joined(results: list[Any], level: int, function: Any, keep: int) -> Any:
+    """The results of the elements as a batch: arrays stacked, containers part by part, what is no array as it is."""
+    first = results[0]
+    if isinstance(first, tuple | list):
+        if any(len(result) != len(first) for result in results):
+            raise _ragged(function)
+        parts = [_joined([result[k] for result in results], level, function, keep) for k in range(len(first))]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    if isinstance(first, Batched | ndarray | np.generic | bool | int | float | complex):
+        if any(np.shape(result) != np.shape(first) for result in results):
+            raise _ragged(function)
+        return Batched(np.stack(results)[:keep], level)
+    return first
+
+
+def _ragged(function: Any) -> BatchingError:
+    name = getattr(function, "__name__", repr(function))
+    return BatchingError(f"{name}: results of different shapes over the batch; there is no array of them. Use a mask with np.where instead")
+

@@ -1,0 +1,195 @@
+"""`vmap(f)`: f for each element of a batch, computed for all of them at once, by the same table of operations.
+
+f's tensors hold batches (batching/array.py): arrays with one axis more than f sees. NumPy's functions step over that axis; the
+few that cannot are run for one element after the other, so everything that works in a loop works here, if there is one
+program for all elements: an `if` on a value that differs over the batch is refused.
+
+On tracked tensors a call is one node of the outer graph. It keeps the graph of what was computed inside; its rule sends the
+gradient back through that as a batch, and for tensors that f refers to by itself (weights), sums over the batch. A graph of the
+gradient is made by mapping f's own backward pass, so derivatives of any order follow.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_core.backward import partial_gradients
+from autograd_core.batching.array import Batched, new_level
+from autograd_core.evaluation import keeps_tensors, mapping, nodes_before
+from autograd_core.grad_mode import NOT_RECORDING, current_mode
+from autograd_core.node import Node, next_number
+from autograd_core.recording import record, untracked
+from autograd_core.table import Op
+from autograd_core.tensor import Tensor, tensor
+from autograd_core.trees import axes_of_leaves, flatten, paths
+
+__all__ = ["map_over", "vmap"]
+
+
+def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
+    """`function` over a new axis: y[i] = f(x[i]) for all i at once, where f is written for one element.
+
+    in_axes   which axis of each positional argument holds the batch; None for an argument that is the same for all. One number
+              for all arguments, or a tuple with an entry for each, which may be a container like the argument.
+              Keyword arguments are the same for all.
+    out_axes  where the batch's axis is to stand in each result, likewise
+    raises    ValueError for axes that an argument does not have, or batches of different sizes; BatchingError (a TypeError)
+              where the function needs one Python value for the whole batch: `if x > 0`, `float(x)`, `np.asarray(x)`
+
+    Arguments and results may be containers of arrays. It nests, and composes with the other transforms in either order:
+    `vmap(grad(f))` are the gradients of each example by itself.
+
+    >>> import numpy as np, autograd_core as ag
+    >>> X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    >>> ag.vmap(lambda x: x @ x)(X)
+    array([ 5., 25., 61.])
+    >>> ag.vmap(ag.grad(lambda x, w: np.sin(x @ w)), in_axes=(0, None))(X, np.zeros(2)).shape
+    (3, 2)
+    """
+
+    @functools.wraps(function)
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        axes = tuple(in_axes) if isinstance(in_axes, tuple | list) else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise ValueError(f"vmap: in_axes has {len(axes)} entries, but the function was called with {len(args)} positional arguments")
+        names = [name for i, x in enumerate(args) for name in paths(x, f"argument {i}")]
+        leaves, rebuild = flatten(list(args))
+        places = [axis for x, given in zip(args, axes, strict=True) for axis in axes_of_leaves(x, given, "vmap: in_axes")]
+        batched = [i for i, axis in enumerate(places) if axis is not None]
+        size = _size([(names[i], leaves[i], places[i]) for i in batched])
+        nested = keeps_tensors() or any(isinstance(leaf, Tensor) for leaf in leaves)
+        build: list[Any] = []
+
+        def of_leaves(parts: Sequence[Any]) -> list[Any]:
+            own = list(leaves)
+            for i, part in zip(batched, parts, strict=True):
+                own[i] = part
+            with mapping():
+                results, put_together = flatten(function(*rebuild(own), **kwargs))
+            build[:] = [put_together]
+            return results
+
+        found = map_over(of_leaves, [_batch_first(leaves[i], places[i]) for i in batched], size)
+        value = build[0]([0] * len(found))
+        placed = [np.moveaxis(t, 0, axis) if axis else t for t, axis in zip(found, axes_of_leaves(value, out_axes, "vmap: out_axes"), strict=True)]
+        tensors = nested or any(t.requires_grad for t in placed)
+        return build[0]([t if tensors else t._array for t in placed])
+
+    return mapped
+
+
+def _size(batches: list[tuple[str, Any, int]]) -> int:
+    """The common length of the axes to map over; ValueError if there is none."""
+    if not batches:
+        raise ValueError("vmap: no argument has an axis to map over: in_axes is None for all of them")
+    sizes = {}
+    for name, leaf, axis in batches:
+        shape = np.shape(leaf)
+        if not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+            raise ValueError(f"vmap: {name} of shape {shape} has no axis {axis} to map over")
+        sizes[f"{name} (axis {axis})"] = shape[axis]
+    if len(set(sizes.values())) > 1:
+        raise ValueError("vmap: batches of different sizes: " + ", ".join(f"{n} of {name}" for name, n in sizes.items()))
+    return int(next(iter(sizes.values())))
+
+
+def _batch_first(leaf: Any, axis: int) -> Any:
+    """`leaf` with the batch's axis first; of an array, a copy: a graph may keep it, and the user may change it."""
+    return np.moveaxis(leaf, axis, 0) if isinstance(leaf, Tensor) else np.moveaxis(np.array(leaf), axis, 0)
+
+
+# --- one mapped evaluation, and its gradient ------------------------------------------------------------------------------------
+
+
+def map_over(function: Callable[[Sequence[Any]], list[Any]], leaves: Sequence[Any], size: int) -> list[Any]:
+    """The results of `function`, which takes and returns lists of tensors, for the batches `leaves`, whose first axes have `size`.
+
+    It returns tensors with the batch's axis first, and None where the function does.
+    """
+    run = _Run(function, leaves, size)
+    mode = current_mode()
+    parents = [*(leaves[i].node for i in run.tracked), *run.captured]
+    if mode is NOT_RECORDING or not parents:
+        return [None if t is None else untracked(run.whole(t._array)) for t in run.outputs]
+    present = [t for t in run.outputs if t is not None]
+    plan = _mapped.plan(tuple((0, i) for i in range(len(parents))))
+    values = tuple(leaves[i]._array for i in run.tracked) + (None,) * len(run.captured)
+    results = iter(record(plan, parents, (values, run), {}, tuple(run.whole(t._array) for t in present), bool(run.tracked), mode))
+    return [None if t is None else next(results) for t in run.outputs]
+
+
+class _Run:
+    """One evaluation with batches in the places of the leaves, and the graph that it made.
+
+    tracked   which leaves are tracked tensors
+    captured  nodes of tensors that the function refers to by itself
+    """
+
+    def __init__(self, function: Callable[[Sequence[Any]], list[Any]], leaves: Sequence[Any], size: int) -> None:
+        self.function = function
+        self.size = size
+        self.level = new_level()
+        self.tracked = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.requires_grad]
+        self.others = [None if i in self.tracked else leaf for i, leaf in enumerate(leaves)]
+        start = next_number()
+        self.variables = [self._variable(leaf, i in self.tracked) for i, leaf in enumerate(leaves)]
+        own = [None if part is None else part if isinstance(part, Tensor) else tensor(part) for part in function(self.variables)]
+        self.outputs: list[Any] = own
+        self.nodes = [self.variables[i].node for i in self.tracked]
+        self.captured: list[Node] = nodes_before(start, [t for t in own if t is not None], set(self.nodes))
+
+    def _variable(self, leaf: Any, tracked: bool) -> Tensor:
+        return tensor(Batched(leaf._array if isinstance(leaf, Tensor) else leaf, self.level), requires_grad=tracked)
+
+    def whole(self, value: Any) -> Any:
+        """A value as an array with the batch's axis first; one that is the same over the batch, repeated."""
+        if isinstance(value, Batched) and value.level == self.level:
+            return value.payload
+        return np.broadcast_to(value, (self.size, *np.shape(value))).copy()
+
+    def summed(self, g: Any) -> Any:
+        """The gradient of what is the same for all elements: the sum of theirs."""
+        return g.payload.sum(0) if isinstance(g, Batched) and g.level == self.level else g * self.size
+
+    def pull(self, gs: Sequence[Any]) -> list[Any]:
+        """The gradients for the tracked leaves and the captured nodes, through the graph that is there."""
+        used = [(t, Batched(g, self.level)) for t, g in zip(self._present(), gs, strict=True) if g is not None and t.requires_grad]
+        found = partial_gradients([t for t, _ in used], [*self.nodes, *self.captured], [g for _, g in used], create_graph=False)
+        count = len(self.nodes)
+        own = [None if g is None else self.whole(g) for g in found[:count]]
+        return [*own, *(None if g is None else self.summed(g) for g in found[count:])]
+
+    def pull_recorded(self, inputs: Sequence[Any], gs: Sequence[Any]) -> list[Any]:
+        """The same on tensors, recorded: the function's backward pass is mapped in its turn."""
+        wanted = [i for i, (t, g) in enumerate(zip(self._present(), gs, strict=True)) if g is not None and t.requires_grad]
+        count = len(inputs)
+
+        def pulled(parts: Sequence[Any]) -> list[Any]:
+            own, cotangents = list(parts[: len(self.others)]), parts[len(self.others) :]
+            outputs = [t for t in self.function(own) if t is not None]
+            nodes = [*(own[i].node for i in self.tracked), *self.captured]
+            return partial_gradients([outputs[i] for i in wanted], nodes, cotangents, create_graph=True)
+
+        leaves = list(self.others)
+        for i, t in zip(self.tracked, inputs, strict=True):
+            leaves[i] = t
+        found = map_over(pulled, [*leaves, *(gs[i] for i in wanted)], self.size)
+        return [*found[:count], *(None if g is None else g.sum(0) for g in found[count:])]
+
+    def _present(self) -> list[Any]:
+        return [t for t in self.outputs if t is not None]
+
+
+def _rule(g: Any, inputs: Any, run: _Run) -> Any:
+    if any(isinstance(part, Tensor) for part in g):
+        return run.pull_recorded(inputs[: len(run.tracked)], g)
+    return run.pull(g)
+
+
+# What a mapped call is recorded under. It stands in no table: nobody calls it, `map_over` computes before.
+_mapped = Op(lambda inputs, run: None, name="vmap")
+_mapped.define({"inputs": _rule})
