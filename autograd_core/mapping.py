@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import partial_gradients
-from autograd_core.batching.array import Batched, new_level
+from autograd_core.batching.array import Batched, BatchingError, new_level
 from autograd_core.evaluation import keeps_tensors, mapping, nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
 from autograd_core.node import Node, next_number
@@ -113,7 +113,7 @@ def map_over(function: Callable[[Sequence[Any]], list[Any]], leaves: Sequence[An
     run = _Run(function, leaves, size)
     mode = current_mode()
     parents = [*(leaves[i].node for i in run.tracked), *run.captured]
-    if mode is NOT_RECORDING or not parents:
+    if mode is NOT_RECORDING or not parents or all(t is None for t in run.outputs):
         return [None if t is None else untracked(run.whole(t._array)) for t in run.outputs]
     present = [t for t in run.outputs if t is not None]
     plan = _mapped.plan(tuple((0, i) for i in range(len(parents))))
@@ -177,11 +177,22 @@ class _Run:
         leaves = list(self.others)
         for i, t in zip(self.tracked, inputs, strict=True):
             leaves[i] = t
-        found = map_over(pulled, [*leaves, *(gs[i] for i in wanted)], self.size)
+        parts = [*leaves, *(gs[i] for i in wanted)]
+        try:
+            found = map_over(pulled, parts, self.size)
+        except BatchingError:  # a rule that needs Python values, such as a rank: one element after the other
+            found = _looped(pulled, parts, self.size)
         return [*found[:count], *(None if g is None else g.sum(0) for g in found[count:])]
 
     def _present(self) -> list[Any]:
         return [t for t in self.outputs if t is not None]
+
+
+def _looped(function: Callable[[Sequence[Any]], list[Any]], leaves: Sequence[Any], size: int) -> list[Any]:
+    """What `map_over` returns, by a loop that is recorded."""
+    tensors = [leaf if isinstance(leaf, Tensor) else untracked(leaf) for leaf in leaves]
+    rows = [function([t[i, ...] for t in tensors]) for i in range(size)]
+    return [None if parts[0] is None else np.stack(parts) for parts in zip(*rows, strict=True)]
 
 
 def _rule(g: Any, inputs: Any, run: _Run) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 
 from autograd_core import operators, recording
 from autograd_core.backward import backward
+from autograd_core.batching.array import Batched, holding
 from autograd_core.fingerprint import note_handed_out
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.indices import is_basic, may_repeat, settled
@@ -38,6 +39,8 @@ def astype(x: Any, dtype: Any) -> Any:
 def setitem(x: Any, index: Any, value: Any) -> Any:
     """A copy of `x` with `x[index] = value` done: item assignment as a function of values."""
     result = Tensor(x) if isinstance(value, Tensor) and not isinstance(x, Tensor) else np.array(x) if isinstance(x, np.generic) else x.copy()
+    if type(value) is Batched:
+        result = holding(result, value)
     result[index] = value
     return result
 
@@ -523,6 +526,9 @@ class Tensor:
         # Held here alone: no node saved the array, no view of it is alive, the user does not hold it.
         elif sys.getrefcount(data) > _HELD_HERE_ALONE or not _owns_memory(data):
             data = data.copy()
+        for part in (raw_value, index):
+            if type(part) is Batched:
+                data = holding(data, part)
         data[index] = raw_value
         if data is not self._array:
             self._array = data

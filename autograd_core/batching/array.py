@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["Batched", "BatchingError", "each", "for_all", "level_of", "new_level", "stretched", "wrapped"]
+__all__ = ["Batched", "BatchingError", "each", "for_all", "for_any", "holding", "level_of", "new_level", "stretched", "wrapped"]
 
 new_level = itertools.count(1).__next__
 
@@ -209,11 +209,11 @@ class Batched:
     conj = conjugate
 
     @property
-    def T(self) -> Any:  # noqa: N802  NumPy's name
+    def T(self) -> Any:
         return np.transpose(self)  # type: ignore[call-overload]
 
     @property
-    def mT(self) -> Any:  # noqa: N802
+    def mT(self) -> Any:
         return np.swapaxes(self, -1, -2)  # type: ignore[call-overload]
 
     @property
@@ -262,6 +262,21 @@ def for_all(mask: Any) -> bool:
     while isinstance(mask, Batched):
         mask = mask.payload
     return bool(mask.all())
+
+
+def for_any(mask: Any) -> bool:
+    """Whether `mask` is true anywhere, for any element of a batch."""
+    while isinstance(mask, Batched):
+        mask = mask.payload
+    return bool(np.any(mask))
+
+
+def holding(array: Any, value: Any) -> Any:
+    """`array` as a batch of copies that can hold the elements of the batch `value`; itself if it is such a batch already."""
+    if level_of(array) >= value.level:
+        return array
+    size = value.payload.shape[0]
+    return Batched(np.copy(np.broadcast_to(array, (size, *np.shape(array)))), value.level)
 
 
 def wrapped(result: Any, level: int) -> Any:
@@ -331,4 +346,3 @@ def _joined(results: list[Any], level: int, function: Any, keep: int) -> Any:
 def _ragged(function: Any) -> BatchingError:
     name = getattr(function, "__name__", repr(function))
     return BatchingError(f"{name}: results of different shapes over the batch; there is no array of them. Use a mask with np.where instead")
-

@@ -42,7 +42,10 @@ def put(batch: Batched, index: Any, value: Any) -> None:
         return
     places = (slice(None), *entries)
     if isinstance(value, Batched) and value.level == batch.level:
-        value = np.moveaxis(stretched(value, batch.level, batch.payload[places].ndim - 1), 0, moved)
+        ndim = batch.payload[places].ndim - 1
+        if value.ndim > ndim:  # NumPy drops leading axes of size 1 here
+            value = value.reshape(value.shape[value.ndim - ndim :])
+        value = np.moveaxis(stretched(value, batch.level, ndim), 0, moved)
     elif moved and (behind := np.ndim(value) + 1 + moved - batch.payload[places].ndim) > 0:
         value = np.expand_dims(value, behind)
     batch.payload[places] = value

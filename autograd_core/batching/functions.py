@@ -53,7 +53,7 @@ def axes_behind(axis: Any, ndim: int) -> Any:
     """`axis` of an array of `ndim` dimensions, as an axis of the payload: an int, or a tuple for a tuple or None."""
     if axis is None:
         return tuple(range(1, ndim + 1))
-    if isinstance(axis, tuple | list):
+    if not hasattr(axis, "__index__"):  # a tuple, list, range
         return tuple(_axis_behind(a, ndim) for a in axis)
     return _axis_behind(axis, ndim)
 

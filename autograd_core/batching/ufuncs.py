@@ -86,7 +86,7 @@ def _at(ufunc: Any, inputs: tuple[Any, ...], level: int) -> None:
     if not level_of(index) and all(isinstance(entry, int) or getattr(entry, "dtype", np.dtype(bool)).kind in "iu" for entry in entries):
         shape = (*np.broadcast_shapes(*map(np.shape, entries)), *target.shape[len(entries) :])
         own = [np.broadcast_to(stretched(v, level, len(shape)), (target.payload.shape[0], *shape)) for v in values]
-        getattr(ufunc, "at")(target.payload, (slice(None), *entries), *own)
+        ufunc.at(target.payload, (slice(None), *entries), *own)
         return
     each(ufunc.at, (target, index, *values), {}, level)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.batching.array import for_any
 from autograd_core.define import composed, op
 from autograd_core.recording import raw
 from autograd_core.rules.matrices import arrayed
@@ -19,7 +20,7 @@ from autograd_core.samples import Arrays, Call, call
 def _complex_where(x: Any, outside: Callable[[Any], Any]) -> Any:
     """`x`, as complex numbers if any of its real ones is `outside`."""
     x = arrayed(x)
-    if x.dtype.kind == "c" or not bool(outside(raw(x)).any()):
+    if x.dtype.kind == "c" or not for_any(outside(raw(x))):
         return x
     return x.astype(np.complex64 if x.dtype.name in ("float32", "int8", "int16", "uint8", "uint16") else np.complex128)
 

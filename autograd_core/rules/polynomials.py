@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core import recording
+from autograd_core.batching.array import for_all, for_any
 from autograd_core.define import composed, defvjp
 from autograd_core.recording import raw
 from autograd_core.rules.matrices import arrayed
@@ -114,7 +115,7 @@ def _poly(seq_of_zeros: Any) -> Any:
     for i in range(len(zeros)):
         result = _factor(result, zeros[i])
     values = np.sort(raw(zeros))
-    if result.dtype.kind == "c" and np.all(values == np.sort(values.conj())):
+    if result.dtype.kind == "c" and for_all(values == np.sort(values.conj())):
         return np.real(result)  # the roots come in conjugate pairs
     return result
 
@@ -152,6 +153,8 @@ def _polysub(a1: Any, a2: Any) -> Any:
 def _without_leading_zeros(p: Any) -> Any:
     """As `np.poly1d` does; of a polynomial that is zero one coefficient is left."""
     p = np.atleast_1d(p)
+    if len(p) and for_all(raw(p[0]) != 0):
+        return p
     nonzero = np.flatnonzero(raw(p))
     return p[nonzero[0] :] if len(nonzero) else p[-1:]
 
@@ -182,7 +185,7 @@ def _polydiv(u: Any, v: Any) -> Any:
         quotient[k] = digit
         remainder[k : k + width] = remainder[k : k + width] - digit * v
     first = 0
-    while first < len(remainder) - 1 and np.allclose(raw(remainder)[first], 0, rtol=1e-14):
+    while first < len(remainder) - 1 and for_all(np.isclose(raw(remainder)[first], 0, rtol=1e-14)):
         first += 1
     return quotient, remainder[first:] if first else remainder
 
@@ -258,7 +261,7 @@ def _polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w:
     lhs = lhs / scale
     c, residuals, rank, singular = np.linalg.lstsq(lhs, rhs, rcond)
     c = (c.T / scale).T
-    if rank != order and not full:
+    if for_any(rank != order) and not full:
         warnings.warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=2)
     if full:
         return c, residuals, rank, singular, rcond

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.batching.array import for_any
 from autograd_core.define import composed
 from autograd_core.recording import raw
 from autograd_core.rules.shapes import array_of
@@ -42,7 +43,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         weights = np.transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
         weights = weights.reshape(tuple(n if k in axes else 1 for k, n in enumerate(a.shape)))
     total = np.sum(weights, axis=axes, keepdims=keepdims)
-    if np.any(total == 0):
+    if for_any(raw(total) == 0):
         raise ZeroDivisionError("Weights sum to zero, can't be normalized")
     mean = np.sum(a * weights, axis=axes, keepdims=keepdims) / total
     return (mean, np.broadcast_to(total, mean.shape).copy()) if returned else mean
@@ -78,7 +79,7 @@ def _observation_weights(name: str, weights: Any, count: int) -> Any:
         raise RuntimeError(f"cannot handle multidimensional {name}")
     if weights.shape[0] != count:
         raise RuntimeError(f"incompatible numbers of samples and {name}")
-    if np.any(weights < 0):
+    if for_any(raw(weights) < 0):
         raise ValueError(f"{name} cannot be negative")
     return weights
 
@@ -113,7 +114,7 @@ def cov(
         factor = total
     else:
         factor = total - ddof if importance is None else total - ddof * np.sum(weights * importance) / total
-    if factor <= 0:
+    if for_any(raw(factor) <= 0):
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
         factor = 0.0
     x = x - mean[:, None]
