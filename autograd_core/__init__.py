@@ -57,6 +57,7 @@ __all__ = [
     "testing",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 
 rules.load(rules.AT_IMPORT)
@@ -76,6 +77,7 @@ _ON_FIRST_USE = {
     "sparse": ("sparse_hessian", "sparse_jacobian", "sparsity"),
     "special": ("special",),
     "testing": ("testing",),
+    "mapping": ("vmap",),
     "transforms": (
         "elementwise_grad",
         "gauss_newton_vp",
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
     from autograd_core.implicit import fixed_point, root
     from autograd_core.ledger import assert_no_leak, memory
     from autograd_core.listing import tape
+    from autograd_core.mapping import vmap
     from autograd_core.profiling import profile
     from autograd_core.sparse import sparse_hessian, sparse_jacobian, sparsity
     from autograd_core.transforms import (

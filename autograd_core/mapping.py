@@ -99,7 +99,8 @@ def _size(batches: list[tuple[str, Any, int]]) -> int:
 
 def _batch_first(leaf: Any, axis: int) -> Any:
     """`leaf` with the batch's axis first; of an array, a copy: a graph may keep it, and the user may change it."""
-    return np.moveaxis(leaf, axis, 0) if isinstance(leaf, Tensor) else np.moveaxis(np.array(leaf), axis, 0)
+    array: Any = leaf if isinstance(leaf, Tensor) else np.array(leaf)
+    return np.moveaxis(array, axis, 0)
 
 
 # --- one mapped evaluation, and its gradient ------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.batching.array import Batched, BatchingError, each, level_of
+from autograd_core.batching.array import Batched, BatchingError, level_of
+from autograd_core.batching.loop import each
 from autograd_core.fingerprint import check_unchanged, handed_out
 from autograd_core.grad_mode import Instrument
 from autograd_core.node import Leaf, Node, by_number, program_order

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import gradient
+from autograd_core.derivatives import jacobian_blocks
 from autograd_core.evaluation import Call, Linearised, fitting_tangent, is_nested, positions_of, zeros_of
-from autograd_core.tensor import Tensor, tensor
+from autograd_core.tensor import Tensor
 from autograd_core.trees import flatten
 
 __all__ = ["elementwise_grad", "gauss_newton_vp", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp"]
@@ -169,8 +170,9 @@ def linearize(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[.
 def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """A function that returns df/dx of shape `f(x).shape + x.shape`.
 
-    A pass backward for each output element, or forward for each input element, whichever are fewer. Containers as values and
-    arguments give containers: of the value's structure, in each place of which stands the argument's.
+    Backward from all output elements at once, or forward from all input elements, whichever are fewer: the passes of one for
+    each are made as one, on batches of gradients (in parts, if these would be large). Containers as values and arguments give
+    containers: of the value's structure, in each place of which stands the argument's.
 
     >>> import numpy as np, autograd_core as ag
     >>> ag.jacobian(lambda x: np.array([[0.0, 1.0], [1.0, 0.0]]) @ x ** 2)(np.array([1.0, 2.0]))
@@ -184,52 +186,12 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
         call = Call("jacobian", function, args, kwargs, positions)
         if any(t.dtype.kind not in "fc" for t in call.tensors):
             raise TypeError(f"jacobian: the function must return floats, it returned {', '.join(str(t.dtype) for t in call.tensors)}")
-        outputs, inputs = sum(t.size for t in call.tensors), sum(v.size for v in call.variables)
-        blocks = _rows(call) if outputs <= inputs else _columns(call)
+        blocks = jacobian_blocks(call)
         per_output = [call.rebuild_inputs([call.result(b) for b in row]) for row in blocks]
         per_output = [row[0] if isinstance(argnums, int) else tuple(row) for row in per_output]
         return call.rebuild_output(per_output)
 
     return differentiated
-
-
-def _rows(call: Call) -> list[list[Any]]:
-    """The Jacobian's blocks [output][input], a backward pass for each element of the output."""
-    blocks = []
-    for t in call.tensors:
-        rows = []
-        for i in range(t.size):
-            only = [_unit(other, i) if other is t else np.zeros_like(other._array) for other in call.tensors]
-            rows.append(call.pull(only, create_graph=call.recorded, retain_graph=True))
-        blocks.append([_stacked([row[k] for row in rows], t.shape + v.shape, v) for k, v in enumerate(call.variables)])
-    return blocks
-
-
-def _columns(call: Call) -> list[list[Any]]:
-    """The Jacobian's blocks [output][input], a forward pass for each element of the input."""
-    push = Linearised(call)
-    blocks: list[list[Any]] = [[] for _ in call.tensors]
-    for v in call.variables:
-        columns = []
-        for i in range(v.size):
-            only = [_unit(other, i) if other is v else np.zeros_like(other._array) for other in call.variables]
-            columns.append(push(only, create_graph=call.recorded))
-        for k, t in enumerate(call.tensors):
-            block = _stacked([column[k] for column in columns], (v.size, *t.shape), t)
-            blocks[k].append(np.moveaxis(block, 0, -1).reshape(t.shape + v.shape))
-    return blocks
-
-
-def _unit(like: Tensor, i: int) -> Any:
-    unit = np.zeros(like.size, dtype=like.dtype)
-    unit[i] = 1
-    return unit.reshape(like.shape)
-
-
-def _stacked(parts: list[Any], shape: tuple[int, ...], like: Tensor) -> Any:
-    if not parts:
-        return tensor(np.zeros(shape, dtype=like.dtype))
-    return np.stack([part if isinstance(part, Tensor) else tensor(part) for part in parts]).reshape(shape)
 
 
 def hessian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 # What stands on which floor; a new file or folder of autograd_core needs a place here.
 FLOORS = [
-    {"fingerprint", "grad_mode", "indices", "plan", "samples", "shapes", "signatures", "table", "trees"},  # 0: knows no Tensor
+    {"batching", "fingerprint", "grad_mode", "indices", "plan", "samples", "shapes", "signatures", "table", "trees"},  # 0: knows no Tensor
     {"collector", "node", "sweep"},  # 1: the tape; knows no Tensor either
     {"backward", "operators", "protocols", "recording", "tensor"},  # 2: Tensor; knows no single operation
     {"define"},  # 3: the door for authors of operations
@@ -39,6 +39,8 @@ FLOORS = [
         "transforms",
         "traps",
         "checkpointing",
+        "derivatives",
+        "mapping",
     },  # 5: what looks at graphs and functions, or makes new ones
     {"__init__"},  # 6: the public names
     {"pytest_plugin"},  # 7: what other programs load, written with the public names

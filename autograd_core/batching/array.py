@@ -2,7 +2,7 @@
 
 `Batched(payload, level)` stands for `payload[0], payload[1], ...`, and shows their common shape. NumPy's functions reach it
 by the array protocols (NEP 13 and 18) and are computed for all at once: by a line in `functions.py` where there is one, and
-else by a loop over the batch, which is slower but never wrong. So the table of derivatives needs no second version:
+else by a loop over the batch (loop.py), which is slower but never wrong. So the table of derivatives needs no second version:
 
 * `ag.vmap(f)` puts one into a tensor, and f's operations and their rules compute with it as with any other array;
 * a Jacobian lets one run backwards, with the rows of an identity matrix in it: all rows in a single pass.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["Batched", "BatchingError", "each", "for_all", "for_any", "holding", "level_of", "new_level", "stretched", "wrapped"]
+__all__ = ["Batched", "BatchingError", "batches_in", "for_all", "for_any", "holding", "level_of", "new_level", "stretched", "wrapped"]
 
 new_level = itertools.count(1).__next__
 
@@ -136,6 +136,7 @@ class Batched:
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         from autograd_core.batching.functions import FUNCTIONS
+        from autograd_core.batching.loop import each
 
         if any(not issubclass(kind, Batched | ndarray) for kind in types):
             return NotImplemented
@@ -157,7 +158,7 @@ class Batched:
     __or__, __ror__ = _operator(np.bitwise_or), _operator(np.bitwise_or, True)
     __xor__, __rxor__ = _operator(np.bitwise_xor), _operator(np.bitwise_xor, True)
     __lt__, __le__, __gt__, __ge__ = _operator(np.less), _operator(np.less_equal), _operator(np.greater), _operator(np.greater_equal)
-    __eq__, __ne__ = _operator(np.equal), _operator(np.not_equal)  # type: ignore[assignment]
+    __eq__, __ne__ = _operator(np.equal), _operator(np.not_equal)
 
     def __matmul__(self, other: Any) -> Any:
         return NotImplemented if _is_foreign(other) else np.matmul(self, other)
@@ -195,7 +196,7 @@ class Batched:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
 
     def transpose(self, *axes: Any) -> Any:
-        return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)  # type: ignore[call-overload]
+        return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
     def astype(self, dtype: Any, copy: bool = True) -> Batched:
         return Batched(self.payload.astype(dtype, copy=copy), self.level)
@@ -210,11 +211,11 @@ class Batched:
 
     @property
     def T(self) -> Any:
-        return np.transpose(self)  # type: ignore[call-overload]
+        return np.transpose(self)
 
     @property
     def mT(self) -> Any:
-        return np.swapaxes(self, -1, -2)  # type: ignore[call-overload]
+        return np.swapaxes(self, -1, -2)
 
     @property
     def real(self) -> Batched:
@@ -237,24 +238,25 @@ def _is_foreign(value: Any) -> bool:
     return not isinstance(value, Batched | ndarray | np.generic) and hasattr(type(value), "__array_ufunc__")
 
 
-# --- levels, and the loop over a batch ------------------------------------------------------------------------------------------
+# --- levels, and what is asked of batches ------------------------------------------------------------------------------------------
 
 
-def _batches_in(values: Any) -> Iterator[Batched]:
+def batches_in(values: Any) -> Iterator[Batched]:
+    """The batches in `values`, a nest of tuples, lists, dicts and slices."""
     if isinstance(values, Batched):
         yield values
     elif isinstance(values, tuple | list):
         for value in values:
-            yield from _batches_in(value)
+            yield from batches_in(value)
     elif isinstance(values, dict):
-        yield from _batches_in(list(values.values()))
+        yield from batches_in(list(values.values()))
     elif isinstance(values, slice):
-        yield from _batches_in([values.start, values.stop, values.step])
+        yield from batches_in([values.start, values.stop, values.step])
 
 
 def level_of(values: Any) -> int:
     """The innermost level among the batches in `values`, a nest of tuples, lists and dicts; 0 if there are none."""
-    return max((batch.level for batch in _batches_in(values)), default=0)
+    return max((batch.level for batch in batches_in(values)), default=0)
 
 
 def for_all(mask: Any) -> bool:
@@ -294,55 +296,3 @@ def stretched(value: Any, level: int, ndim: int) -> Any:
     payload = value.payload
     missing = ndim + 1 - payload.ndim
     return payload if missing <= 0 else payload.reshape(payload.shape[:1] + (1,) * missing + payload.shape[1:])
-
-
-def each(function: Callable[..., Any], args: Any, kwargs: Any, level: int) -> Any:
-    """`function` for one element of the batch after the other, and the results as a batch."""
-    sizes = {batch.payload.shape[0] for batch in _batches_in((args, kwargs)) if batch.level == level}
-    if len(sizes) > 1:
-        raise BatchingError(f"batches of different sizes: {sorted(sizes)}")
-    (size,) = sizes
-    if size == 0:  # what shape the results would have, one call with ones tells
-        ones = _at((args, kwargs), level, None)
-        return _joined([function(*ones[0], **ones[1])], level, function, keep=0)
-    results = []
-    for i in range(size):
-        own_args, own_kwargs = _at((args, kwargs), level, i)
-        results.append(function(*own_args, **own_kwargs))
-    return _joined(results, level, function, keep=size)
-
-
-def _at(values: Any, level: int, i: int | None) -> Any:
-    """`values` with each batch of `level` replaced by its element `i`, a view; by ones if `i` is None."""
-    if isinstance(values, Batched):
-        if values.level != level:
-            return values
-        return values.payload[(i, ...)] if i is not None else np.ones_like(values.payload, shape=values.shape)
-    if isinstance(values, tuple | list):
-        parts = [_at(value, level, i) for value in values]
-        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
-    if isinstance(values, dict):
-        return {key: _at(value, level, i) for key, value in values.items()}
-    if isinstance(values, slice):
-        return slice(*(_at(part, level, i) for part in (values.start, values.stop, values.step)))
-    return values
-
-
-def _joined(results: list[Any], level: int, function: Any, keep: int) -> Any:
-    """The results of the elements as a batch: arrays stacked, containers part by part, what is no array as it is."""
-    first = results[0]
-    if isinstance(first, tuple | list):
-        if any(len(result) != len(first) for result in results):
-            raise _ragged(function)
-        parts = [_joined([result[k] for result in results], level, function, keep) for k in range(len(first))]
-        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    if isinstance(first, Batched | ndarray | np.generic | bool | int | float | complex):
-        if any(np.shape(result) != np.shape(first) for result in results):
-            raise _ragged(function)
-        return Batched(np.stack(results)[:keep], level)
-    return first
-
-
-def _ragged(function: Any) -> BatchingError:
-    name = getattr(function, "__name__", repr(function))
-    return BatchingError(f"{name}: results of different shapes over the batch; there is no array of them. Use a mask with np.where instead")

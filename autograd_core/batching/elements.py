@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.batching.array import Batched, BatchingError, each, level_of, stretched
+from autograd_core.batching.array import Batched, BatchingError, level_of, stretched
+from autograd_core.batching.loop import each
 from autograd_core.indices import is_basic
 
 __all__ = ["get", "put"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.batching.array import Batched, BatchingError, each, level_of, stretched, wrapped
+from autograd_core.batching.array import Batched, BatchingError, level_of, stretched, wrapped
+from autograd_core.batching.loop import each
 
 __all__ = ["aligned", "apply_ufunc", "matmul"]
 

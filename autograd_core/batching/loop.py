@@ -1,0 +1,65 @@
+"""The loop over a batch: what NumPy's functions, and rules, are given that cannot take all elements at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from autograd_core.batching.array import Batched, BatchingError, batches_in
+
+__all__ = ["each"]
+
+
+def each(function: Callable[..., Any], args: Any, kwargs: Any, level: int) -> Any:
+    """`function` for one element of the batch after the other, and the results as a batch."""
+    sizes = {batch.payload.shape[0] for batch in batches_in((args, kwargs)) if batch.level == level}
+    if len(sizes) > 1:
+        raise BatchingError(f"batches of different sizes: {sorted(sizes)}")
+    (size,) = sizes
+    if size == 0:  # what shape the results would have, one call with ones tells
+        ones = _at((args, kwargs), level, None)
+        return _joined([function(*ones[0], **ones[1])], level, function, keep=0)
+    results = []
+    for i in range(size):
+        own_args, own_kwargs = _at((args, kwargs), level, i)
+        results.append(function(*own_args, **own_kwargs))
+    return _joined(results, level, function, keep=size)
+
+
+def _at(values: Any, level: int, i: int | None) -> Any:
+    """`values` with each batch of `level` replaced by its element `i`, a view; by ones if `i` is None."""
+    if isinstance(values, Batched):
+        if values.level != level:
+            return values
+        return values.payload[(i, ...)] if i is not None else np.ones_like(values.payload, shape=values.shape)
+    if isinstance(values, tuple | list):
+        parts = [_at(value, level, i) for value in values]
+        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
+    if isinstance(values, dict):
+        return {key: _at(value, level, i) for key, value in values.items()}
+    if isinstance(values, slice):
+        return slice(*(_at(part, level, i) for part in (values.start, values.stop, values.step)))
+    return values
+
+
+def _joined(results: list[Any], level: int, function: Any, keep: int) -> Any:
+    """The results of the elements as a batch: arrays stacked, containers part by part, what is no array as it is."""
+    first = results[0]
+    if isinstance(first, tuple | list):
+        if any(len(result) != len(first) for result in results):
+            raise _ragged(function)
+        parts = [_joined([result[k] for result in results], level, function, keep) for k in range(len(first))]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    if isinstance(first, Batched | ndarray | np.generic | bool | int | float | complex):
+        if any(np.shape(result) != np.shape(first) for result in results):
+            raise _ragged(function)
+        return Batched(np.stack(results)[:keep], level)
+    return first
+
+
+def _ragged(function: Any) -> BatchingError:
+    name = getattr(function, "__name__", repr(function))
+    return BatchingError(f"{name}: results of different shapes over the batch; there is no array of them. Use a mask with np.where instead")
