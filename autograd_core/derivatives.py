@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.batching.array import Batched, new_level
+from autograd_core.batching.array import Batched
 from autograd_core.evaluation import Call, Linearised
+from autograd_core.layers import new_level
 from autograd_core.mapping import map_over
 from autograd_core.node import program_order
 from autograd_core.tensor import Tensor, tensor

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import partial_gradients
-from autograd_core.batching.array import Batched, BatchingError, new_level
+from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.evaluation import keeps_tensors, mapping, nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
+from autograd_core.layers import new_level
 from autograd_core.node import Node, next_number
 from autograd_core.recording import record, untracked
 from autograd_core.table import Op

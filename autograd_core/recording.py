@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.batching.array import BatchingError, level_of
+from autograd_core.batching.array import BatchingError
 from autograd_core.batching.loop import each
 from autograd_core.fingerprint import fingerprint, full_fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
+from autograd_core.layers import level_of
 from autograd_core.node import Node, make_node
 from autograd_core.plan import (
     ALL_LINKS,

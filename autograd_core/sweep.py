@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.batching.array import Batched, BatchingError, level_of
+from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.batching.loop import each
 from autograd_core.fingerprint import check_unchanged, handed_out
 from autograd_core.grad_mode import Instrument
+from autograd_core.layers import level_of
 from autograd_core.node import Leaf, Node, by_number, program_order
 from autograd_core.plan import ALL_LINKS, G_ITSELF, MORE_PARENTS, NO_PARENT, NOTHING_MORE, OUT, SAVED_FIRST, SAVED_SECOND, TWO_PARENTS, Edge, Plan
 from autograd_core.shapes import unbroadcast

@@ -11,8 +11,9 @@ import pytest
 from test_rules import COMPOSED, FEW_ULP, OPS, differences, every_row, leaf, report, subjects
 
 from autograd_core.backward import gradient
-from autograd_core.batching.array import Batched, BatchingError, new_level
+from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.gradcheck.check import incoming_gradient
+from autograd_core.layers import new_level
 from autograd_core.mapping import map_over
 from autograd_core.recording import untracked
 from autograd_core.tensor import Tensor

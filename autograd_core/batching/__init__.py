@@ -1,5 +1,5 @@
 """Many arrays of one shape as one: what `ag.vmap` and Jacobians compute with (array.py tells how)."""
 
-from autograd_core.batching.array import Batched, BatchingError, new_level
+from autograd_core.batching.array import Batched, BatchingError
 
-__all__ = ["Batched", "BatchingError", "new_level"]
+__all__ = ["Batched", "BatchingError"]

@@ -7,24 +7,20 @@ else by a loop over the batch (loop.py), which is slower but never wrong. So the
 * `ag.vmap(f)` puts one into a tensor, and f's operations and their rules compute with it as with any other array;
 * a Jacobian lets one run backwards, with the rows of an identity matrix in it: all rows in a single pass.
 
-The level tells apart the axes of nested batches: of two levels the higher is the inner one, and to it the other is a plain
-array. What would need one Python value for the whole batch (`if x > 0`, `float(x)`, `np.asarray(x)`) raises BatchingError.
+What would need one Python value for the whole batch (`if x > 0`, `float(x)`, `np.asarray(x)`) raises BatchingError.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["Batched", "BatchingError", "batches_in", "for_all", "for_any", "holding", "level_of", "new_level", "stretched", "wrapped"]
+from autograd_core.layers import SCALARS, Layer, in_charge, is_foreign, level_of, method_of
 
-new_level = itertools.count(1).__next__
-
-_SCALARS = frozenset({float, int, complex, bool, *np.sctypeDict.values()})
+__all__ = ["Batched", "BatchingError", "holding", "stretched", "wrapped"]
 
 
 class BatchingError(TypeError):
@@ -38,22 +34,13 @@ def _operator(ufunc: Any, reflected: bool = False) -> Callable[[Any, Any], Any]:
         payload, kind = self.payload, type(other)
         if kind is Batched and other.level == self.level and other.payload.ndim == payload.ndim:
             other = other.payload
-        elif kind not in _SCALARS and not (kind is ndarray and other.ndim < payload.ndim):
+        elif kind not in SCALARS and not (kind is ndarray and other.ndim < payload.ndim):
             if isinstance(other, list | tuple):
                 other = np.asarray(other)
-            elif _is_foreign(other):
+            elif is_foreign(other) or (isinstance(other, Layer) and other.level > self.level and kind is not Batched):
                 return NotImplemented
             return self.__array_ufunc__(ufunc, "__call__", *((other, self) if reflected else (self, other)))
         return Batched(ufunc(other, payload) if reflected else ufunc(payload, other), self.level)
-
-    return method
-
-
-def _method(function: Any) -> Callable[..., Any]:
-    """The method that does what a function of NumPy does with its first argument."""
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
 
     return method
 
@@ -68,16 +55,20 @@ def _refused(what: str) -> Callable[..., Any]:
     return method
 
 
-class Batched:
+class Batched(Layer):
     """`payload[0], payload[1], ...` as one array of shape `payload.shape[1:]`; see the module's first paragraph."""
 
-    __slots__ = ("level", "payload")
+    __slots__ = ("payload",)
 
     def __init__(self, payload: Any, level: int) -> None:
         self.payload = payload
         self.level = level
 
     # --- what it is ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def primary(self) -> Any:
+        return self.payload
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -132,18 +123,21 @@ class Batched:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from autograd_core.batching.ufuncs import apply_ufunc
 
-        return NotImplemented if any(map(_is_foreign, inputs)) else apply_ufunc(ufunc, method, inputs, kwargs)
+        top = in_charge((inputs, kwargs))
+        if not isinstance(top, Batched) or any(map(is_foreign, inputs)):
+            return NotImplemented
+        return apply_ufunc(ufunc, method, inputs, kwargs, top.level)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         from autograd_core.batching.functions import FUNCTIONS
         from autograd_core.batching.loop import each
 
-        if any(not issubclass(kind, Batched | ndarray) for kind in types):
+        top = in_charge((args, kwargs))
+        if not isinstance(top, Batched) or any(not issubclass(kind, Layer | ndarray) for kind in types):
             return NotImplemented
-        level = level_of((args, kwargs))
         rule = FUNCTIONS.get(function)
-        result = NotImplemented if rule is None else rule(level, *args, **kwargs)
-        return each(function, args, kwargs, level) if result is NotImplemented else result
+        result = NotImplemented if rule is None else rule(top.level, *args, **kwargs)
+        return each(function, args, kwargs, top.level) if result is NotImplemented else result
 
     # --- operators ------------------------------------------------------------------------------------------------------------
 
@@ -161,10 +155,10 @@ class Batched:
     __eq__, __ne__ = _operator(np.equal), _operator(np.not_equal)
 
     def __matmul__(self, other: Any) -> Any:
-        return NotImplemented if _is_foreign(other) else np.matmul(self, other)
+        return NotImplemented if is_foreign(other) else np.matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        return NotImplemented if _is_foreign(other) else np.matmul(other, self)
+        return NotImplemented if is_foreign(other) else np.matmul(other, self)
 
     def __neg__(self) -> Batched:
         return Batched(-self.payload, self.level)
@@ -225,52 +219,12 @@ class Batched:
     def imag(self) -> Batched:
         return Batched(self.payload.imag, self.level)
 
-    sum, prod, mean, var, std = map(_method, (np.sum, np.prod, np.mean, np.var, np.std))
-    max, min, any, all = map(_method, (np.max, np.min, np.any, np.all))
-    argmax, argmin, argsort = map(_method, (np.argmax, np.argmin, np.argsort))
-    cumsum, cumprod, clip, round = map(_method, (np.cumsum, np.cumprod, np.clip, np.round))
-    swapaxes, squeeze, ravel, flatten, repeat = map(_method, (np.swapaxes, np.squeeze, np.ravel, np.ravel, np.repeat))
-    take, diagonal, trace, dot, nonzero = map(_method, (np.take, np.diagonal, np.trace, np.dot, np.nonzero))
-
-
-def _is_foreign(value: Any) -> bool:
-    """Whether `value` is an array of another kind with an opinion of its own: a tensor takes the batch as its data."""
-    return not isinstance(value, Batched | ndarray | np.generic) and hasattr(type(value), "__array_ufunc__")
-
-
-# --- levels, and what is asked of batches ------------------------------------------------------------------------------------------
-
-
-def batches_in(values: Any) -> Iterator[Batched]:
-    """The batches in `values`, a nest of tuples, lists, dicts and slices."""
-    if isinstance(values, Batched):
-        yield values
-    elif isinstance(values, tuple | list):
-        for value in values:
-            yield from batches_in(value)
-    elif isinstance(values, dict):
-        yield from batches_in(list(values.values()))
-    elif isinstance(values, slice):
-        yield from batches_in([values.start, values.stop, values.step])
-
-
-def level_of(values: Any) -> int:
-    """The innermost level among the batches in `values`, a nest of tuples, lists and dicts; 0 if there are none."""
-    return max((batch.level for batch in batches_in(values)), default=0)
-
-
-def for_all(mask: Any) -> bool:
-    """Whether `mask` is true everywhere, and for each element of a batch: what a rule asks that can go two ways."""
-    while isinstance(mask, Batched):
-        mask = mask.payload
-    return bool(mask.all())
-
-
-def for_any(mask: Any) -> bool:
-    """Whether `mask` is true anywhere, for any element of a batch."""
-    while isinstance(mask, Batched):
-        mask = mask.payload
-    return bool(np.any(mask))
+    sum, prod, mean, var, std = map(method_of, (np.sum, np.prod, np.mean, np.var, np.std))
+    max, min, any, all = map(method_of, (np.max, np.min, np.any, np.all))
+    argmax, argmin, argsort = map(method_of, (np.argmax, np.argmin, np.argsort))
+    cumsum, cumprod, clip, round = map(method_of, (np.cumsum, np.cumprod, np.clip, np.round))
+    swapaxes, squeeze, ravel, flatten, repeat = map(method_of, (np.swapaxes, np.squeeze, np.ravel, np.ravel, np.repeat))
+    take, diagonal, trace, dot, nonzero = map(method_of, (np.take, np.diagonal, np.trace, np.dot, np.nonzero))
 
 
 def holding(array: Any, value: Any) -> Any:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.batching.array import Batched, BatchingError, level_of, stretched
+from autograd_core.batching.array import Batched, BatchingError, stretched
 from autograd_core.batching.loop import each
 from autograd_core.indices import is_basic
+from autograd_core.layers import level_of
 
 __all__ = ["get", "put"]
 

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.batching.array import Batched, BatchingError, batches_in
+from autograd_core.batching.array import Batched, BatchingError
+from autograd_core.layers import layers_in
 
 __all__ = ["each"]
 
 
 def each(function: Callable[..., Any], args: Any, kwargs: Any, level: int) -> Any:
     """`function` for one element of the batch after the other, and the results as a batch."""
-    sizes = {batch.payload.shape[0] for batch in batches_in((args, kwargs)) if batch.level == level}
+    sizes = {batch.payload.shape[0] for batch in layers_in((args, kwargs)) if batch.level == level}
     if len(sizes) > 1:
         raise BatchingError(f"batches of different sizes: {sorted(sizes)}")
     (size,) = sizes

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.batching.array import Batched, level_of
+from autograd_core.batching.array import Batched
+from autograd_core.layers import level_of
 
 __all__ = ["FUNCTIONS", "axes_behind", "batch_size", "broadcast_payload", "cover_each", "covers", "first_is_batched"]
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.batching.array import Batched, BatchingError, level_of, stretched, wrapped
+from autograd_core.batching.array import Batched, BatchingError, stretched, wrapped
 from autograd_core.batching.loop import each
+from autograd_core.layers import level_of
 
 __all__ = ["aligned", "apply_ufunc", "matmul"]
 
 
-def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`ufunc(*inputs, **kwargs)`, or its `reduce`, `accumulate`... by `method`, where an input or `out` is a batch."""
+def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any], level: int) -> Any:
+    """`ufunc(*inputs, **kwargs)`, or its `reduce`, `accumulate`... by `method`, where an input or `out` is a batch of `level`."""
     out = kwargs.pop("out", None)
-    level = level_of((inputs, kwargs, out))
     if method == "at":
         return _at(ufunc, inputs, level)
     result = _computed(ufunc, method, inputs, kwargs, level)
@@ -30,7 +30,7 @@ def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
 
 def _computed(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any], level: int) -> Any:
     found: Any = NotImplemented
-    if level_of(kwargs):
+    if level_of(kwargs) == level:
         pass
     elif method == "__call__":
         found = _called(ufunc, inputs, kwargs, level)
@@ -84,7 +84,7 @@ def _at(ufunc: Any, inputs: tuple[Any, ...], level: int) -> None:
         raise BatchingError(f"{ufunc.__name__}.at: an array outside of the batch cannot take batched values; begin with np.zeros_like of one")
     entries = index if type(index) is tuple else (index,)
     # With integer arrays first and nothing between them, the axis of the batch can simply stand before all of it.
-    if not level_of(index) and all(isinstance(entry, int) or getattr(entry, "dtype", np.dtype(bool)).kind in "iu" for entry in entries):
+    if level_of(index) != level and all(isinstance(entry, int) or getattr(entry, "dtype", np.dtype(bool)).kind in "iu" for entry in entries):
         shape = (*np.broadcast_shapes(*map(np.shape, entries)), *target.shape[len(entries) :])
         own = [np.broadcast_to(stretched(v, level, len(shape)), (target.payload.shape[0], *shape)) for v in values]
         ufunc.at(target.payload, (slice(None), *entries), *own)

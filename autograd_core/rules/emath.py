@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.batching.array import for_any
 from autograd_core.define import composed, op
+from autograd_core.layers import for_any
 from autograd_core.recording import raw
 from autograd_core.rules.matrices import arrayed
 from autograd_core.samples import Arrays, Call, call

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy import _NoValue
 
-from autograd_core.batching.array import for_all
 from autograd_core.define import composed, defvjp, op
+from autograd_core.layers import for_all
 from autograd_core.rules.rows import as_rows, from_rows
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.shapes import keep_reduced_axes, reduced_size

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.batching.array import for_any
 from autograd_core.define import composed
+from autograd_core.layers import for_any
 from autograd_core.recording import raw
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import Arrays, Call, call

@@ -1,0 +1,85 @@
+"""Layers: arrays that wrap arrays, so that a program written for plain ones computes more without knowing.
+
+A `Batched` (batching/array.py) computes for many arrays at once, a `Dual` (duals/array.py) a derivative beside the value. NumPy's
+functions and operators reach them by the array protocols. Layers nest: each has a level, and of several in one call that
+of the highest level, the innermost transform's, is in charge; to it the others are plain arrays. So `x * y` means the same
+whichever layers x and y have, and derivatives with respect to different variables cannot be confused.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+__all__ = ["SCALARS", "Layer", "for_all", "for_any", "in_charge", "is_foreign", "layers_in", "level_of", "method_of", "new_level"]
+
+new_level = itertools.count(1).__next__
+
+SCALARS = frozenset({float, int, complex, bool, *np.sctypeDict.values()})
+
+
+class Layer:
+    """What all layers have: a level, and `primary`, an array of the layer below."""
+
+    __slots__ = ("level",)
+
+    level: int
+
+    @property
+    def primary(self) -> Any:
+        raise NotImplementedError
+
+
+def is_foreign(value: Any) -> bool:
+    """Whether `value` is an array of another kind with an opinion of its own: a tensor takes a layer as its data."""
+    return not isinstance(value, Layer | ndarray | np.generic) and hasattr(type(value), "__array_ufunc__")
+
+
+def layers_in(values: Any) -> Iterator[Any]:
+    """The layers in `values`, a nest of tuples, lists, dicts and slices."""
+    if isinstance(values, Layer):
+        yield values
+    elif isinstance(values, tuple | list):
+        for value in values:
+            yield from layers_in(value)
+    elif isinstance(values, dict):
+        yield from layers_in(list(values.values()))
+    elif isinstance(values, slice):
+        yield from layers_in([values.start, values.stop, values.step])
+
+
+def in_charge(values: Any) -> Any:
+    """The layer of the highest level in `values`; None if there is none."""
+    return max(layers_in(values), key=lambda layer: layer.level, default=None)
+
+
+def level_of(values: Any) -> int:
+    """The highest level in `values`; 0 if there is no layer."""
+    return max((layer.level for layer in layers_in(values)), default=0)
+
+
+def for_all(mask: Any) -> bool:
+    """Whether `mask` is true everywhere, and for each element of a batch: what a rule asks that can go two ways."""
+    while isinstance(mask, Layer):
+        mask = mask.primary
+    return bool(mask.all())
+
+
+def for_any(mask: Any) -> bool:
+    """Whether `mask` is true anywhere, for any element of a batch."""
+    while isinstance(mask, Layer):
+        mask = mask.primary
+    return bool(np.any(mask))
+
+
+def method_of(function: Any) -> Callable[..., Any]:
+    """The method that does what a function of NumPy does with its first argument."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    return method
