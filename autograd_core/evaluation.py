@@ -16,6 +16,7 @@ import numpy as np
 from autograd_core.backward import gradient
 from autograd_core.grad_mode import enable_grad
 from autograd_core.node import Node, next_number
+from autograd_core.recording import untracked
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten, paths
 
@@ -56,7 +57,7 @@ def _variable(value: Any, name: str, what: str) -> Tensor:
     if isinstance(value, Tensor):
         if value.dtype.kind not in "fc":
             raise TypeError(f"{what}: {name} is of dtype {value.dtype}, which has no derivative; convert it to float")
-        return +value if value.requires_grad else tensor(value.detach(), requires_grad=True)
+        return +value if value.requires_grad else tensor(untracked(value._array), requires_grad=True)
     dtype = getattr(value, "dtype", None) or np.asarray(value).dtype
     if dtype.kind not in "fc":
         raise TypeError(f"{what}: {name} is of dtype {dtype}, which has no derivative; pass a float (2.0 instead of 2) or array.astype(float)")

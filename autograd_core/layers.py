@@ -33,6 +33,10 @@ class Layer:
     def primary(self) -> Any:
         raise NotImplementedError
 
+    def holding(self, array: Any) -> Any:
+        """`array` as a layer to which this one's elements can be assigned."""
+        raise NotImplementedError
+
 
 def is_foreign(value: Any) -> bool:
     """Whether `value` is an array of another kind with an opinion of its own: a tensor takes a layer as its data."""

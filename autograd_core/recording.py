@@ -12,9 +12,10 @@ import numpy as np
 
 from autograd_core.batching.array import BatchingError
 from autograd_core.batching.loop import each
+from autograd_core.duals import Dual, without_tangents
 from autograd_core.fingerprint import fingerprint, full_fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
-from autograd_core.layers import level_of
+from autograd_core.layers import in_charge, level_of
 from autograd_core.node import Node, make_node
 from autograd_core.plan import (
     ALL_LINKS,
@@ -135,7 +136,9 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             raise TypeError(f"{op.name}: out= is not supported with tensors, which are values; write the result to a name: y = {op.name}(...)")
     mode = current_mode()
     if not parents or mode is NOT_RECORDING:
-        result = wrap(_computed(op, raw_args, raw_kwargs))
+        value = _computed(op, raw_args, raw_kwargs)
+        # What is not recorded is a constant in forward mode too.
+        result = wrap(without_tangents(value) if parents else value)
         note_views((args, kwargs), result)
         return result
     form = (len(args), *kwargs)
@@ -159,7 +162,13 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """The value of `op`; for one element after the other of a batch that its function cannot take as a whole."""
+    """The value of `op`; for one element after the other of a batch that its function cannot take as a whole.
+
+    NumPy's functions differentiate dual arrays by the op's rules; of a function in Python it has to be asked for, as its lines
+    might have another derivative (ops that pass gradients straight through, say).
+    """
+    if op.in_python and isinstance(in_charge((args, kwargs)), Dual):
+        return apply_to_duals(op, args, kwargs)
     try:
         return op.function(*args, **kwargs)
     except BatchingError:
@@ -167,6 +176,13 @@ def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if not level:
             raise
         return each(op.function, args, kwargs, level)
+
+
+def apply_to_duals(op: Op, args: Any, kwargs: dict[str, Any]) -> Any:
+    """`op` of arrays of which some are duals."""
+    from autograd_core.forward import apply_op
+
+    return apply_op(op, args, kwargs, level_of((args, kwargs)))
 
 
 def tensors_in(values: Any) -> Iterator[Any]:

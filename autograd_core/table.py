@@ -37,6 +37,8 @@ class Op:
     structural   moves, copies or sums elements without mixing places that carry zeros with others
     holomorphic  the rules are written without conjugates, as on real numbers; on complex ones the sweep conjugates around them
     exact        the rules give the result's own shape and dtype before un-broadcasting: the sweep need not look
+    linear       the function is linear in each argument that has a rule, the others held fixed: its derivative in one is itself
+    in_python    the function is written in Python, not one of NumPy's
     real_only    refuse tracked complex arguments: the function has no complex derivative
     hermitian    arguments read as Hermitian matrices, by one triangle (of a function with a keyword `hermitian`: where it is
                  true). Their gradients are Hermitian, and are checked along Hermitian directions
@@ -53,6 +55,8 @@ class Op:
         self.selects = False
         self.structural = False
         self.real_only = False
+        self.linear = False
+        self.in_python = False
         self.hermitian: tuple[str, ...] = ()
         self.exact = False
         self.holomorphic = False

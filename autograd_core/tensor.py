@@ -18,10 +18,11 @@ import numpy as np
 
 from autograd_core import operators, recording
 from autograd_core.backward import backward
-from autograd_core.batching.array import Batched, holding
+from autograd_core.duals import without_tangents
 from autograd_core.fingerprint import note_handed_out
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.indices import is_basic, may_repeat, settled
+from autograd_core.layers import Layer
 from autograd_core.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
 from autograd_core.operators import binary_operator, reflected_operator, unary_method
 from autograd_core.protocols import array_function, array_ufunc
@@ -39,8 +40,8 @@ def astype(x: Any, dtype: Any) -> Any:
 def setitem(x: Any, index: Any, value: Any) -> Any:
     """A copy of `x` with `x[index] = value` done: item assignment as a function of values."""
     result = Tensor(x) if isinstance(value, Tensor) and not isinstance(x, Tensor) else np.array(x) if isinstance(x, np.generic) else x.copy()
-    if type(value) is Batched:
-        result = holding(result, value)
+    if isinstance(value, Layer):
+        result = value.holding(result)
     result[index] = value
     return result
 
@@ -163,7 +164,7 @@ class Tensor:
                 self.handed_out.yes = True
             else:
                 self.handed_out = True
-        return data
+        return without_tangents(data)
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -241,22 +242,22 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(self._array)
+        return bool(without_tangents(self._array))
 
     def __float__(self) -> float:
         self._refuse_to_become_an_item()
-        return float(self._array)
+        return float(without_tangents(self._array))
 
     def __int__(self) -> int:
         self._refuse_to_become_an_item()
-        return int(self._array)
+        return int(without_tangents(self._array))
 
     def __complex__(self) -> complex:
         self._refuse_to_become_an_item()
-        return complex(self._array)
+        return complex(without_tangents(self._array))
 
     def __index__(self) -> int:
-        return operator.index(self._array)
+        return operator.index(without_tangents(self._array))
 
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any())
@@ -270,7 +271,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same array without history: gradients stop here."""
-        result = untracked(self._array)
+        result = untracked(without_tangents(self._array))
         result.handed_out = True  # two handles on one array: neither may assume that it is alone
         if not self.handed_out:
             _ = self.data
@@ -283,11 +284,11 @@ class Tensor:
 
     def item(self, *args: Any) -> Any:
         """The value of one element (the only one, or the one at `args`) as a Python number."""
-        return self._array.item(*args) if args else self._array.item()
+        return without_tangents(self._array).item(*args)
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
-        return self._array.tolist()
+        return without_tangents(self._array).tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         self._refuse_detaching("converting it to an array (np.asarray, np.array, a[i] = t, or a NumPy function that does not dispatch)")
@@ -527,8 +528,8 @@ class Tensor:
         elif sys.getrefcount(data) > _HELD_HERE_ALONE or not _owns_memory(data):
             data = data.copy()
         for part in (raw_value, index):
-            if type(part) is Batched:
-                data = holding(data, part)
+            if isinstance(part, Layer):
+                data = part.holding(data)
         data[index] = raw_value
         if data is not self._array:
             self._array = data

@@ -16,9 +16,22 @@ ROOT = Path(__file__).parent.parent
 
 # What stands on which floor; a new file or folder of autograd_core needs a place here.
 FLOORS = [
-    {"batching", "fingerprint", "grad_mode", "indices", "layers", "plan", "samples", "shapes", "signatures", "table", "trees"},  # 0: knows no Tensor
+    {
+        "batching",
+        "duals",
+        "fingerprint",
+        "grad_mode",
+        "indices",
+        "layers",
+        "plan",
+        "samples",
+        "shapes",
+        "signatures",
+        "table",
+        "trees",
+    },  # 0: knows no Tensor
     {"collector", "node", "sweep"},  # 1: the tape; knows no Tensor either
-    {"backward", "operators", "protocols", "recording", "tensor"},  # 2: Tensor; knows no single operation
+    {"backward", "forward", "operators", "protocols", "recording", "tensor"},  # 2: Tensor; knows no single operation
     {"define"},  # 3: the door for authors of operations
     {"rules"},  # 4: rules by family
     {

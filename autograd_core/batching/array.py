@@ -20,7 +20,7 @@ from numpy import ndarray
 
 from autograd_core.layers import SCALARS, Layer, in_charge, is_foreign, level_of, method_of
 
-__all__ = ["Batched", "BatchingError", "holding", "stretched", "wrapped"]
+__all__ = ["Batched", "BatchingError", "stretched", "wrapped"]
 
 
 class BatchingError(TypeError):
@@ -195,6 +195,12 @@ class Batched(Layer):
     def astype(self, dtype: Any, copy: bool = True) -> Batched:
         return Batched(self.payload.astype(dtype, copy=copy), self.level)
 
+    def holding(self, array: Any) -> Any:
+        """`array` as a batch of copies that can hold this one's elements; itself if it is such a batch already."""
+        if level_of(array) >= self.level:
+            return array
+        return Batched(np.copy(np.broadcast_to(array, (self.payload.shape[0], *np.shape(array)))), self.level)
+
     def copy(self, order: str = "C") -> Batched:
         return Batched(self.payload.copy(), self.level)
 
@@ -225,14 +231,6 @@ class Batched(Layer):
     cumsum, cumprod, clip, round = map(method_of, (np.cumsum, np.cumprod, np.clip, np.round))
     swapaxes, squeeze, ravel, flatten, repeat = map(method_of, (np.swapaxes, np.squeeze, np.ravel, np.ravel, np.repeat))
     take, diagonal, trace, dot, nonzero = map(method_of, (np.take, np.diagonal, np.trace, np.dot, np.nonzero))
-
-
-def holding(array: Any, value: Any) -> Any:
-    """`array` as a batch of copies that can hold the elements of the batch `value`; itself if it is such a batch already."""
-    if level_of(array) >= value.level:
-        return array
-    size = value.payload.shape[0]
-    return Batched(np.copy(np.broadcast_to(array, (size, *np.shape(array)))), value.level)
 
 
 def wrapped(result: Any, level: int) -> Any:
