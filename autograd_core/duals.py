@@ -181,7 +181,7 @@ class Dual(Layer):
 
     __add__, __radd__ = _both_ways(np.add, lambda v, p, dp, q, dq: dp + dq, lambda v, p, dp, q: dp, lambda v, p, q, dq: dq)
     __sub__, __rsub__ = _both_ways(np.subtract, lambda v, p, dp, q, dq: dp - dq, lambda v, p, dp, q: dp, lambda v, p, q, dq: -dq)
-    __mul__, __rmul__ = _both_ways(np.multiply, lambda v, p, dp, q, dq: dp * q + p * dq, lambda v, p, dp, q: dp * q, lambda v, p, q, dq: p * dq)
+    __mul__, __rmul__ = _both_ways(np.multiply, lambda v, p, dp, q, dq: dp * q + p * dq, lambda v, p, dp, q: dp * q, lambda v, p, q, dq: dq * p)
     __truediv__, __rtruediv__ = _both_ways(
         np.divide, lambda v, p, dp, q, dq: (dp - v * dq) / q, lambda v, p, dp, q: dp / q, lambda v, p, q, dq: -(v * dq) / q
     )

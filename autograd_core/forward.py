@@ -128,10 +128,10 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
 def apply_op(op: Op, args: Any, kwargs: dict[str, Any], level: int) -> Any:
     """The value of `op` on duals of `level`, and what its derivative makes of their tangents."""
     primals, keywords = primal_of(args, level), primal_of(kwargs, level)
-    real = all(value.dtype.kind != "c" for value in _floats(args, kwargs))
-    if op.elementwise and not kwargs and len(args) == len(op.parameters) and (real or op.holomorphic):
+    if op.elementwise and not kwargs and len(args) == len(op.parameters):
         value = op.function(*primals)
-        if not isinstance(value, tuple):
+        real = not isinstance(value, tuple) and all(part.dtype.kind != "c" for part in (value, *_arrays_in(args)))
+        if real or (op.holomorphic and not isinstance(value, tuple)):
             return value if value.dtype.kind not in "fc" else _elementwise(op, args, primals, value, level)
     elif op.linear and not any(isinstance(value, Dual) for value in kwargs.values()):
         tangent = _linear(op, args, kwargs, level)
@@ -140,8 +140,8 @@ def apply_op(op: Op, args: Any, kwargs: dict[str, Any], level: int) -> Any:
     return _by_two_vjps(op, args, kwargs, level)
 
 
-def _floats(args: Any, kwargs: dict[str, Any]) -> list[Any]:
-    return [value for value in (*args, *kwargs.values()) if hasattr(value, "dtype")]
+def _arrays_in(args: Any) -> list[Any]:
+    return [value for value in args if isinstance(getattr(value, "dtype", None), np.dtype)]
 
 
 def _elementwise(op: Op, args: Any, primals: Any, value: Any, level: int) -> Any:

@@ -27,7 +27,7 @@ from autograd_core.plan import (
 )
 from autograd_core.table import TABLE, Op
 
-__all__ = ["SCALARS", "HandedOut", "apply", "as_operand", "lift", "operation", "raw", "record", "tensors_in", "untracked", "wrap"]
+__all__ = ["SCALARS", "HandedOut", "apply", "as_operand", "lift", "operation", "plain", "raw", "record", "tensors_in", "untracked", "wrap"]
 
 # The class that results get: set by tensor.py, which is built on this module.
 tensor_class: Any = None
@@ -56,6 +56,11 @@ def raw(value: Any) -> Any:
     if kind is dict:
         return {k: raw(v) for k, v in value.items()}
     return value
+
+
+def plain(value: Any) -> Any:
+    """`raw(value)`, as constants in forward mode too: what a rule or composition makes decisions with."""
+    return without_tangents(raw(value))
 
 
 def untracked(data: Any) -> Any:

@@ -25,6 +25,7 @@ from numpy import ndarray
 
 from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.batching.loop import each
+from autograd_core.duals import Dual
 from autograd_core.fingerprint import check_unchanged, handed_out
 from autograd_core.grad_mode import Instrument
 from autograd_core.layers import level_of
@@ -180,7 +181,7 @@ class Sweep:
                     total = parent.gradient
                     if total is PENDING:
                         parent.gradient = contribution
-                    elif parent in owned:
+                    elif parent in owned and type(contribution) is ndarray:
                         total += contribution  # in place
                     else:
                         parent.gradient = total = total + contribution
@@ -285,7 +286,7 @@ class Sweep:
                 self.owned.add(parent)
 
 
-_ADDED_IN_PLACE = frozenset({ndarray, Batched})
+_ADDED_IN_PLACE = frozenset({ndarray, Batched, Dual})
 
 
 def _mark_pending(stack: list[Node], operations: list[Node], leaves: list[Leaf]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.define import defvjp
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.matrices import adjoint, gaps, hermitian_part, largest, off_diagonal, phase_correction, precision, times_diagonal
 from autograd_core.samples import call
 
@@ -73,7 +73,7 @@ def _eig(g: list[Any], out: Any) -> Any:
         along = np.real((v.conjugate() * g_vectors).sum(axis=-2))
         projected = g_vectors - times_diagonal(v, along)
         if v.dtype.kind == "c":
-            correction = phase_correction(_turn(v, g_vectors), [g_vectors], v, _largest(raw(v)), "eig")
+            correction = phase_correction(_turn(v, g_vectors), [g_vectors], v, _largest(plain(v)), "eig")
             projected = projected if correction is None else projected - correction
         inner = off_diagonal(adjoint(v) @ projected / gaps(w, "eig", "eigenvalues").conjugate())
     if g_values is not None:
@@ -93,7 +93,7 @@ def _largest(v: Any) -> Any:
 def _eigvals(g: Any, out: Any, a: Any) -> Any:
     """V^-H diag(g) V^H."""
     w, v = np.linalg.eig(a)
-    found, order = raw(w), raw(out)
+    found, order = plain(w), plain(out)
     if not np.allclose(found, order):  # computed without vectors, the eigenvalues may come in another order
         g = np.take_along_axis(g, np.abs(found[..., :, None] - order[..., None, :]).argmin(axis=-1), axis=-1)
     return np.linalg.solve(adjoint(v), g[..., :, None] * adjoint(v))
@@ -117,7 +117,7 @@ defvjp(np.linalg.eigvals, a=_eigvals, samples=_EIG_SAMPLES)
 
 def _free_of_basis(vectors: Any, g: Any) -> None:
     """Refuse a loss that depends on which basis of the null space `full_matrices=True` happens to return."""
-    v, g = raw(vectors), raw(g)
+    v, g = plain(vectors), plain(g)
     inner = v.conj().swapaxes(-1, -2) @ g
     if largest(inner - inner.conj().swapaxes(-1, -2)) > precision(v.dtype) ** 0.5 * largest(g):
         raise RuntimeError(
@@ -197,7 +197,7 @@ def _svd(g: Any, out: Any, a: Any, full_matrices: bool, compute_uv: bool, hermit
 
 def _svd_hermitian(gu: Any, gs: Any, gvh: Any, u: Any, s: Any, vh: Any) -> Any:
     """Singular values are the sizes of eigenvalues, right vectors the left ones with their signs: as `eigh`."""
-    sign = np.sign(np.real(raw(vh) @ raw(u)).diagonal(0, -2, -1))
+    sign = np.sign(np.real(plain(vh) @ plain(u)).diagonal(0, -2, -1))
     vectors = gu
     if gvh is not None:
         right = times_diagonal(adjoint(gvh), sign)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.define import composed, defvjp, op
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.shapes import normalise_axes
@@ -40,7 +40,7 @@ def _difference_rule(g: Any, like: Any, n: int, axis: int) -> Any:
     return -result if n % 2 else result
 
 
-@op(a=_difference_rule, samples=lambda a: [call(a(2, 4), 1, -1), call(a(4, 2), 2, 0), call(a(3), 3, 0), call(a(3), 5, 0)])
+@op(a=_difference_rule, linear=True, samples=lambda a: [call(a(2, 4), 1, -1), call(a(4, 2), 2, 0), call(a(3), 3, 0), call(a(3), 5, 0)])
 def differences(a: Any, n: int, axis: int) -> Any:
     """np.diff without its `prepend` and `append`."""
     return np.diff(a, n, axis)
@@ -225,7 +225,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     left, right = fp[0] if left is None else left, fp[-1] if right is None else right
     if xp.size == 1:
         return np.where(x < xp, left, np.where(x > xp, right, fp))
-    k = np.clip(np.searchsorted(raw(xp), raw(x), side="right") - 1, 0, xp.size - 2)
+    k = np.clip(np.searchsorted(plain(xp), plain(x), side="right") - 1, 0, xp.size - 2)
     slopes = differences(fp, 1, 0) / differences(xp, 1, 0)
     inside = slopes[k] * (x - xp[k]) + fp[k]
     return np.where(x < xp[0], left, np.where(x > xp[-1], right, inside))
@@ -285,6 +285,7 @@ defvjp(
     a=lambda g, like, v, mode: _convolve_rule(g, like, v, mode),
     v=lambda g, like, a, mode: _convolve_rule(g, like, a, mode),
     signature="a, v, mode='full'",
+    linear=True,
     samples=lambda a: [*_convolutions(a), call(a(3), a())],
 )
-defvjp(np.correlate, a=_correlate_rule_a, v=_correlate_rule_v, signature="a, v, mode='valid'", samples=_convolutions)
+defvjp(np.correlate, a=_correlate_rule_a, v=_correlate_rule_v, signature="a, v, mode='valid'", linear=True, samples=_convolutions)

@@ -162,5 +162,6 @@ defvjp(
     signature="*operands, out=None, optimize=False, dtype=None, order='K', casting='safe'",
     operands=_Gradients,
     inert=("optimize", "dtype", "order", "casting"),
+    linear=True,
     samples=_samples,
 )

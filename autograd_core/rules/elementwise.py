@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.define import composed, defvjp, op
-from autograd_core.recording import raw, untracked
+from autograd_core.recording import plain, untracked
 from autograd_core.samples import call
 from autograd_core.tensor import Tensor
 
@@ -173,7 +173,7 @@ def angle(z: Any, deg: Any = False) -> Any:
 @composed(np.real_if_close, samples=lambda a: [call(a(3)), call(a.complex(3)), call(a(3) + 1e-15j), call(a(3) + 1e-9j, tol=100000000)])
 def real_if_close(a: Any, tol: Any = 100) -> Any:
     """The real part where NumPy would return it, else `a`."""
-    result = np.real_if_close(raw(a), tol)
+    result = np.real_if_close(plain(a), tol)
     return a if result.dtype.kind == a.dtype.kind else np.real(a)
 
 
@@ -317,6 +317,7 @@ defvjp(
     fill_value=lambda g: g,
     inert=("a", "keywords"),
     structural=True,
+    linear=True,
     samples=lambda a: [
         call(a(), a.integers(0, 9, 2, 3), {"dtype": np.float64}),
         call(a(3), a.integers(0, 9, 2, 3), {"dtype": np.complex128}),
@@ -331,22 +332,22 @@ def filled(fill_value: Any, a: Any, keywords: dict[str, Any]) -> Any:
 @composed(np.full_like, samples=lambda a: [call(a(2, 3), a()), call(a(2, 3), a(3)), call(a(), a(), shape=(2, 2))])
 def full_like(a: Any, fill_value: Any, **keywords: Any) -> Any:
     """An array like `a` of `fill_value`, through which gradients pass; `a` matters by its shape and dtype only."""
-    return filled(fill_value if isinstance(fill_value, Tensor) else Tensor(fill_value), raw(a), keywords)
+    return filled(fill_value if isinstance(fill_value, Tensor) else Tensor(fill_value), plain(a), keywords)
 
 
 @composed(np.zeros_like, samples=lambda a: [call(a(2, 3)), call(a(), dtype=np.float32), call(a(3), shape=(2, 2))])
 def zeros_like(a: Any, *args: Any, **keywords: Any) -> Any:
     """An untracked tensor of zeros like `a`."""
-    return untracked(np.zeros_like(raw(a), *args, **keywords))
+    return untracked(np.zeros_like(plain(a), *args, **keywords))
 
 
 @composed(np.ones_like, samples=lambda a: [call(a(2, 3)), call(a(), dtype=np.float32), call(a(3), shape=(2, 2))])
 def ones_like(a: Any, *args: Any, **keywords: Any) -> Any:
     """An untracked tensor of ones like `a`."""
-    return untracked(np.ones_like(raw(a), *args, **keywords))
+    return untracked(np.ones_like(plain(a), *args, **keywords))
 
 
 @composed(np.empty_like, samples=lambda a: [call(a(0, 3)), call(a(2, 3), shape=(0,))])
 def empty_like(a: Any, *args: Any, **keywords: Any) -> Any:
     """An untracked tensor like `a` with arbitrary values."""
-    return untracked(np.empty_like(raw(a), *args, **keywords))
+    return untracked(np.empty_like(plain(a), *args, **keywords))

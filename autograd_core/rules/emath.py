@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd_core.define import composed, op
 from autograd_core.layers import for_any
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.matrices import arrayed
 from autograd_core.samples import Arrays, Call, call
 
@@ -20,7 +20,7 @@ from autograd_core.samples import Arrays, Call, call
 def _complex_where(x: Any, outside: Callable[[Any], Any]) -> Any:
     """`x`, as complex numbers if any of its real ones is `outside`."""
     x = arrayed(x)
-    if x.dtype.kind == "c" or not for_any(outside(raw(x))):
+    if x.dtype.kind == "c" or not for_any(outside(plain(x))):
         return x
     return x.astype(np.complex64 if x.dtype.name in ("float32", "int8", "int16", "uint8", "uint16") else np.complex128)
 
@@ -68,7 +68,7 @@ def _logn(n: Any, x: Any) -> Any:
 )
 def _power(x: Any, p: Any) -> Any:
     p = arrayed(p)
-    if p.dtype.kind in "iu" and (raw(p) < 0).any():
+    if p.dtype.kind in "iu" and (plain(p) < 0).any():
         p = p * 1.0  # as NumPy: an integer cannot be a negative power
     return np.power(_negative(x), p)
 

@@ -23,6 +23,7 @@ _SWAPPED: dict[Any, Any] = {None: "forward", "backward": "forward", "ortho": "or
 @op(
     inert=("length",),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(3), 2, 0), call(a(2, 3), 5, -1), call(a(2, 3), 1, 0), call(a(2), 2, 0), call(a.complex(2), 3, 0)],
 )
 def fit(x: Any, length: int, axis: int) -> Any:
@@ -90,6 +91,7 @@ defvjp(
     signature="a, n=None, axis=-1, norm=None, out=None",
     a=lambda g, like, axis, norm: _fft_adjoint(g, like.shape[axis], axis, norm),
     inert=("n",),
+    linear=True,
     samples=_line_samples,
 )
 defvjp(
@@ -97,12 +99,14 @@ defvjp(
     signature="a, n=None, axis=-1, norm=None, out=None",
     a=lambda g, like, axis, norm: _ifft_adjoint(g, like.shape[axis], axis, norm),
     inert=("n",),
+    linear=True,
     samples=_line_samples,
 )
 defvjp(
     np.fft.rfft,
     signature="a, n=None, axis=-1, norm=None, out=None",
     a=lambda g, like, n, axis, norm: _rfft_adjoint(g, like.shape[axis], axis, norm, n),
+    linear=True,
     samples=lambda a: _line_samples(a, real=True),
 )
 defvjp(
@@ -110,6 +114,7 @@ defvjp(
     signature="a, n=None, axis=-1, norm=None, out=None",
     a=lambda g, like, axis, norm: _irfft_adjoint(g, like.shape[axis], axis, norm),
     inert=("n",),
+    linear=True,
     samples=_half_samples,
 )
 # hfft(a) is irfft(conj(a)), and ihfft(a) conj(rfft(a)), with `norm` swapped.
@@ -118,12 +123,14 @@ defvjp(
     signature="a, n=None, axis=-1, norm=None, out=None",
     a=lambda g, like, axis, norm: _irfft_adjoint(g, like.shape[axis], axis, _SWAPPED[norm]).conjugate(),
     inert=("n",),
+    linear=True,
     samples=_half_samples,
 )
 defvjp(
     np.fft.ihfft,
     signature="a, n=None, axis=-1, norm=None, out=None",
     a=lambda g, like, n, axis, norm: _rfft_adjoint(g.conjugate(), like.shape[axis], axis, _SWAPPED[norm], n),
+    linear=True,
     samples=lambda a: _line_samples(a, real=True),
 )
 
@@ -200,14 +207,14 @@ _SOLID = "a, s=None, axes=None, norm=None, out=None"
 _real_plane_samples = lambda a: _plane_samples(a, real=True)
 _real_solid_samples = lambda a: _solid_samples(a, real=True)
 
-defvjp(np.fft.fft2, signature=_PLANE, a=_fftn_adjoint, samples=_plane_samples)
-defvjp(np.fft.ifft2, signature=_PLANE, a=_ifftn_adjoint, samples=_plane_samples)
-defvjp(np.fft.rfft2, signature=_PLANE, a=_rfftn_adjoint, samples=_real_plane_samples)
-defvjp(np.fft.irfft2, signature=_PLANE, a=_irfftn_adjoint, samples=_plane_samples)
-defvjp(np.fft.fftn, signature=_SOLID, a=_fftn_adjoint, samples=_solid_samples)
-defvjp(np.fft.ifftn, signature=_SOLID, a=_ifftn_adjoint, samples=_solid_samples)
-defvjp(np.fft.rfftn, signature=_SOLID, a=_rfftn_adjoint, samples=_real_solid_samples)
-defvjp(np.fft.irfftn, signature=_SOLID, a=_irfftn_adjoint, samples=_solid_samples)
+defvjp(np.fft.fft2, signature=_PLANE, a=_fftn_adjoint, linear=True, samples=_plane_samples)
+defvjp(np.fft.ifft2, signature=_PLANE, a=_ifftn_adjoint, linear=True, samples=_plane_samples)
+defvjp(np.fft.rfft2, signature=_PLANE, a=_rfftn_adjoint, linear=True, samples=_real_plane_samples)
+defvjp(np.fft.irfft2, signature=_PLANE, a=_irfftn_adjoint, linear=True, samples=_plane_samples)
+defvjp(np.fft.fftn, signature=_SOLID, a=_fftn_adjoint, linear=True, samples=_solid_samples)
+defvjp(np.fft.ifftn, signature=_SOLID, a=_ifftn_adjoint, linear=True, samples=_solid_samples)
+defvjp(np.fft.rfftn, signature=_SOLID, a=_rfftn_adjoint, linear=True, samples=_real_solid_samples)
+defvjp(np.fft.irfftn, signature=_SOLID, a=_irfftn_adjoint, linear=True, samples=_solid_samples)
 
 # --- order of frequencies --------------------------------------------------------------------------------------------------------
 
@@ -221,5 +228,5 @@ _shift_samples = lambda a: [
     call(a(0)),
 ]
 
-defvjp(np.fft.fftshift, x=lambda g, axes: np.fft.ifftshift(g, axes), structural=True, samples=_shift_samples)
-defvjp(np.fft.ifftshift, x=lambda g, axes: np.fft.fftshift(g, axes), structural=True, samples=_shift_samples)
+defvjp(np.fft.fftshift, x=lambda g, axes: np.fft.ifftshift(g, axes), structural=True, linear=True, samples=_shift_samples)
+defvjp(np.fft.ifftshift, x=lambda g, axes: np.fft.fftshift(g, axes), structural=True, linear=True, samples=_shift_samples)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.define import composed, defvjp
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.differences import differences
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import Arrays, Call, call
@@ -20,6 +20,7 @@ defvjp(
     weights=lambda g, x: g[np.asarray(x)],
     signature="x, weights=None, minlength=0",
     inert=("minlength",),
+    linear=True,
     samples=lambda a: [
         call(np.array([0, 2, 2, 1]), a(4)),
         call(np.array([3, 0]), weights=a(2), minlength=6),
@@ -38,8 +39,8 @@ def _edges(values: Any, bins: Any, limits: Any, edges: Any) -> Any:
     if limits is not None or not getattr(values, "requires_grad", False):
         return edges
     first, last = np.min(values), np.max(values)
-    if raw(first) == raw(last):  # NumPy opens a range of no width around it
-        return first + (edges - raw(first))
+    if plain(first) == plain(last):  # NumPy opens a range of no width around it
+        return first + (edges - plain(first))
     return first + (last - first) * ((edges - edges[0]) / (edges[-1] - edges[0]))
 
 
@@ -76,13 +77,13 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
     """Sums of weights per bin, and the bins' edges."""
     a = array_of(a)
     if weights is None:
-        totals, edges = np.histogram(raw(a), raw(bins), raw(range))
+        totals, edges = np.histogram(plain(a), plain(bins), plain(range))
     else:
         weights = array_of(weights)
         if weights.shape != a.shape:
             raise ValueError("weights should have the same shape as a.")
-        edges = np.histogram_bin_edges(raw(a), raw(bins), raw(range), raw(weights))
-        places = _bin_numbers(np.ravel(raw(a)), edges)
+        edges = np.histogram_bin_edges(plain(a), plain(bins), plain(range), plain(weights))
+        places = _bin_numbers(np.ravel(plain(a)), edges)
         inside = (places >= 0) & (places < edges.size - 1)
         totals = _totals(places, inside, edges.size - 1, weights.reshape(-1)).astype(weights.dtype)
     edges = _edges(a, bins, range, edges)
@@ -94,7 +95,7 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
 @composed(np.histogram_bin_edges, samples=lambda a: [call(a(6), 3), call(a(6)), call(a(2, 3), "sturges"), call(a(1), 2)])
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # noqa: A002  NumPy's name
     """Where the bins of a histogram lie."""
-    return _edges(a, bins, range, np.histogram_bin_edges(raw(a), raw(bins), raw(range), raw(weights)))
+    return _edges(a, bins, range, np.histogram_bin_edges(plain(a), plain(bins), plain(range), plain(weights)))
 
 
 def _grid_calls(a: Arrays) -> list[Call]:
@@ -116,8 +117,8 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = N
     else:
         sample = sample.reshape((-1, 1)) if sample.ndim == 1 else sample
         columns = [sample[:, k] for k in np.arange(sample.shape[1])]
-    data = np.stack([raw(column) for column in columns], axis=1)
-    totals, edges = np.histogramdd(data, raw(bins), raw(range))
+    data = np.stack([plain(column) for column in columns], axis=1)
+    totals, edges = np.histogramdd(data, plain(bins), plain(range))
     if weights is not None:
         places = [_bin_numbers(column, along) for column, along in zip(data.T, edges, strict=True)]
         inside = np.logical_and.reduce([(p >= 0) & (p < n) for p, n in zip(places, totals.shape, strict=True)])

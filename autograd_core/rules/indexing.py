@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.batching.array import Batched
 from autograd_core.define import defvjp, op
 from autograd_core.indices import may_repeat
+from autograd_core.layers import Layer
 from autograd_core.plan import Like
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.tensor import astype, setitem
@@ -40,7 +40,7 @@ def add_at(total: Any, index: Any, values: Any) -> Any:
             index = tuple(entry for entry in index if entry is not None)
             values = values.reshape(total[index].shape)
         total[index] += values
-    elif isinstance(total, Batched):
+    elif isinstance(total, Layer):
         np.add.at(total, index, values)
     elif not isinstance(total, np.ndarray):
         raise TypeError(f"getitem: the gradient at an integer-array index needs NumPy arrays, not {type(total).__name__}; use slices or masks")
@@ -120,6 +120,7 @@ def _sample_indices(a: Arrays) -> list[Any]:
     values=lambda g, index: g[index],
     inert=("shape",),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(*np.zeros((3, 4))[i].shape), i, (3, 4)) for i in _sample_indices(a)] + [call(a(), (), ())],
 )
 def scatter(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
@@ -129,6 +130,8 @@ def scatter(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 def add_read(total: Any, total_owned: bool, g: Any, g_owned: bool, index: Any, like: Any) -> Any:
     """The gradient of a read, added into what is there already: n small reads of one array never make n large arrays."""
+    if isinstance(g, Layer) and total is not None:
+        total = g.holding(total)
     if total is None:
         total = gradient_of_zeros(g, like.shape)
         if isinstance(total, np.ndarray) and not may_repeat(index):
@@ -145,6 +148,7 @@ defvjp(
     signature="x, index",
     accumulate={"x": add_read},
     selects=True,
+    linear=True,
     samples=lambda a: (
         [call(a(3, 4), i) for i in _sample_indices(a)] + [call(a(), ()), call(a(2, 3, 4), (np.array([0, 0]), slice(None), np.array([1, 1])))]
     ),
@@ -161,7 +165,7 @@ def cleared(x: Any, index: Any) -> Any:
     return result
 
 
-defvjp(cleared, x=lambda g, index: cleared(g, index), selects=True, samples=lambda a: [call(a(3, 4), i) for i in _sample_indices(a)])
+defvjp(cleared, x=lambda g, index: cleared(g, index), selects=True, linear=True, samples=lambda a: [call(a(3, 4), i) for i in _sample_indices(a)])
 
 
 def _pass_cleared(total: Any, total_owned: bool, g: Any, g_owned: bool, index: Any) -> Any:
@@ -222,5 +226,6 @@ defvjp(
     x=lambda g: g,
     inert=("dtype",),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(2, 3), np.dtype("complex128")), call(a(), np.dtype("float64")), call(a(0, 2), np.dtype("float64"))],
 )

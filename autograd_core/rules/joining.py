@@ -45,6 +45,7 @@ defvjp(
     signature="arrays, axis=0, out=None, *, dtype=None, casting='same_kind'",
     inert=("dtype", "casting"),
     structural=True,
+    linear=True,
     samples=lambda a: [
         call([a(2, 3), a(1, 3)]),
         call((a(2, 3), a(2, 1), a(2, 0)), axis=-1),
@@ -72,6 +73,7 @@ defvjp(
     arrays=_stacked,
     inert=("dtype", "casting"),
     structural=True,
+    linear=True,
     samples=lambda a: [
         call([a(2, 3), a(2, 3)]),
         call([a(2, 3), a(2, 3)], axis=-1),

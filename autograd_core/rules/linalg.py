@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.define import composed, constant, defvjp
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.matrices import adjoint, arrayed, column, hermitian_part, identity_like, precision, times_diagonal
 from autograd_core.samples import call
 
@@ -93,7 +93,7 @@ def _lstsq(g: list[Any], out: Any, a: Any, b: Any) -> tuple[Any, Any]:
     residual = b - a @ x
     if g_solution is not None:
         gx = column(g_solution) if vector else g_solution
-        p = np.linalg.pinv(a, rcond=_cutoff(raw(out[3]), int(out[2])))
+        p = np.linalg.pinv(a, rcond=_cutoff(plain(out[3]), int(out[2])))
         pg, px = adjoint(p) @ gx, adjoint(p) @ x
         ga = ga - pg @ adjoint(x) + residual @ adjoint(p @ pg) + px @ adjoint(gx - adjoint(a) @ pg)
         gb = gb + pg
@@ -127,7 +127,7 @@ def cofactor(a: Any) -> Any:
     a : (..., n, n)
     returns : (..., n, n), differentiable to any order
     """
-    values = raw(a)
+    values = plain(a)
     good, inverse = _well_conditioned(values)
     if good.all():
         return np.linalg.det(a)[..., None, None] * (inverse if a is values else np.linalg.inv(a)).swapaxes(-1, -2)
@@ -162,7 +162,7 @@ def _singular_cofactor(a: Any) -> Any:
     elements are zero or tiny. With the blocks of B, and the Schur complement C = B22 - B21 B11^-1 B12, det B = det B11 det C:
     B11 can be inverted, and the adjugate of the small matrix C is a polynomial.
     """
-    u, s, vh = np.linalg.svd(raw(a))
+    u, s, vh = np.linalg.svd(plain(a))
     r = int((s > s[0] * precision(s.dtype) ** 0.5).sum())
     b = adjoint(u) @ a @ adjoint(vh)
     b11, b12, b21, b22 = b[:r, :r], b[:r, r:], b[r:, :r], b[r:, r:]
@@ -210,7 +210,7 @@ def _slogdet(g: list[Any], out: Any, a: Any) -> Any:
     scale: Any = 0.0 * log if g_log is None else g_log
     if g_sign is not None and sign.dtype.kind == "c":
         scale = scale - 1j * np.imag(g_sign.conjugate() * sign)
-    singular = np.isneginf(raw(log))
+    singular = np.isneginf(plain(log))
     if not singular.any():
         return scale[..., None, None] * adjoint(np.linalg.inv(a))
     which = singular[..., None, None]
@@ -257,7 +257,7 @@ defvjp(
 )
 def _matrix_power(a: Any, n: int) -> Any:
     if a.ndim < 2 or a.shape[-1] != a.shape[-2] or not hasattr(n, "__index__"):
-        return np.linalg.matrix_power(raw(a), n)  # NumPy's error
+        return np.linalg.matrix_power(plain(a), n)  # NumPy's error
     n = operator.index(n)
     if n < 0:
         a, n = np.linalg.inv(a), -n
@@ -307,7 +307,7 @@ def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
     if len(matrices) == 2:
         return np.dot(matrices[0], matrices[1])
     if len(matrices) < 2 or any(m.ndim != 2 for m in matrices[1:-1]):
-        return np.linalg.multi_dot(raw(matrices))  # NumPy's error
+        return np.linalg.multi_dot(plain(matrices))  # NumPy's error
     first, last = matrices[0].ndim == 1, matrices[-1].ndim == 1
     if first:
         matrices[0] = matrices[0].reshape((1, -1))
@@ -352,7 +352,7 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     shape = a.shape[b.ndim :]
     rows = math.prod(shape)
     if a.size != rows**2:
-        return np.linalg.tensorsolve(raw(a), raw(b))  # NumPy's error
+        return np.linalg.tensorsolve(plain(a), plain(b))  # NumPy's error
     return np.linalg.solve(a.reshape((rows, rows)), b.reshape((-1,))).reshape(shape)
 
 

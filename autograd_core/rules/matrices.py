@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 
 __all__ = [
     "adjoint",
@@ -73,11 +73,11 @@ def gaps(values: Any, function: str, what: str) -> Any:
     rounding could have made different: their difference would be noise, a gradient divided by it a wrong number. It is nan
     instead, and a RuntimeWarning says why.
     """
-    plain = raw(values)
-    n = plain.shape[-1]
-    noise = n * precision(plain.dtype) * np.abs(plain).max(axis=-1, initial=0.0)[..., None, None]
-    equal = (np.abs(plain[..., None, :] - plain[..., :, None]) <= noise) & ~np.eye(n, dtype=bool)
-    result = values[..., None, :] - values[..., :, None] + np.eye(n, dtype=plain.dtype)
+    fixed = plain(values)
+    n = fixed.shape[-1]
+    noise = n * precision(fixed.dtype) * np.abs(fixed).max(axis=-1, initial=0.0)[..., None, None]
+    equal = (np.abs(fixed[..., None, :] - fixed[..., :, None]) <= noise) & ~np.eye(n, dtype=bool)
+    result = values[..., None, :] - values[..., :, None] + np.eye(n, dtype=fixed.dtype)
     if not equal.any():
         return result
     warnings.warn(
@@ -91,7 +91,7 @@ def gaps(values: Any, function: str, what: str) -> Any:
 
 def largest(*arrays: Any) -> float:
     """The largest absolute value in any of `arrays`, of which some may be None."""
-    return max((float(np.abs(raw(array)).max(initial=0.0)) for array in arrays if array is not None), default=0.0)
+    return max((float(np.abs(plain(array)).max(initial=0.0)) for array in arrays if array is not None), default=0.0)
 
 
 def phase_correction(turn: Any, gradients: Sequence[Any], vectors: Any, rows: Any, function: str) -> Any:
@@ -104,16 +104,20 @@ def phase_correction(turn: Any, gradients: Sequence[Any], vectors: Any, rows: An
 
     A vector times a phase is as good; a loss that does not depend on the phase needs no correction.
     """
-    plain, size = raw(vectors), np.abs(raw(turn))
-    depends = size > precision(plain.dtype) ** (2 / 3) * largest(*gradients)
+    fixed, size = plain(vectors), np.abs(plain(turn))
+    scale = largest(*gradients)
+    # All zero is the probe of a derivative in forward mode: the rule has to be the linear map that it is elsewhere.
+    depends = (size > precision(fixed.dtype) ** (2 / 3) * scale) | (scale == 0)
     if not depends.any():
         return None
-    fixed = np.where(rows, plain, 0.0).sum(axis=-2)
-    if ((np.abs(fixed.imag) > 100 * precision(plain.dtype)) | (fixed.real == 0))[depends].any():
+    marked = np.where(rows, fixed, 0.0).sum(axis=-2)
+    arbitrary = (np.abs(marked.imag) > 100 * precision(fixed.dtype)) | (marked.real == 0)
+    if scale and arbitrary[depends].any():
         raise RuntimeError(
             f"{function}: the loss depends on the phase of complex vectors, which is arbitrary; use functions of them that do not, "
             "such as np.abs(v) or v @ v.conj().T"
         )
+    depends = depends & ~arbitrary
     real = np.real(np.where(rows, vectors, 0.0).sum(axis=-2))
     angle = np.where(depends, turn / np.where(depends, real, 1.0), 0.0)
     return np.where(rows, 1j * angle[..., None, :], 0.0)

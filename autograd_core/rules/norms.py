@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.define import defvjp
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.matrices import adjoint, times_diagonal
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.shapes import keep_reduced_axes, normalise_axes
@@ -23,12 +23,12 @@ def _direction(x: Any) -> Any:
     if x.dtype.kind != "c":
         return np.sign(x)
     size = np.abs(x)
-    return x / np.where(raw(size) == 0, math.inf, size)
+    return x / np.where(plain(size) == 0, math.inf, size)
 
 
 def _shares(parts: Any, extreme: Any, axes: Any) -> Any:
     """One over the number of ties where `parts` equals its `extreme`, zero elsewhere: a plain array."""
-    parts, extreme = raw(parts), raw(extreme)
+    parts, extreme = plain(parts), plain(extreme)
     ties = (parts == extreme).astype(parts.dtype)
     return ties / ties.sum(axis=axes, keepdims=True)
 
@@ -39,7 +39,7 @@ def _vector_norm(g: Any, out: Any, x: Any, order: Any, axes: tuple[int, ...]) ->
     Order p: (|x| / norm)^(p-1) x / |x|. Elements that are zero get 0, also for p <= 1, where the slope is not defined.
     """
     if order is None or order == 2:
-        return g * (x / np.where(raw(out) == 0, math.inf, out))
+        return g * (x / np.where(plain(out) == 0, math.inf, out))
     if order == 1:
         return g * _direction(x)
     if order == 0:
@@ -47,15 +47,15 @@ def _vector_norm(g: Any, out: Any, x: Any, order: Any, axes: tuple[int, ...]) ->
     size = np.abs(x)
     if order in (math.inf, -math.inf):
         return g * (_direction(x) * _shares(size, out, axes))
-    zero = raw(size) == 0
+    zero = plain(size) == 0
     powers = np.where(zero, 0.0, np.where(zero, 1.0, size) ** (order - 2))
-    return g * np.where(raw(out) == 0, 1.0, out) ** (1 - order) * (x * powers)
+    return g * np.where(plain(out) == 0, 1.0, out) ** (1 - order) * (x * powers)
 
 
 def _singular_norm(g: Any, x: Any, order: Any) -> Any:
     """The gradient of the sum, the largest or the smallest of the singular values of (..., m, n); g : (...)."""
     u, s, vh = np.linalg.svd(x, full_matrices=False)
-    values = raw(s)
+    values = plain(s)
     weights = (values > 0).astype(values.dtype)  # a singular value that is zero has a kink there, as |x| has
     if order != "nuc":
         weights = weights * _shares(values, values[..., :1] if order == 2 else values[..., -1:], -1)
@@ -69,7 +69,7 @@ def _matrix_norm(g: Any, x: Any, order: Any) -> Any:
     if order not in (1, -1, math.inf, -math.inf):
         raise ValueError("Invalid norm order for matrices.")
     summed, kept = (-2, -1) if order in (1, -1) else (-1, -2)
-    sums = np.abs(raw(x)).sum(axis=summed, keepdims=True)
+    sums = np.abs(plain(x)).sum(axis=summed, keepdims=True)
     extreme = (sums.max if order > 0 else sums.min)(axis=kept, keepdims=True)
     return g[..., None, None] * (_direction(x) * _shares(sums, extreme, kept))
 

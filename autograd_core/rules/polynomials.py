@@ -10,7 +10,7 @@ import numpy as np
 from autograd_core import recording
 from autograd_core.define import composed, defvjp
 from autograd_core.layers import for_all, for_any
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.matrices import arrayed
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.shapes import unbroadcast
@@ -114,7 +114,7 @@ def _poly(seq_of_zeros: Any) -> Any:
     result: Any = np.ones(1, zeros.dtype)
     for i in range(len(zeros)):
         result = _factor(result, zeros[i])
-    values = np.sort(raw(zeros))
+    values = np.sort(plain(zeros))
     if result.dtype.kind == "c" and for_all(values == np.sort(values.conj())):
         return np.real(result)  # the roots come in conjugate pairs
     return result
@@ -153,9 +153,9 @@ def _polysub(a1: Any, a2: Any) -> Any:
 def _without_leading_zeros(p: Any) -> Any:
     """As `np.poly1d` does; of a polynomial that is zero one coefficient is left."""
     p = np.atleast_1d(p)
-    if len(p) and for_all(raw(p[0]) != 0):
+    if len(p) and for_all(plain(p[0]) != 0):
         return p
-    nonzero = np.flatnonzero(raw(p))
+    nonzero = np.flatnonzero(plain(p))
     return p[nonzero[0] :] if len(nonzero) else p[-1:]
 
 
@@ -173,7 +173,7 @@ def _division_samples(a: Arrays) -> list[Call]:
 @composed(np.polydiv, samples=_division_samples)
 def _polydiv(u: Any, v: Any) -> Any:
     u, v = np.atleast_1d(u) + 0.0, np.atleast_1d(v) + 0.0
-    dtype = (raw(u[0]) + raw(v[0])).dtype
+    dtype = (plain(u[0]) + plain(v[0])).dtype
     steps, width = len(u) - len(v) + 1, len(v)
     scale = 1.0 / v[0]
     remainder = u.astype(dtype)
@@ -185,7 +185,7 @@ def _polydiv(u: Any, v: Any) -> Any:
         quotient[k] = digit
         remainder[k : k + width] = remainder[k : k + width] - digit * v
     first = 0
-    while first < len(remainder) - 1 and for_all(np.isclose(raw(remainder)[first], 0, rtol=1e-14)):
+    while first < len(remainder) - 1 and for_all(np.isclose(plain(remainder)[first], 0, rtol=1e-14)):
         first += 1
     return quotient, remainder[first:] if first else remainder
 

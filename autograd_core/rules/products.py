@@ -62,7 +62,7 @@ def _matmul_samples(a: Arrays) -> list[Call]:
     return [*[call(a(*s), a(*t)) for s, t in shapes], *complex_calls]
 
 
-defvjp(np.matmul, x1=matmul_first, x2=matmul_second, holomorphic=True, samples=_matmul_samples)
+defvjp(np.matmul, x1=matmul_first, x2=matmul_second, holomorphic=True, linear=True, samples=_matmul_samples)
 composed(np.linalg.matmul, samples=lambda a: [call(a(2, 3), a(3, 2)), call(a(2, 2, 3), a(3, 2)), call(a.complex(3), a.complex(3, 2))])(np.matmul)
 
 # --- dot, vdot, inner, outer -------------------------------------------------------------------------------------------------
@@ -100,6 +100,7 @@ defvjp(
     holomorphic=True,
     a=_dot_first,
     b=_dot_second,
+    linear=True,
     samples=lambda a: [*[call(a(*s), a(*t)) for s, t in _DOT_SHAPES], call(a.complex(2, 3), a.complex(2, 3, 2))],
 )
 
@@ -108,6 +109,7 @@ defvjp(
     signature="a, b",
     a=lambda g, like, b: (np.conjugate(g) * b).reshape(like.shape),
     b=lambda g, like, a: (g * a).reshape(like.shape),
+    linear=True,
     samples=lambda a: [
         *[call(a(3), a(3)), call(a(2, 3), a(2, 3)), call(a(2, 2), a(2, 2).T), call(a(), a()), call(a(0), a(0))],
         *[call(a.complex(3), a.complex(3)), call(a.complex(2, 2), a(2, 2)), call(a(3), a.complex(3))],
@@ -141,6 +143,7 @@ defvjp(
     holomorphic=True,
     a=_inner_first,
     b=_inner_second,
+    linear=True,
     samples=lambda a: [*[call(a(*s), a(*t)) for s, t in _INNER_SHAPES], call(a.complex(2, 3), a.complex(2, 3))],
 )
 
@@ -158,6 +161,7 @@ defvjp(
     holomorphic=True,
     a=_outer_first,
     b=_outer_second,
+    linear=True,
     samples=lambda a: [
         *[call(a(2), a(3)), call(a(2, 2), a(3)), call(a(), a(3)), call(a(1), a(2, 1)), call(a(0), a(3)), call(a(2), a(0))],
         call(a.complex(2), a.complex(3)),
@@ -168,6 +172,7 @@ defvjp(
     holomorphic=True,
     x1=lambda g, like, x2: _outer_first(g, like, x2),
     x2=lambda g, like, x1: _outer_second(g, like, x1),
+    linear=True,
     samples=lambda a: [call(a(2), a(3)), call(a(0), a(3)), call(a.complex(2), a.complex(3))],
 )
 
@@ -205,6 +210,7 @@ defvjp(
     signature="x1, x2, axis=-1, keepdims=False",
     x1=_vecdot_first,
     x2=_vecdot_second,
+    linear=True,
     samples=lambda a: [*_vecdot_samples(a), call(a(2, 3), a(3), keepdims=True), call(a(3, 2), a(3, 2), axis=0, keepdims=True)],
 )
 
@@ -225,6 +231,7 @@ if hasattr(np, "matvec"):  # NumPy 2.2
         holomorphic=True,
         x1=lambda g, x2: _outermost(g, x2),
         x2=lambda g, x1: np.matvec(x1.swapaxes(-1, -2), g),
+        linear=True,
         samples=lambda a: [
             *[call(a(2, 3), a(3)), call(a(2, 2, 3), a(3)), call(a(2, 3), a(4, 3)), call(a(2, 1, 2, 3), a(3, 3)), call(a(2, 0), a(0))],
             *[call(a(0, 3), a(3)), call(a.complex(2, 3), a.complex(2, 3))],
@@ -234,6 +241,7 @@ if hasattr(np, "matvec"):  # NumPy 2.2
         np.vecmat,  # x1^H x2
         x1=lambda g, x2: np.matvec(x2, np.conjugate(g)),
         x2=lambda g, x1: _outermost(x1, g),
+        linear=True,
         samples=lambda a: [
             *[call(a(2), a(2, 3)), call(a(2), a(2, 2, 3)), call(a(4, 2), a(2, 3)), call(a(3, 2), a(2, 1, 2, 3)), call(a(0), a(0, 2))],
             *[call(a(3), a(3, 0)), call(a.complex(2, 2), a.complex(2, 3))],
@@ -281,7 +289,7 @@ def _tensordot_samples(a: Arrays) -> list[Call]:
     ]
 
 
-defvjp(np.tensordot, a=_tensordot_first, b=_tensordot_second, holomorphic=True, samples=_tensordot_samples)
+defvjp(np.tensordot, a=_tensordot_first, b=_tensordot_second, holomorphic=True, linear=True, samples=_tensordot_samples)
 
 
 @composed(np.linalg.tensordot, samples=_tensordot_samples)
@@ -306,6 +314,7 @@ defvjp(
     holomorphic=True,
     a=lambda g, like, b: _kron_gradient(g, like, b, 0),
     b=lambda g, like, a: _kron_gradient(g, like, a, 1),
+    linear=True,
     samples=lambda a: [
         *[call(a(2), a(3)), call(a(2, 3), a(3, 2)), call(a(2), a(2, 3)), call(a(2, 2, 1), a(3)), call(a(), a(3)), call(a(), a()), call(a(0), a(3))],
         call(a.complex(2, 2), a.complex(2)),
@@ -346,6 +355,7 @@ defvjp(
     holomorphic=True,
     a=_cross_first,
     b=_cross_second,
+    linear=True,
     samples=lambda a: [
         *[call(a(3), a(3)), call(a(2, 3), a(2, 3)), call(a(2, 3), a(3)), call(a(3, 2), a(3, 2), axis=0), call(a(2, 1, 3), a(2, 3))],
         *[call(a(3, 2), a(2, 3), axisa=0), call(a(2, 3), a(3, 2), axisb=0, axisc=0), call(a(3, 2), a(3), axisa=0, axisb=0), call(a(0, 3), a(3))],
@@ -357,5 +367,6 @@ defvjp(
     holomorphic=True,
     x1=lambda g, like, x2, axis: _cross_gradient(g, like, x2, axis, axis, axis, 0),
     x2=lambda g, like, x1, axis: _cross_gradient(g, like, x1, axis, axis, axis, 1),
+    linear=True,
     samples=lambda a: [call(a(3), a(3)), call(a(2, 3), a(3)), call(a(3, 2), a(3, 1), axis=0), call(a.complex(2, 3), a.complex(2, 3))],
 )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_core.define import defvjp, op
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.indexing import scatter
 from autograd_core.rules.rows import as_rows, from_rows
 from autograd_core.rules.shapes import array_of
@@ -35,7 +35,7 @@ def _slope(place: Any, n: Any, method: str) -> Any:
 
 
 @op(
-    q=lambda g, out, n, method: (g * _slope(raw(out), n, method)).astype(g.dtype),
+    q=lambda g, out, n, method: (g * _slope(plain(out), n, method)).astype(g.dtype),
     samples=lambda a: [call(a(2, 3, low=0.1, high=0.9), 7, method) for method in [*_SLOPES, "nearest"]],
 )
 def quantile_position(q: Any, n: int, method: str) -> Any:
@@ -68,16 +68,16 @@ def _neighbours(rows: Any, q: Any, method: str, skip_nan: bool) -> _Neighbours:
     sizes, which = np.unique(counts, return_inverse=True)
     places = [quantile_position(q, max(int(size), 1), method) for size in sizes]
     if len(places) == 1:
-        place, slope = places[0], _slope(raw(places[0]), int(sizes[0]), method)
+        place, slope = places[0], _slope(plain(places[0]), int(sizes[0]), method)
     else:
         which = which.reshape(counts.shape)
-        place, slope = np.stack(places)[which], np.stack([_slope(raw(p), int(size), method) for p, size in zip(places, sizes, strict=True)])[which]
-    below = np.floor(raw(place)).astype(int)
+        place, slope = np.stack(places)[which], np.stack([_slope(plain(p), int(size), method) for p, size in zip(places, sizes, strict=True)])[which]
+    below = np.floor(plain(place)).astype(int)
     above = np.minimum(below + 1, np.maximum(counts[..., None] - 1, 0))
     below = np.broadcast_to(below, above.shape)
     order = np.argpartition(rows, np.unique([below, above]), axis=-1)
     low, high = np.take_along_axis(order, below, -1), np.take_along_axis(order, above, -1)
-    return _Neighbours(low, high, place - np.floor(raw(place)), slope, valid)
+    return _Neighbours(low, high, place - np.floor(plain(place)), slope, valid)
 
 
 def _elements_taken(rows: Any, values: Any) -> _Neighbours:
@@ -109,9 +109,9 @@ def _per_row(g: Any, a: Any, q: Any, axis: Any, rows: Any, skip_nan: bool) -> An
 
 
 def _located(out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any, skip_nan: bool) -> _Neighbours:
-    rows = as_rows(raw(a), axis)
+    rows = as_rows(plain(a), axis)
     if weights is not None:
-        return _elements_taken(rows, _per_row(raw(out), a, q, axis, rows, skip_nan))
+        return _elements_taken(rows, _per_row(plain(out), a, q, axis, rows, skip_nan))
     q = array_of(q)
     q = q.reshape(-1) if q.dtype.kind == "f" else q.reshape(-1).astype(np.float64)
     return _neighbours(rows, q, method, skip_nan)

@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_core.define import composed
 from autograd_core.layers import for_any
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import call
 
@@ -94,7 +94,7 @@ def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: 
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
     """`num` numbers from `start` to `stop` in equal ratios: start (stop / start)^(k / (num - 1))."""
     start, stop = array_of(start), array_of(stop)
-    if for_any(raw(start) == 0) or for_any(raw(stop) == 0):
+    if for_any(plain(start) == 0) or for_any(plain(stop) == 0):
         raise ValueError("Geometric sequence cannot include zero")
     # As NumPy has it, float32 too becomes float64 here.
     working = np.result_type(start.dtype, stop.dtype, float(num), np.zeros((), dtype))

@@ -22,14 +22,22 @@ defvjp(
     np.flip,
     m=lambda g, axis: np.flip(g, axis),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(2, 3)), call(a(2, 3), 0), call(a(2, 3, 2), axis=(0, -1)), call(a()), call(a(0, 2), 1), call(a.complex(3))],
 )
-defvjp(np.fliplr, m=lambda g: np.fliplr(g), structural=True, samples=lambda a: [call(a(2, 3)), call(a(2, 1, 2)), call(a.complex(2, 2))])
-defvjp(np.flipud, m=lambda g: np.flipud(g), structural=True, samples=lambda a: [call(a(2, 3)), call(a(3)), call(a(0, 2)), call(a.complex(2))])
+defvjp(np.fliplr, m=lambda g: np.fliplr(g), structural=True, linear=True, samples=lambda a: [call(a(2, 3)), call(a(2, 1, 2)), call(a.complex(2, 2))])
+defvjp(
+    np.flipud,
+    m=lambda g: np.flipud(g),
+    structural=True,
+    linear=True,
+    samples=lambda a: [call(a(2, 3)), call(a(3)), call(a(0, 2)), call(a.complex(2))],
+)
 defvjp(
     np.rot90,
     m=lambda g, k, axes: np.rot90(g, -k, axes),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(2, 3)), call(a(2, 3), 2), call(a(2, 3, 2), -1, (1, 2)), call(a(2, 3, 2), k=5, axes=(-1, 0)), call(a.complex(2, 2), 3)],
 )
 
@@ -42,6 +50,7 @@ defvjp(
     np.roll,
     a=lambda g, shift, axis: np.roll(g, _negative(shift), axis),
     structural=True,
+    linear=True,
     samples=lambda a: [
         call(a(2, 3), 2),
         call(a(2, 3), -1, 1),
@@ -70,6 +79,7 @@ defvjp(
     np.tile,
     A=_untiled,
     structural=True,
+    linear=True,
     samples=lambda a: [
         call(a(2, 3), 2),
         call(a(2, 3), (2, 1)),
@@ -100,6 +110,7 @@ defvjp(
     a=_unrepeated,
     signature="a, repeats, axis=None",
     structural=True,
+    linear=True,
     samples=lambda a: [
         call(a(2, 3), 2),
         call(a(2, 3), 2, axis=0),
@@ -126,6 +137,7 @@ defvjp(
     a=_unresized,
     inert=("new_shape",),
     structural=True,
+    linear=True,
     samples=lambda a: [
         call(a(2, 3), (2, 2)),
         call(a(2, 3), (4, 4)),
@@ -149,6 +161,7 @@ def diagonal_length(rows: int, columns: int, offset: int) -> int:
     values=lambda g, offset, axis1, axis2: np.diagonal(g, offset, axis1, axis2),
     inert=("shape",),
     structural=True,
+    linear=True,
     samples=lambda a: [
         call(a(3), 0, 0, 1, (3, 3)),
         call(a(2), 1, 0, 1, (3, 3)),
@@ -169,6 +182,7 @@ defvjp(
     np.diagonal,
     a=lambda g, like, offset, axis1, axis2: from_diagonal(g, offset, axis1, axis2, like.shape),
     selects=True,
+    linear=True,
     samples=lambda a: [
         call(a(3, 3)),
         call(a(3, 4), 1),
@@ -191,6 +205,7 @@ defvjp(
     a=_traced,
     inert=("dtype",),
     selects=True,
+    linear=True,
     samples=lambda a: [
         call(a(3, 3)),
         call(a(3, 4), 1),
@@ -212,24 +227,28 @@ defvjp(
     np.diag,
     v=_undiag,
     selects=True,
+    linear=True,
     samples=lambda a: [call(a(3)), call(a(2), -1), call(a(3, 3)), call(a(2, 4), k=2), call(a(4, 2), -1), call(a(0)), call(a.complex(2))],
 )
 defvjp(
     np.diagflat,
     v=lambda g, like, k: np.diagonal(g, k).reshape(like.shape),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(3)), call(a(2, 2), 1), call(a(), -1), call(a(2), k=-2), call(a(0)), call(a.complex(2))],
 )
 defvjp(
     np.tril,
     m=lambda g, k: np.tril(g, k),
     selects=True,
+    linear=True,
     samples=lambda a: [call(a(3, 3)), call(a(2, 4), 1), call(a(2, 3, 2), k=-1), call(a(0, 2)), call(a(3)), call(a.complex(2, 2))],
 )
 defvjp(
     np.triu,
     m=lambda g, k: np.triu(g, k),
     selects=True,
+    linear=True,
     samples=lambda a: [call(a(3, 3)), call(a(2, 4), 1), call(a(2, 3, 2), k=-1), call(a(0, 2)), call(a(3)), call(a.complex(2, 2))],
 )
 

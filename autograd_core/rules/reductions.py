@@ -96,6 +96,7 @@ defvjp(
     initial=lambda g: g,
     inert=("dtype", "keepdims"),
     structural=True,
+    linear=True,
     samples=lambda a: reduction_calls(a) + where_calls(a, initial=a()) + _with_empty(a) + [call(a(2, 3), dtype=np.float64, initial=a())],
 )
 
@@ -111,6 +112,7 @@ defvjp(
     a=mean_rule,
     inert=("dtype", "keepdims"),
     structural=True,
+    linear=True,
     samples=lambda a: reduction_calls(a) + where_calls(a) + [call(a.complex(2, 3), axis=1, dtype=np.complex128)],
 )
 
@@ -266,6 +268,7 @@ defvjp(
     np.cumsum,
     a=lambda g, like, axis: running_from_the_end(g, 0).reshape(like.shape) if axis is None else running_from_the_end(g, axis),
     inert=("dtype",),
+    linear=True,
     samples=lambda a: [*running_calls(a), call(a(2, 3), axis=1, dtype=np.float64)],
 )
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd_core.define import updating
 from autograd_core.indices import settled
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.shapes import array_of
 from autograd_core.table import TABLE, UPDATES
 
@@ -34,7 +34,7 @@ def _rounds(places: Any) -> Iterator[Any]:
 
 def _at(ufunc: Any) -> Callable[..., None]:
     def at(a: Any, indices: Any, *b: Any) -> None:
-        chosen = np.arange(a.size).reshape(a.shape)[settled(raw(indices))]
+        chosen = np.arange(a.size).reshape(a.shape)[settled(plain(indices))]
         places = np.ravel(chosen)
         operands = [np.broadcast_to(array_of(values), chosen.shape).reshape(places.shape) for values in b]
         for part in _rounds(places):

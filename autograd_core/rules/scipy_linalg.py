@@ -287,4 +287,4 @@ def _sparse_samples(a: Arrays) -> list[Call]:
     return [call(matrix, a(3)), call(matrix, a(3, 2)), call(matrix.tocsc(), a(3, 1)), call(matrix * (1 + 2j), a.complex(3)), call(matrix, a(3, 0))]
 
 
-defvjp(sparse_matmul, x=lambda g, matrix: sparse_matmul(matrix.conjugate().T, g), samples=_sparse_samples)
+defvjp(sparse_matmul, x=lambda g, matrix: sparse_matmul(matrix.conjugate().T, g), linear=True, samples=_sparse_samples)

@@ -41,6 +41,7 @@ def in_order(function: Any) -> Any:
 reshape = defvjp(
     np.reshape,
     a=lambda g, like, order: g.reshape(like.shape) if order == "C" else np.reshape(g, like.shape, order=order),
+    linear=True,
     signature="a, shape=None, order='C', *, newshape=None, copy=None",
     inert=("shape", "newshape", "copy"),
     structural=True,
@@ -61,6 +62,7 @@ ravel = defvjp(
     a=lambda g, like, order: np.reshape(g, like.shape, order=order),
     signature="a, order='C'",
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(2, 3)), call(a(2, 3, 2), "F"), call(a(2, 3).T, order="C"), call(a()), call(a(0, 2)), call(a.complex(2, 2), order="F")],
 )
 ravel.function = in_order(np.ravel)
@@ -68,6 +70,7 @@ defvjp(
     np.transpose,
     a=lambda g, axes: np.transpose(g, inverse_permutation(axes, g.ndim)),
     structural=True,
+    linear=True,
     samples=lambda a: [
         call(a(2, 3)),
         call(a(2, 3, 4), (1, 2, 0)),
@@ -82,6 +85,7 @@ defvjp(
     a=lambda g, like: g.reshape(like.shape),
     inert=("axis",),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(2, 3), 0), call(a(2, 3), axis=(0, -1)), call(a(), 0), call(a(0), -1)],
 )
 defvjp(
@@ -89,24 +93,28 @@ defvjp(
     a=lambda g, like: g.reshape(like.shape),
     inert=("axis",),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(1, 3, 1)), call(a(1, 3, 1), 0), call(a(1, 3, 1), axis=(0, -1)), call(a()), call(a(1)), call(a(0, 1), 1), call(a(2, 3))],
 )
 defvjp(
     np.swapaxes,
     a=lambda g, axis1, axis2: g.swapaxes(axis1, axis2),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(2, 3), 0, 1), call(a(2, 3, 4), -1, 0), call(a(1, 0, 2), 1, 2), call(a.complex(2, 3), axis1=0, axis2=-1)],
 )
 defvjp(
     np.moveaxis,
     a=lambda g, source, destination: np.moveaxis(g, destination, source),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(2, 3, 4), 0, -1), call(a(2, 3, 4), (0, 2), (1, 0)), call(a(2, 3, 4), [-1], [0]), call(a(2), 0, 0)],
 )
 defvjp(
     np.matrix_transpose,
     x=lambda g: g.swapaxes(-1, -2),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(2, 3)), call(a(2, 3, 4)), call(a(0, 1)), call(a.complex(2, 3))],
 )
 defvjp(
@@ -114,6 +122,7 @@ defvjp(
     array=lambda g: g,  # the sweep sums it back
     inert=("shape", "subok"),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(3), (2, 3)), call(a(2, 1), (4, 2, 3)), call(a(), (2, 2)), call(a(1), (0,)), call(a(2, 3), (2, 3)), call(a(1), 3)],
 )
 defvjp(
@@ -121,6 +130,7 @@ defvjp(
     a=lambda g: g,
     inert=("order", "subok"),
     structural=True,
+    linear=True,
     samples=lambda a: [call(a(2, 3)), call(a(2, 3), order="F"), call(a()), call(a(0, 2)), call(a.complex(3))],
 )
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd_core.define import composed, defvjp, op
 from autograd_core.layers import for_all
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.shapes import normalise_axes
@@ -31,6 +31,7 @@ def sorting_order(a: Any, axis: int) -> Any:
 @op(
     values=lambda g, order, axis: np.take_along_axis(g, order, axis),
     structural=True,
+    linear=True,
     samples=lambda a: [
         call(a(3), np.array([2, 0, 1]), 0),
         call(a(2, 3), np.array([[2, 0, 1], [1, 0, 2]]), -1),
@@ -46,7 +47,7 @@ def moved_back(values: Any, order: Any, axis: int) -> Any:
 
 
 def _unsorted(g: Any, like: Any, a: Any, axis: Any) -> Any:
-    a = raw(a)
+    a = plain(a)
     if axis is None:
         return moved_back(g, sorting_order(a.ravel(), 0), 0).reshape(like.shape)
     return moved_back(g, sorting_order(a, axis), axis)
@@ -72,7 +73,7 @@ defvjp(
 
 
 def _unpartitioned(g: Any, like: Any, a: Any, out: Any, kth: Any, axis: Any) -> Any:
-    a, out = raw(a), raw(out)
+    a, out = plain(a), plain(out)
     if axis is None:
         return moved_back(g, _partitioning_order(a.ravel(), out, kth, 0), 0).reshape(like.shape)
     return moved_back(g, _partitioning_order(a, out, kth, axis), axis)
@@ -141,7 +142,7 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
     """The distinct elements (or slices along `axis`), sorted."""
     ar = array_of(ar)
     keywords |= {"return_inverse": return_inverse, "return_counts": return_counts, "axis": axis}
-    _, index, *others = np.unique(raw(ar), return_index=True, **keywords)
+    _, index, *others = np.unique(plain(ar), return_index=True, **keywords)
     values = np.ravel(ar)[index] if axis is None else np.take(ar, index, axis)
     results = (values, *[index] * return_index, *others)
     return results if len(results) > 1 else values
@@ -152,9 +153,9 @@ def _with_values(function: Any) -> Any:
 
     def compute(x: Any) -> Any:
         x = array_of(x)
-        result = function(raw(x))
+        result = function(plain(x))
         elements = getattr(result, "values", result)
-        values = np.ravel(x)[_first_places(raw(x).ravel(), elements)].reshape(elements.shape)
+        values = np.ravel(x)[_first_places(plain(x).ravel(), elements)].reshape(elements.shape)
         return values if elements is result else result._replace(values=values)
 
     return compute
@@ -181,14 +182,14 @@ def union1d(ar1: Any, ar2: Any) -> Any:
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """The elements of `ar1` that `ar2` has not."""
     left = np.ravel(ar1) if assume_unique else unique(ar1)
-    return left[np.isin(raw(left), raw(ar2), assume_unique=True, invert=True)]
+    return left[np.isin(plain(left), plain(ar2), assume_unique=True, invert=True)]
 
 
 @composed(np.setxor1d, samples=lambda a: [call(a(2, 2), a(3, low=5, high=6)), call(a(3), a(2, low=5, high=6), True)])
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """The elements that only one of the two has, sorted."""
     both = np.concatenate((ar1, ar2), axis=None) if assume_unique else np.concatenate((unique(ar1), unique(ar2)))
-    _, index, counts = np.unique(raw(both), return_index=True, return_counts=True)
+    _, index, counts = np.unique(plain(both), return_index=True, return_counts=True)
     return both[index[counts == 1]]
 
 
@@ -201,7 +202,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     index = [slice(None)] * filt.ndim
     for k in range(filt.ndim) if axis is None else normalise_axes(axis, filt.ndim):
         others = tuple(other for other in range(filt.ndim) if other != k)
-        places = np.flatnonzero((raw(filt) != 0).any(axis=others))
+        places = np.flatnonzero((plain(filt) != 0).any(axis=others))
         first, last = (int(places[0]), int(places[-1])) if places.size else (0, -1)
         index[k] = slice(first if "f" in trim.lower() else 0, last + 1 if "b" in trim.lower() or not places.size else None)
     return filt[tuple(index)]

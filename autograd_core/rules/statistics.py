@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_core.define import composed
 from autograd_core.layers import for_any
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.shapes import normalise_axes
@@ -43,7 +43,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         weights = np.transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
         weights = weights.reshape(tuple(n if k in axes else 1 for k, n in enumerate(a.shape)))
     total = np.sum(weights, axis=axes, keepdims=keepdims)
-    if for_any(raw(total) == 0):
+    if for_any(plain(total) == 0):
         raise ZeroDivisionError("Weights sum to zero, can't be normalized")
     mean = np.sum(a * weights, axis=axes, keepdims=keepdims) / total
     return (mean, np.broadcast_to(total, mean.shape).copy()) if returned else mean
@@ -79,7 +79,7 @@ def _observation_weights(name: str, weights: Any, count: int) -> Any:
         raise RuntimeError(f"cannot handle multidimensional {name}")
     if weights.shape[0] != count:
         raise RuntimeError(f"incompatible numbers of samples and {name}")
-    if for_any(raw(weights) < 0):
+    if for_any(plain(weights) < 0):
         raise ValueError(f"{name} cannot be negative")
     return weights
 
@@ -103,7 +103,7 @@ def cov(
     ddof = (0 if bias else 1) if ddof is None else ddof
     repeats = _observation_weights("fweights", fweights, x.shape[1])
     importance = _observation_weights("aweights", aweights, x.shape[1])
-    if repeats is not None and not np.all(raw(repeats) == np.around(raw(repeats))):
+    if repeats is not None and not np.all(plain(repeats) == np.around(plain(repeats))):
         raise TypeError("fweights must be integer")
     weights = repeats if importance is None else importance if repeats is None else repeats * importance
     mean, total = average(x, axis=1, weights=weights, returned=True)
@@ -114,7 +114,7 @@ def cov(
         factor = total
     else:
         factor = total - ddof if importance is None else total - ddof * np.sum(weights * importance) / total
-    if for_any(raw(factor) <= 0):
+    if for_any(plain(factor) <= 0):
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
         factor = 0.0
     x = x - mean[:, None]
@@ -126,7 +126,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     """The correlation coefficients of the variables in `x` and `y`."""
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
-        return 0 * c + raw(c) / raw(c)  # 1 or nan, with slope exactly 0
+        return 0 * c + plain(c) / plain(c)  # 1 or nan, with slope exactly 0
     deviations = np.sqrt(np.real(np.diag(c)))
     c = c / deviations[:, None] / deviations[None, :]
     clipped = np.clip(np.real(c), -1, 1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from autograd_core.define import composed, op
 from autograd_core.indices import along, settled
-from autograd_core.recording import raw, untracked
+from autograd_core.recording import plain, untracked
 from autograd_core.rules.indexing import add_read, scatter
 from autograd_core.rules.shapes import array_of
 from autograd_core.samples import Arrays, Call, call
@@ -23,7 +23,7 @@ from autograd_core.tensor import Tensor
 
 def settled_places(indices: Any, length: int, mode: str) -> Any:
     """`indices` into an axis of `length` as np.take's and np.choose's `mode` reads them."""
-    indices = settled(raw(indices)) if np.ndim(raw(indices)) else operator.index(raw(indices))
+    indices = settled(plain(indices)) if np.ndim(plain(indices)) else operator.index(plain(indices))
     if mode == "raise":
         return indices
     if mode not in ("wrap", "clip"):
@@ -62,6 +62,7 @@ def _add_taken(total: Any, total_owned: bool, g: Any, g_owned: bool, indices: An
     a=lambda g, indices, axis, like: scatter(g, along(axis, indices), like.shape),
     accumulate={"a": _add_taken},
     selects=True,
+    linear=True,
     samples=lambda a: [c for c in _sample_takes(a) if c.args[0].ndim == 1 or len(c.args) > 2][1:],
 )
 def taken(a: Any, indices: Any, axis: int) -> Any:
@@ -87,7 +88,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     axis = 0 if axis is None else axis_of(axis, a.ndim)
     if isinstance(a, Tensor):
         return taken(a, settled_places(indices, a.shape[axis], mode), axis)
-    return np.take(a, raw(indices), axis=axis, mode=mode)  # type: ignore[call-overload]
+    return np.take(a, plain(indices), axis=axis, mode=mode)  # type: ignore[call-overload]
 
 
 def _refuse_out(name: str, out: Any) -> None:
@@ -119,7 +120,7 @@ def along_index(indices: Any, shape: tuple[int, ...], axis: int) -> tuple[Any, .
 )
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """The element at `indices` in each row along `axis`."""
-    arr, indices = array_of(arr), raw(indices)
+    arr, indices = array_of(arr), plain(indices)
     if axis is None:
         arr, axis = np.ravel(arr), 0
     return arr[along_index(indices, arr.shape, axis_of(axis, arr.ndim))]
@@ -141,7 +142,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """The slices along `axis` (elements of the flattened array without one) for which `condition` holds."""
     _refuse_out("compress", out)
-    condition = np.asarray(raw(condition))
+    condition = np.asarray(plain(condition))
     if condition.ndim != 1:
         raise ValueError("condition must be a 1-d array")
     return take(a, np.flatnonzero(condition), axis)
@@ -150,7 +151,7 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
 @composed(np.extract, samples=lambda a: [call(np.array([True, False, True]), a(3)), call(a.mask(2, 3), a(2, 3)), call([[1, 0]], a(1, 2))])
 def extract(condition: Any, arr: Any) -> Any:
     """The elements, in a row, for which `condition` holds."""
-    return take(np.ravel(arr), np.flatnonzero(raw(condition)))
+    return take(np.ravel(arr), np.flatnonzero(plain(condition)))
 
 
 @composed(
@@ -169,7 +170,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """The array without the places `obj`."""
     arr = np.ravel(arr) if axis is None else array_of(arr)
     axis = 0 if axis is None else axis_of(axis, arr.ndim)
-    return take(arr, np.delete(np.arange(arr.shape[axis]), raw(obj)), axis)
+    return take(arr, np.delete(np.arange(arr.shape[axis]), plain(obj)), axis)
 
 
 # --- by choosing among arrays ----------------------------------------------------------------------------------------------------
@@ -221,7 +222,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     for number, (condition, choice) in reversed(list(enumerate(zip(condlist, choicelist, strict=True)))):
         if array_of(condition).dtype != bool:
             raise TypeError(f"invalid entry {number} in condlist: should be boolean ndarray")
-        result = np.where(raw(condition), choice, result)
+        result = np.where(plain(condition), choice, result)
     return result if result.dtype == dtype else result.astype(dtype)
 
 
@@ -237,7 +238,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 )
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     """`funclist[i](x[condlist[i]])` at the places where the condition holds; one function more is for the others."""
-    x, condlist = array_of(x), raw(condlist)
+    x, condlist = array_of(x), plain(condlist)
     if np.isscalar(condlist) or not (isinstance(condlist[0], list | np.ndarray) or x.ndim == 0):
         condlist = [condlist]
     conditions = np.asarray(condlist, dtype=bool)

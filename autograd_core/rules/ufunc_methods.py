@@ -14,7 +14,7 @@ import numpy as np
 from numpy import _NoValue
 
 from autograd_core.define import composed, op
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.reductions import everywhere, running_recurrence
 from autograd_core.rules.rows import as_rows
 from autograd_core.rules.shapes import array_of
@@ -61,7 +61,7 @@ _FOLDED = (*_ORDERLY, np.hypot, np.logaddexp, np.logaddexp2)
 def _slope(ufunc: Any, argument: str, x1: Any, x2: Any, out: Any) -> Any:
     """The derivative of an elementwise function, by its own rule: that is linear in g, so its value at g = 1 says it all."""
     rule = TABLE[ufunc].rules[argument]
-    values = {"x1": x1, "x2": x2, "out": out, "like": raw(x1 if argument == "x1" else x2)}
+    values = {"x1": x1, "x2": x2, "out": out, "like": plain(x1 if argument == "x1" else x2)}
     return rule(np.ones_like(out), *[values[name] for name in rule_parameters(rule)])
 
 
@@ -156,7 +156,7 @@ def _segment_rule(g: Any, like: Any, indices: Any, axis: int) -> Any:
     return np.concatenate([skipped, taken], axis=axis)
 
 
-@op(a=_segment_rule, samples=lambda a: [call(a(6), np.array([1, 2, 5]), 0), call(a(2, 4), np.array([0, 3]), -1)])
+@op(a=_segment_rule, linear=True, samples=lambda a: [call(a(6), np.array([1, 2, 5]), 0), call(a(2, 4), np.array([0, 3]), -1)])
 def segment_sums(a: Any, indices: Any, axis: int) -> Any:
     """Sums of the segments of `a` that begin at the increasing `indices`."""
     return np.add.reduceat(a, indices, axis)
@@ -167,7 +167,7 @@ def _reduceat(ufunc: Any) -> Compute:
 
     def reduceat(array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: None = None) -> Any:
         array = array if dtype is None else array.astype(dtype)
-        indices = np.asarray(raw(indices))
+        indices = np.asarray(plain(indices))
         if ufunc is np.add and indices.size and np.all(indices[1:] > indices[:-1]):
             return segment_sums(array, indices, axis)
         before = (slice(None),) * (axis % array.ndim)

@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd_core.define import op, updating
 from autograd_core.indices import settled
-from autograd_core.recording import raw
+from autograd_core.recording import plain
 from autograd_core.rules.shapes import array_of
 from autograd_core.rules.taking import along_index, axis_of, settled_places
 from autograd_core.samples import Arrays, Call, call
@@ -38,13 +38,13 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any = -1) -> None:
     """`values` written at `indices` in each row along `axis`."""
     if axis is None:
         raise TypeError("put_along_axis: axis=None makes NumPy write into a copy; give an axis, or write np.put(t, indices, values)")
-    arr[along_index(raw(indices), arr.shape, axis_of(axis, arr.ndim))] = values
+    arr[along_index(plain(indices), arr.shape, axis_of(axis, arr.ndim))] = values
 
 
 @updating(np.place)
 def place(arr: Any, mask: Any, vals: Any) -> None:
     """`vals`, one after the other and repeated as often as needed, where `mask` is true."""
-    mask = np.asarray(raw(mask), dtype=bool).reshape(arr.shape)
+    mask = np.asarray(plain(mask), dtype=bool).reshape(arr.shape)
     count = np.count_nonzero(mask)
     if count and not np.size(vals):
         raise ValueError("Cannot insert from an empty array!")
@@ -55,7 +55,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 @updating(np.putmask)
 def putmask(a: Any, mask: Any, values: Any) -> None:
     """At the places where `mask` is true, the elements of `values` (repeated to the size of `a`) at the same places."""
-    mask = np.asarray(raw(mask), dtype=bool).reshape(a.shape)
+    mask = np.asarray(plain(mask), dtype=bool).reshape(a.shape)
     if np.size(values):
         a[mask] = _cycled(values, np.flatnonzero(mask))
 
@@ -66,7 +66,7 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     src = array_of(src)
     if not np.can_cast(src.dtype, dst.dtype, casting):
         raise TypeError(f"Cannot cast array data from {src.dtype!r} to {dst.dtype!r} according to the rule {casting!r}")
-    mask = raw(where)
+    mask = plain(where)
     if mask is True:
         dst[...] = src
     else:
@@ -116,10 +116,10 @@ def added_at(a: Any, indices: Any, b: Any) -> Any:
 @updating((np.add, "at"))
 def add_at(a: Any, indices: Any, b: Any) -> None:
     """`a[indices] += b`, where a place that comes twice gets both."""
-    a[...] = added_at(a, settled(raw(indices)), b)
+    a[...] = added_at(a, settled(plain(indices)), b)
 
 
 @updating((np.subtract, "at"))
 def subtract_at(a: Any, indices: Any, b: Any) -> None:
     """`a[indices] -= b`, where a place that comes twice loses both."""
-    a[...] = added_at(a, settled(raw(indices)), np.negative(b))
+    a[...] = added_at(a, settled(plain(indices)), np.negative(b))

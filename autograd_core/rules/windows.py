@@ -32,6 +32,7 @@ def _window(window_shape: Any, axis: Any, ndim: int) -> tuple[tuple[int, ...], t
     windows=lambda g, window_shape, axis: sliding_window_view(g, window_shape, axis),
     inert=("shape",),
     structural=True,
+    linear=True,
     samples=lambda a: [
         call(a(3, 2), 2, 0, (4,)),
         call(a(2, 2, 3, 2), (3, 2), (0, 1), (4, 3)),
@@ -79,6 +80,7 @@ defvjp(
     inert=("subok", "writeable"),
     signature="x, window_shape, axis=None, *, subok=False, writeable=False",
     structural=True,
+    linear=True,
     samples=lambda a: [
         call(a(5), 2),
         call(a(4, 3), (3, 2)),
