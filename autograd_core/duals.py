@@ -166,8 +166,8 @@ class Dual(Layer):
     # --- NumPy's protocols --------------------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        top = in_charge((inputs, kwargs))
-        if not isinstance(top, Dual) or any(map(is_foreign, inputs)):
+        top = self if len(inputs) == 1 and not kwargs else in_charge((inputs, kwargs))
+        if type(top) is not Dual or any(map(is_foreign, inputs)):
             return NotImplemented
         return apply_ufunc(ufunc, method, inputs, kwargs, top.level)
 

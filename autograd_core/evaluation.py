@@ -13,14 +13,17 @@ from typing import Any
 
 import numpy as np
 
+import autograd_core.forward  # noqa: F401  duals compute by it
 from autograd_core.backward import gradient
-from autograd_core.grad_mode import enable_grad
+from autograd_core.duals import Dual
+from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad
+from autograd_core.layers import Layer, new_level
 from autograd_core.node import Node, next_number
 from autograd_core.recording import untracked
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten, paths
 
-__all__ = ["Call", "Linearised", "fitting_tangent", "is_nested", "keeps_tensors", "mapping", "nodes_before", "positions_of", "zeros_of"]
+__all__ = ["Call", "DualCall", "Linearised", "fitting_tangent", "is_nested", "keeps_tensors", "mapping", "nodes_before", "positions_of", "zeros_of"]
 
 # How many transforms are evaluating their function: inside one, results stay tensors, and are recorded for it to differentiate.
 _depth: ContextVar[int] = ContextVar("autograd_core_transform_depth", default=0)
@@ -81,7 +84,7 @@ class Call:
         self.nested = keeps_tensors() or any(isinstance(leaf, Tensor) for leaf in leaves)
         start = next_number()
         with _one_more(_depth), enable_grad():
-            self.variables = [_variable(leaf, name, what) for leaf, name in zip(leaves, names, strict=True)]
+            self.variables = self._variables(leaves, names)
             replaced = list(args)
             for i, x in zip(argnums, self.rebuild_inputs(self.variables), strict=True):
                 replaced[i] = x
@@ -91,6 +94,9 @@ class Call:
         self.recorded = is_nested() or any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves)
         if self.nested and not self.recorded:
             self.recorded = bool(nodes_before(start, self.tensors, {v.node for v in self.variables}))
+
+    def _variables(self, leaves: Sequence[Any], names: Sequence[str]) -> list[Tensor]:
+        return [_variable(leaf, name, self.what) for leaf, name in zip(leaves, names, strict=True)]
 
     def scalar(self) -> Tensor:
         """The output, which has to be one real number."""
@@ -133,6 +139,41 @@ def positions_of(argnums: int | Sequence[int], args: Sequence[Any], what: str) -
     return [i % len(args) for i in wanted]
 
 
+class DualCall(Call):
+    """One evaluation that carries the derivative along `tangents` with it: arrays, one for each leaf of the differentiated arguments."""
+
+    def __init__(
+        self, what: str, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int], tangents: Sequence[Any]
+    ) -> None:
+        self.level = new_level()
+        self.tangents = tangents
+        super().__init__(what, function, args, kwargs, argnums)
+
+    @staticmethod
+    def applies(args: Any, tangents: Any) -> bool:
+        """Whether there is nothing to record: no other transform under way, no tensor among the arguments, no instrument on."""
+        plain = current_mode() in (RECORDING, NOT_RECORDING) and not keeps_tensors()
+        return plain and not any(isinstance(leaf, Tensor | Layer) for leaf in flatten([list(args), list(tangents)])[0])
+
+    def _variables(self, leaves: Sequence[Any], names: Sequence[str]) -> list[Tensor]:
+        variables = super()._variables(leaves, names)
+        if len(self.tangents) != len(variables):
+            raise ValueError(f"{self.what}: {len(self.tangents)} tangents for {len(variables)} arguments")
+        for v, t in zip(variables, self.tangents, strict=True):
+            v._array = Dual(v._array, fitting_tangent(t, v, self.what), self.level)
+        return variables
+
+    def result(self, value: Any) -> Any:
+        """A value as an array, without its derivative."""
+        data = value._array if isinstance(value, Tensor) else value
+        return data.primal if isinstance(data, Dual) else data
+
+    def derivative(self, value: Any) -> Any:
+        """The derivative of a value along the tangents."""
+        data = value._array if isinstance(value, Tensor) else value
+        return data.tangent if isinstance(data, Dual) else np.zeros_like(data)[()]
+
+
 class Linearised:
     """The derivative of one evaluation as a linear map of tangents, by a vjp of the vjp.
 
@@ -155,7 +196,7 @@ class Linearised:
 
 def fitting_tangent(tangent: Any, variable: Tensor, what: str) -> Any:
     """A tangent in its variable's dtype, checked against its shape."""
-    if not isinstance(tangent, Tensor):
+    if not isinstance(tangent, Tensor | Layer):
         tangent = np.asarray(tangent, dtype=variable.dtype)
     if tangent.shape != variable.shape:
         raise ValueError(f"{what}: a tangent of shape {tangent.shape} for an argument of shape {variable.shape}")

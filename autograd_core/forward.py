@@ -127,44 +127,50 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
 
 def apply_op(op: Op, args: Any, kwargs: dict[str, Any], level: int) -> Any:
     """The value of `op` on duals of `level`, and what its derivative makes of their tangents."""
-    primals, keywords = primal_of(args, level), primal_of(kwargs, level)
-    if op.elementwise and not kwargs and len(args) == len(op.parameters):
-        value = op.function(*primals)
-        real = not isinstance(value, tuple) and all(part.dtype.kind != "c" for part in (value, *_arrays_in(args)))
-        if real or (op.holomorphic and not isinstance(value, tuple)):
-            return value if value.dtype.kind not in "fc" else _elementwise(op, args, primals, value, level)
+    result = NotImplemented
+    if op.elementwise:
+        if not kwargs and len(args) == len(op.parameters):
+            result = _elementwise(op, args, level)
     elif op.linear and not any(isinstance(value, Dual) for value in kwargs.values()):
-        tangent = _linear(op, args, kwargs, level)
-        if tangent is not None:
-            return dual(op.function(*primals, **keywords), tangent, level)
-    return _by_two_vjps(op, args, kwargs, level)
+        result = _linear(op, args, kwargs, level)
+    return _by_two_vjps(op, args, kwargs, level) if result is NotImplemented else result
 
 
-def _arrays_in(args: Any) -> list[Any]:
-    return [value for value in args if isinstance(getattr(value, "dtype", None), np.dtype)]
+OUT, LIKE = -1, -2
 
 
-def _elementwise(op: Op, args: Any, primals: Any, value: Any, level: int) -> Any:
-    """Each argument's slope times its tangent."""
-    names = op.parameters
-    known = dict(zip(names, primals, strict=True)) | {"out": value}
+def _slopes_of(op: Op) -> dict[int, tuple[Callable[..., Any], tuple[int, ...]]]:
+    """For each argument with a rule: the rule, and where in a call it finds what it takes besides the tangent."""
+    place = {name: position for position, name in enumerate(op.parameters)} | {"out": OUT, "like": LIKE}
+    op.slopes = {place[name]: (rule, tuple(place[p] for p in rule_parameters(rule))) for name, rule in op.rules.items()}
+    return op.slopes
+
+
+def _elementwise(op: Op, args: Any, level: int) -> Any:
+    """Each argument's slope times its tangent. Slopes of complex numbers need a complex derivative."""
+    primals = [a.primal if type(a) is Dual and a.level == level else a for a in args]
+    value = op.function(*primals)
+    if isinstance(value, tuple):
+        return NotImplemented
+    kind = value.dtype.kind
+    if kind not in "fc":
+        return value
+    slopes = op.slopes or _slopes_of(op)
     total: Any = None
-    for name, argument in zip(names, args, strict=True):
-        if not isinstance(argument, Dual) or argument.level != level:
+    for position, argument in enumerate(args):
+        if type(argument) is not Dual or argument.level != level or (position not in slopes and op.parameters[position] in op.inert):
             continue
-        if name not in op.rules:
-            if name in op.inert:
-                continue
-            return None
-        rule = op.rules[name]
-        known["like"] = Like(argument.shape, argument.dtype)
-        part = rule(argument.tangent, *(known[parameter] for parameter in rule_parameters(rule)))
+        if position not in slopes or ((kind == "c" or argument.dtype.kind == "c") and not op.holomorphic):
+            return NotImplemented
+        rule, takes = slopes[position]
+        known = [value if k == OUT else Like(argument.shape, argument.dtype) if k == LIKE else primals[k] for k in takes]
+        part = rule(argument.tangent, *known)
         total = part if total is None else total + part
     return value if total is None else dual(value, total, level)
 
 
 def _linear(op: Op, args: Any, kwargs: dict[str, Any], level: int) -> Any:
-    """`op` computed of the tangents, one argument after the other; None if an argument is not one that it is linear in."""
+    """`op` computed of the tangents, one argument after the other. NotImplemented if it is not linear in one of them."""
     total: Any = None
     for position, argument in enumerate(args):
         is_sequence = isinstance(argument, tuple | list)
@@ -175,10 +181,12 @@ def _linear(op: Op, args: Any, kwargs: dict[str, Any], level: int) -> Any:
         else:
             continue
         if position >= len(op.parameters) or op.parameters[position] not in op.rules or kwargs.get("initial") is not None:
-            return None
+            return NotImplemented
         part = op.function(*(own if i == position else primal_of(other, level) for i, other in enumerate(args)), **kwargs)
         total = part if total is None else total + part
-    return total
+    if total is None:
+        return NotImplemented
+    return dual(op.function(*primal_of(args, level), **kwargs), total, level)
 
 
 def _tangent_like(value: Any, level: int) -> Any:

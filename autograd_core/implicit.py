@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import partial_gradients
+from autograd_core.duals import Dual, ForwardModeError
 from autograd_core.evaluation import is_nested, nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.krylov import gmres
@@ -161,7 +162,10 @@ def _recorded_solution(solution: Any, residual_of: Residual) -> Tensor:
     if mode is NOT_RECORDING:
         return tensor(solution)
     start = next_number()
-    captured = nodes_before(start, [residual_of(tensor(solution))])
+    residual = residual_of(tensor(solution))
+    if isinstance(residual._array, Dual):
+        raise ForwardModeError("a solution carries no derivative forward: it is differentiated backwards")
+    captured = nodes_before(start, [residual])
     if not captured:
         return tensor(solution)
     plan = _solution.plan(tuple((0, i) for i in range(len(captured))))

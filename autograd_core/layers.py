@@ -56,9 +56,26 @@ def layers_in(values: Any) -> Iterator[Any]:
         yield from layers_in([values.start, values.stop, values.step])
 
 
+_CONTAINERS = frozenset({tuple, list, dict, slice})
+
+
+def _parts(container: Any) -> Any:
+    if isinstance(container, dict):
+        return container.values()
+    return [container.start, container.stop, container.step] if isinstance(container, slice) else container
+
+
 def in_charge(values: Any) -> Any:
     """The layer of the highest level in `values`; None if there is none."""
-    return max(layers_in(values), key=lambda layer: layer.level, default=None)
+    top: Any = None
+    for value in values:
+        kind = type(value)
+        if kind is ndarray or kind in SCALARS:
+            continue
+        found = value if isinstance(value, Layer) else in_charge(_parts(value)) if kind in _CONTAINERS else None
+        if found is not None and (top is None or found.level > top.level):
+            top = found
+    return top
 
 
 def level_of(values: Any) -> int:

@@ -80,6 +80,7 @@ class Op:
         self._plans: dict[tuple[Tracked, ...], Plan] = {}
         self._accepted: set[tuple[Any, ...]] = set()
         self._parameters = None
+        self.slopes: dict[int, Any] | None = None  # what forward mode makes of the rules (forward.py)
         # The three plans of the operators' hot path, made when first needed.
         self.first: Plan | None = None
         self.second: Plan | None = None

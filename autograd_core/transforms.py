@@ -16,7 +16,8 @@ import numpy as np
 
 from autograd_core.backward import gradient
 from autograd_core.derivatives import jacobian_blocks
-from autograd_core.evaluation import Call, Linearised, fitting_tangent, is_nested, positions_of, zeros_of
+from autograd_core.duals import ForwardModeError
+from autograd_core.evaluation import Call, DualCall, Linearised, fitting_tangent, is_nested, positions_of, zeros_of
 from autograd_core.tensor import Tensor
 from autograd_core.trees import flatten
 
@@ -132,8 +133,14 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
     >>> ag.jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
-    call = Call("jvp", function, tuple(args), {}, range(len(args)))
     given = flatten(list(tangents))[0]
+    if DualCall.applies(args, given):
+        try:
+            dual = DualCall("jvp", function, tuple(args), {}, range(len(args)), given)
+            return dual.value(), dual.rebuild_output([dual.derivative(t) for t in dual.tensors])
+        except ForwardModeError:
+            pass  # where a value becomes something that carries no derivative, both ways back do it
+    call = Call("jvp", function, tuple(args), {}, range(len(args)))
     if len(given) != len(call.variables):
         raise ValueError(f"jvp: {len(given)} tangents for {len(call.variables)} arguments")
     given = [fitting_tangent(t, v, "jvp") for t, v in zip(given, call.variables, strict=True)]
@@ -218,6 +225,11 @@ def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     @functools.wraps(function)
     def product(*args: Any, **kwargs: Any) -> Any:
         *points, vector = args
+        if DualCall.applies(points, [vector]):
+            try:
+                return _hvp_on_duals(function, points, kwargs, argnums, vector)
+            except ForwardModeError:
+                pass  # see jvp
         first = Call("hvp", function, points, kwargs, positions_of(argnums, points, "hvp"))
         output = first.scalar()
         given = [fitting_tangent(t, v, "hvp") for t, v in zip(flatten([vector])[0], first.variables, strict=True)]
@@ -234,6 +246,14 @@ def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
         return first.rebuild_inputs([g if nested else first.result(g) for g in results])[0]
 
     return product
+
+
+def _hvp_on_duals(function: Callable[..., Any], points: Sequence[Any], kwargs: dict[str, Any], argnums: int, vector: Any) -> Any:
+    """The derivative along `vector` of the gradient: one forward and one backward pass, on duals."""
+    call = DualCall("hvp", function, points, kwargs, positions_of(argnums, points, "hvp"), flatten([vector])[0])
+    output = call.scalar()
+    one = np.ones(output.shape, output.dtype)[()]
+    return call.rebuild_inputs([call.derivative(g) for g in call.pull([one], create_graph=False, retain_graph=False)])[0]
 
 
 def gauss_newton_vp(function: Callable[..., Any], loss: Callable[..., Any] | None = None) -> Callable[..., Any]:

@@ -41,7 +41,7 @@ def add_at(total: Any, index: Any, values: Any) -> Any:
             values = values.reshape(total[index].shape)
         total[index] += values
     elif isinstance(total, Layer):
-        np.add.at(total, index, values)
+        np.add.at(total, index, values)  # type: ignore[arg-type]
     elif not isinstance(total, np.ndarray):
         raise TypeError(f"getitem: the gradient at an integer-array index needs NumPy arrays, not {type(total).__name__}; use slices or masks")
     elif values.size > FEW and total.ndim > 1 and total.flags.c_contiguous:
