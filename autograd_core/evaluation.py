@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,15 +56,15 @@ def keeps_tensors() -> bool:
     return _depth.get() > 0 or _maps.get() > 0
 
 
-def _variable(value: Any, name: str, what: str) -> Tensor:
+def _variable(value: Any, name: Callable[[], str], what: str) -> Tensor:
     """A new variable with the value of an input."""
     if isinstance(value, Tensor):
         if value.dtype.kind not in "fc":
-            raise TypeError(f"{what}: {name} is of dtype {value.dtype}, which has no derivative; convert it to float")
+            raise TypeError(f"{what}: {name()} is of dtype {value.dtype}, which has no derivative; convert it to float")
         return +value if value.requires_grad else tensor(untracked(value._array), requires_grad=True)
     dtype = getattr(value, "dtype", None) or np.asarray(value).dtype
     if dtype.kind not in "fc":
-        raise TypeError(f"{what}: {name} is of dtype {dtype}, which has no derivative; pass a float (2.0 instead of 2) or array.astype(float)")
+        raise TypeError(f"{what}: {name()} is of dtype {dtype}, which has no derivative; pass a float (2.0 instead of 2) or array.astype(float)")
     return tensor(value, requires_grad=True)
 
 
@@ -80,11 +81,14 @@ class Call:
         self.what = what
         inputs = [args[i] for i in argnums]
         leaves, self.rebuild_inputs = flatten(inputs)
-        names = [name for i, x in zip(argnums, inputs, strict=True) for name in paths(x, f"argument {i}")]
+
+        def name_of(k: int) -> str:
+            return [name for i, x in zip(argnums, inputs, strict=True) for name in paths(x, f"argument {i}")][k]
+
         self.nested = keeps_tensors() or any(isinstance(leaf, Tensor) for leaf in leaves)
         start = next_number()
         with _one_more(_depth), enable_grad():
-            self.variables = self._variables(leaves, names)
+            self.variables = self._variables(leaves, name_of)
             replaced = list(args)
             for i, x in zip(argnums, self.rebuild_inputs(self.variables), strict=True):
                 replaced[i] = x
@@ -95,8 +99,8 @@ class Call:
         if self.nested and not self.recorded:
             self.recorded = bool(nodes_before(start, self.tensors, {v.node for v in self.variables}))
 
-    def _variables(self, leaves: Sequence[Any], names: Sequence[str]) -> list[Tensor]:
-        return [_variable(leaf, name, self.what) for leaf, name in zip(leaves, names, strict=True)]
+    def _variables(self, leaves: Sequence[Any], name_of: Callable[[int], str]) -> list[Tensor]:
+        return [_variable(leaf, partial(name_of, k), self.what) for k, leaf in enumerate(leaves)]
 
     def scalar(self) -> Tensor:
         """The output, which has to be one real number."""
@@ -155,8 +159,8 @@ class DualCall(Call):
         plain = current_mode() in (RECORDING, NOT_RECORDING) and not keeps_tensors()
         return plain and not any(isinstance(leaf, Tensor | Layer) for leaf in flatten([list(args), list(tangents)])[0])
 
-    def _variables(self, leaves: Sequence[Any], names: Sequence[str]) -> list[Tensor]:
-        variables = super()._variables(leaves, names)
+    def _variables(self, leaves: Sequence[Any], name_of: Callable[[int], str]) -> list[Tensor]:
+        variables = super()._variables(leaves, name_of)
         if len(self.tangents) != len(variables):
             raise ValueError(f"{self.what}: {len(self.tangents)} tangents for {len(variables)} arguments")
         for v, t in zip(variables, self.tangents, strict=True):

@@ -14,6 +14,8 @@ __all__ = ["axes_of_leaves", "flatten", "paths", "tree_map"]
 
 def _children(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
     """The parts of a container and how to build one like it; None for a leaf."""
+    if hasattr(type(tree), "__array_ufunc__") or type(tree) is float:
+        return None  # nearly all leaves, told at once
     if tree is None:
         return [], lambda _: None
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
