@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd_core import recording
 from autograd_core.batching.array import Batched
+from autograd_core.duals import Dual
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.node import Node, by_number
 from autograd_core.recording import lift, raw, untracked
@@ -192,12 +193,14 @@ def _sweep(
             retained.append((node, None))  # not g: a leaf's gradient that nobody else holds needs no copy
         return g
 
+    kinds = {type(value) for value in [*(t._array for t in outputs), *map(raw, seeds.values())]}
     sweep = kind(
         seeds,
         wanted=wanted,
         retain_graph=create_graph if retain_graph is None else retain_graph,
         lift=lift if create_graph else None,
-        batched=any(type(t._array) is Batched for t in outputs) or any(type(raw(g)) is Batched for g in seeds.values()),
+        batched=Batched in kinds,
+        dual=Dual in kinds,
         on_watched=on_watched,
         instrument=None if mode is RECORDING or mode is NOT_RECORDING else mode,
     )

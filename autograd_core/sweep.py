@@ -25,7 +25,6 @@ from numpy import ndarray
 
 from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.batching.loop import each
-from autograd_core.duals import Dual
 from autograd_core.fingerprint import check_unchanged, handed_out
 from autograd_core.grad_mode import Instrument
 from autograd_core.layers import level_of
@@ -60,12 +59,20 @@ class _InNodes:
         node.gradient = gradient
 
 
+class _Nothing(set[Any]):
+    """A set that stays empty."""
+
+    def add(self, _: Any) -> None:
+        pass
+
+
 class Sweep:
     """One backward pass from `seeds` (node -> gradient).
 
     wanted       nodes whose gradients are asked for, if not just those of the leaves; they come to be in `found`
     lift         (raw value, node) -> tensor; given when a graph of the gradient is wanted (create_graph), else None
     batched      gradients may be batches (batching/array.py): a rule that cannot take one is run for its elements
+    dual         gradients may be duals (duals.py), which no plain array can be made to hold: nothing is added in place
     on_watched   (node, gradient) -> gradient, for nodes with watchers
     """
 
@@ -77,6 +84,7 @@ class Sweep:
         retain_graph: bool = False,
         lift: Callable[[Any, Node], Any] | None = None,
         batched: bool = False,
+        dual: bool = False,
         on_watched: Callable[[Node, Any], Any],
         instrument: Instrument | None = None,
     ) -> None:
@@ -88,7 +96,7 @@ class Sweep:
         self.on_watched = on_watched
         self.instrument = instrument
         self.table: Any = {}
-        self.owned: set[Node] = set()  # whose gradient is an array that nobody else holds
+        self.owned: set[Node] = _Nothing() if dual else set()  # whose gradient is an array that nobody else holds
         self.zeroed: set[Node] = set()  # whose gradient has structural zeros
         self.needed: set[Node] | None = None  # through which a wanted node can be reached
         self.leaf_gradients: dict[Leaf, Any] = {}
@@ -181,7 +189,7 @@ class Sweep:
                     total = parent.gradient
                     if total is PENDING:
                         parent.gradient = contribution
-                    elif parent in owned and type(contribution) is ndarray:
+                    elif parent in owned:
                         total += contribution  # in place
                     else:
                         parent.gradient = total = total + contribution
@@ -286,7 +294,7 @@ class Sweep:
                 self.owned.add(parent)
 
 
-_ADDED_IN_PLACE = frozenset({ndarray, Batched, Dual})
+_ADDED_IN_PLACE = frozenset({ndarray, Batched})
 
 
 def _mark_pending(stack: list[Node], operations: list[Node], leaves: list[Leaf]) -> None:
