@@ -101,7 +101,7 @@ def _size(batches: list[tuple[str, Any, int]]) -> int:
 def _batch_first(leaf: Any, axis: int) -> Any:
     """`leaf` with the batch's axis first; of an array, a copy: a graph may keep it, and the user may change it."""
     array: Any = leaf if isinstance(leaf, Tensor) else np.array(leaf)
-    return np.moveaxis(array, axis, 0)
+    return np.moveaxis(array, axis, 0) if axis else array
 
 
 # --- one mapped evaluation, and its gradient ------------------------------------------------------------------------------------

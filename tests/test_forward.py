@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from test_rules import FEW_ULP, differences, every_row, report, subjects
 
-import autograd_core.forward  # noqa: F401  duals compute by it
+import autograd_core as ag
 from autograd_core.duals import Dual
+from autograd_core.evaluation import DualCall
 from autograd_core.gradcheck.check import incoming_gradient
 from autograd_core.layers import new_level
 from autograd_core.recording import untracked
+from autograd_core.sweep import Sweep
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -78,3 +81,129 @@ def test_the_derivative_of_a_gradient_in_forward_mode_is_that_of_two_backward_pa
             if not np.allclose(f, e, rtol=1e-10, atol=1e-13 * max(1.0, float(np.abs(a).max(initial=0.0))), equal_nan=True):
                 wrong.append(f"{label}: {place}: {f}, expected {e}")
     report(wrong)
+
+
+# --- jvp and hvp of programs -------------------------------------------------------------------------------------------------------
+
+
+def constant_part(x: Any) -> Any:
+    with ag.no_grad():
+        y = x**2
+    return np.sum(x**3 * y)
+
+
+def filled(x: Any) -> Any:
+    t = ag.tensor(np.zeros(3))
+    for i in range(3):
+        t[i] = x[i] ** 2 + (t[i - 1] if i else 0.0)
+    return (t**2).sum()
+
+
+def rebound(x: Any) -> Any:
+    y = x * 2
+    y += x
+    y[0] += x[1] ** 2
+    return (y**2).sum()
+
+
+@ag.op(x=lambda g: g)
+def rounded_straight_through(x: Any) -> Any:
+    return np.round(x)
+
+
+POINT, DIRECTION = np.array([0.0, 1.0, 4.0]), np.array([1.0, 2.0, 3.0])
+
+PROGRAMS: dict[str, Callable[[Any], Any]] = {
+    "a masked square root": lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0)),
+    "an index that leaves a pole out": lambda x: np.sqrt(x)[1:].sum(),
+    "a clipped square root": lambda x: np.sum(np.sqrt(np.clip(x, 0, 2))),
+    "ties": lambda x: np.max(x**2) + np.sum(np.maximum(x, 1.0) ** 2),
+    "the norm of zero": lambda x: np.linalg.norm(x - x) + np.sum(np.abs(x) ** 1.5),
+    "products with a zero": lambda x: np.prod(x) + np.sum(np.cumprod(x) * DIRECTION),
+    "a part that is not recorded": constant_part,
+    "a stopped gradient": lambda x: np.sum(x * ag.stop_gradient(x) ** 2),
+    "the data of a tensor": lambda x: np.sum(x * x.data + x**3 * x.detach()),
+    "a Python number": lambda x: np.sum(x) * float(np.sum(x)),
+    "item assignment": filled,
+    "in-place operators": rebound,
+    "a straight-through estimator": lambda x: np.sum(rounded_straight_through(x * 1.3) ** 2),
+    "a checkpoint": lambda x: ag.checkpoint(lambda t: np.tanh(t) ** 2)(x).sum(),
+    "a root": lambda x: ag.root(lambda y, a: y**3 + y - a, np.zeros(3), x).sum(),
+    "a fixed point": lambda x: ag.fixed_point(lambda y, a: np.cos(y) * a / 5, np.zeros(3), x).sum(),
+    "a map": lambda x: ag.vmap(lambda t: np.sin(t) * t)(x).sum(),
+    "an inner gradient": lambda x: ag.grad(lambda y: np.sum(y**3 * x))(x).sum(),
+    "an inner gradient of constants": lambda x: (ag.grad(lambda y: np.sum(y**3 * x))(np.ones(3)) * x).sum(),
+    "an inner jvp": lambda x: ag.jvp(lambda y: np.sum(y**3 * x), (x,), (x,))[1],
+    "an inner Hessian": lambda x: ag.hessian(lambda y: np.sum(y**3 * x))(x).sum(),
+    "a recorded gradient": lambda x: ag.gradient((x**3).sum(), x, create_graph=True).sum(),
+    "a branch": lambda x: np.sum(x**2) if x.sum() > 0 else x.sum(),
+    "sorting": lambda x: np.sum(np.sort(-x) ** 3 * DIRECTION) + np.median(x) ** 2,
+    "complex numbers": lambda x: np.sum(np.abs(np.fft.fft(x)) ** 2),
+    "a constant": lambda x: 3.0,
+    "an untracked tensor": lambda x: ag.tensor(3.0),
+    "a conversion that only arrays without derivative allow": lambda x: np.sum(np.asarray(x.detach()) * x**2),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_jvp_and_hvp_are_those_of_backward_passes(program: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    value, along = ag.jvp(program, (POINT,), (DIRECTION,))
+    product = ag.hvp(program)(POINT, DIRECTION)
+    monkeypatch.setattr(DualCall, "applies", staticmethod(lambda args, tangents: False))
+    np.testing.assert_equal(value, ag.jvp(program, (POINT,), (DIRECTION,))[0])
+    np.testing.assert_allclose(along, ag.jvp(program, (POINT,), (DIRECTION,))[1], rtol=1e-12)
+    np.testing.assert_allclose(product, ag.hvp(program)(POINT, DIRECTION), rtol=1e-12, atol=1e-14)
+
+
+def test_jvp_of_a_straight_through_estimator_is_by_its_rule_and_not_by_its_lines() -> None:
+    assert ag.jvp(rounded_straight_through, (POINT,), (DIRECTION,))[1].tolist() == DIRECTION.tolist()
+
+
+def test_an_elementwise_operation_without_a_rule_for_an_argument_is_refused_in_forward_mode_too() -> None:
+    @ag.op(x=lambda g, y: g * y, elementwise=True)
+    def scaled(x: Any, y: Any) -> Any:
+        return x * y
+
+    assert ag.jvp(lambda x: scaled(x, 2.0), (1.0,), (1.0,))[1] == 2.0
+    with pytest.raises(TypeError, match="no derivative rule for its argument 'y'"):
+        ag.jvp(lambda x: scaled(2.0, x), (1.0,), (1.0,))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+def test_tangents_and_products_have_the_dtype_of_the_argument(dtype: Any) -> None:
+    x = np.ones(3, dtype)
+    value, along = ag.jvp(lambda x: np.tanh(x) * 2.0, (x,), (np.ones(3),))
+    assert (value.dtype, along.dtype) == (x.dtype, x.dtype)
+    if x.dtype.kind == "f":
+        assert ag.hvp(lambda x: np.sum(np.tanh(x) ** 2))(x, np.ones(3)).dtype == x.dtype
+
+
+def test_jvp_evaluates_the_function_once_and_makes_no_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def f(x: Any) -> Any:
+        calls.append(1)
+        return np.tanh(x @ np.ones((3, 2)))
+
+    monkeypatch.setattr(Sweep, "run", lambda self: pytest.fail("a backward pass"))
+    ag.jvp(f, (POINT,), (DIRECTION,))
+    assert len(calls) == 1
+
+
+def test_forward_mode_under_anomaly_detection_leaves_the_detector_its_passes() -> None:
+    with ag.detect_anomaly():
+        assert ag.jvp(np.sin, (0.0,), (2.0,))[1] == 2.0
+        with pytest.raises(ag.AnomalyError):
+            ag.jvp(np.sqrt, (0.0,), (1.0,))
+
+
+def test_an_exception_in_the_function_leaves_no_dual_behind() -> None:
+    kept = []
+
+    def fails(x: Any) -> Any:
+        kept.append(x)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        ag.hvp(fails)(POINT, DIRECTION)
+    assert ag.hvp(lambda x: np.sum(x**2))(POINT, DIRECTION).tolist() == (2 * DIRECTION).tolist()

@@ -1,0 +1,287 @@
+"""ag.vmap and batched Jacobians as a user meets them; what they compute for each operation is tested in test_batching.py."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+from autograd_core import derivatives
+from autograd_core.batching import BatchingError
+
+rng = np.random.default_rng(0)
+X, W = rng.normal(size=(5, 3)), rng.normal(size=(3, 4))
+
+
+def layer(x, w):
+    return np.tanh(x @ w)
+
+
+# --- axes and containers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("in_axes", "x"), [((0, None), X), ((1, None), X.T), ((-1, None), X.T), ([0, None], X)], ids=["first", "second", "last", "as a list"]
+)
+def test_the_batch_may_be_any_axis(in_axes, x):
+    np.testing.assert_allclose(ag.vmap(layer, in_axes)(x, W), [layer(row, W) for row in X], rtol=1e-14)
+
+
+def test_an_argument_without_a_batch_is_the_same_for_all():
+    ws = rng.normal(size=(2, 3, 4))
+    np.testing.assert_allclose(ag.vmap(layer, (None, 0))(X, ws), [layer(X, w) for w in ws], rtol=1e-14)
+    np.testing.assert_allclose(ag.vmap(layer)(X[:2], ws), [layer(X[0], ws[0]), layer(X[1], ws[1])], rtol=1e-14)
+
+
+@pytest.mark.parametrize("out", [0, 1, -1])
+def test_the_batch_may_stand_anywhere_in_the_result(out):
+    outer = np.stack([np.outer(x, x) for x in X], axis=out)
+    np.testing.assert_allclose(ag.vmap(lambda x: np.outer(x, x), out_axes=out)(X), outer)
+
+
+@dataclasses.dataclass
+class Pair:
+    first: np.ndarray
+    second: dict
+
+
+def test_containers_go_in_and_come_out_with_axes_of_their_own():
+    given = Pair(X, {"a": X.T, "b": 2.0})
+    found = ag.vmap(
+        lambda p: {"sum": p.first + p.second["a"], "scaled": (p.first * p.second["b"], None)},
+        in_axes=(Pair(0, {"b": None, "a": 1}),),
+        out_axes={"sum": 1, "scaled": (0, None)},
+    )(given)
+    np.testing.assert_allclose(found["sum"], (2 * X).T)
+    np.testing.assert_allclose(found["scaled"][0], 2 * X)
+    assert found["scaled"][1] is None
+
+
+def test_keywords_are_the_same_for_all():
+    np.testing.assert_allclose(ag.vmap(lambda x, *, scale: x @ scale)(X, scale=W[:, 0]), X @ W[:, 0])
+
+
+def test_a_result_that_does_not_depend_on_the_batch_is_repeated():
+    assert ag.vmap(lambda x: 3.0)(X).tolist() == [3.0] * 5
+    assert ag.vmap(lambda x: np.arange(2))(X).tolist() == [[0, 1]] * 5
+
+
+def test_maps_nest():
+    a, b = np.arange(3.0), np.arange(4.0)
+    np.testing.assert_allclose(ag.vmap(ag.vmap(lambda s, t: s * t + 1, (None, 0)), (0, None))(a, b), np.outer(a, b) + 1)
+    inner = ag.vmap(lambda x: ag.vmap(lambda y: x @ y)(X))(X)
+    np.testing.assert_allclose(inner, X @ X.T)
+
+
+def test_an_empty_batch_gives_an_empty_result_of_the_right_shape():
+    assert ag.vmap(layer, (0, None))(X[:0], W).shape == (0, 4)
+    assert ag.vmap(lambda x: np.median(x))(X[:0]).shape == (0,)  # by the loop
+
+
+def test_dtypes_are_those_of_the_loop():
+    x = X.astype(np.float32)
+    assert ag.vmap(lambda x: np.exp(x) * 2.0)(x).dtype == np.float32
+    assert ag.vmap(lambda x: x + 1)(np.arange(3)).dtype == np.arange(3).dtype
+    assert ag.vmap(np.fft.fft)(x).dtype == np.complex64
+
+
+# --- programs ----------------------------------------------------------------------------------------------------------------------
+
+
+def polynomial(x):
+    t = ag.tensor(np.zeros(3))
+    for i in range(3):
+        t[i] = x[i] ** 2 + (t[i - 1] if i else 0.0)
+    t += x
+    return t
+
+
+PROGRAMS = {
+    "item assignment": polynomial,
+    "indices of their own": lambda x: x[np.argsort(x)] * x[np.argmax(x)],
+    "comparisons and where": lambda x: np.where(x > 0, np.sqrt(np.where(x > 0, x, 1.0)), -x),
+    "functions with no line of their own": lambda x: np.convolve(x, np.array([1.0, 2.0])) + np.median(x),
+    "a loop over elements": lambda x: sum(t * t for t in x),
+    "einsum and linear algebra": lambda x: np.linalg.solve(np.outer(x, x) + np.eye(3), np.einsum("i,i->i", x, x)),
+    "methods": lambda x: x.reshape(3, 1).T.sum(axis=0).clip(-1, 1).cumsum(),
+    "joins": lambda x: np.concatenate([x, np.stack([x[0], x.sum()])]),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_a_mapped_program_is_a_loop(program):
+    np.testing.assert_allclose(ag.vmap(program)(X), [_array(program(ag.tensor(x))) for x in X], rtol=1e-12)
+
+
+def _array(value):
+    return np.asarray(value._array if isinstance(value, ag.Tensor) else value)
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_gradients_of_a_mapped_program_are_those_of_a_loop_inside_and_outside_of_the_map(program):
+    def loss(x):
+        return (program(x) ** 2).sum()
+
+    each = [ag.grad(loss)(x) for x in X]
+    np.testing.assert_allclose(ag.vmap(ag.grad(loss))(X), each, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(ag.grad(lambda x: ag.vmap(loss)(x).sum())(X), each, rtol=1e-11, atol=1e-13)
+
+
+def test_the_gradient_of_what_the_function_refers_to_is_the_sum_over_the_batch():
+    w = ag.tensor(W, requires_grad=True)
+    ag.vmap(lambda x: (layer(x, w) ** 2).sum())(X).sum().backward()
+    expected = ag.grad(lambda w: sum((layer(x, w) ** 2).sum() for x in X))(W)
+    np.testing.assert_allclose(w.grad.data, expected, rtol=1e-12)
+
+
+def test_gradients_per_example_are_one_map():
+    def loss(w, x, t):
+        return ((layer(x, w) - t) ** 2).sum()
+
+    targets = rng.normal(size=(5, 4))
+    found = ag.vmap(ag.grad(loss), (None, 0, 0))(W, X, targets)
+    np.testing.assert_allclose(found, [ag.grad(loss)(W, x, t) for x, t in zip(X, targets, strict=True)], rtol=1e-12)
+
+
+def test_transforms_compose_in_any_order_and_to_higher_orders():
+    def f(x):
+        return np.sin(x).prod() + (x**3).sum()
+
+    np.testing.assert_allclose(ag.vmap(ag.hessian(f))(X), [ag.hessian(f)(x) for x in X], rtol=1e-11)
+    np.testing.assert_allclose(ag.vmap(ag.jacobian(lambda x: np.outer(x, x)))(X), [ag.jacobian(lambda x: np.outer(x, x))(x) for x in X])
+    np.testing.assert_allclose(ag.vmap(lambda x: ag.jvp(f, (x,), (x,))[1])(X), [ag.jvp(f, (x,), (x,))[1] for x in X], rtol=1e-12)
+    np.testing.assert_allclose(ag.vmap(ag.hvp(f))(X, X), [ag.hvp(f)(x, x) for x in X], rtol=1e-11)
+    whole = ag.hessian(lambda x: (ag.vmap(f)(x) ** 2).sum())(X[:2])
+    np.testing.assert_allclose(whole, ag.hessian(lambda x: sum(f(row) ** 2 for row in x))(X[:2]), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(ag.jvp(ag.vmap(f), (X,), (X,))[1], [ag.jvp(f, (x,), (x,))[1] for x in X], rtol=1e-12)
+
+
+def test_inner_variables_are_not_confused_with_the_batch():
+    found = ag.vmap(lambda x: ag.grad(lambda y: (y * x).sum())(np.ones(3)))(X)
+    np.testing.assert_allclose(found, X)
+
+
+def test_a_later_change_of_a_mapped_array_does_not_reach_the_gradient():
+    x, w = X.copy(), ag.tensor(np.ones(3), requires_grad=True)
+    y = ag.vmap(lambda x: x @ w)(x).sum()
+    x[:] = 100
+    y.backward()
+    np.testing.assert_allclose(w.grad.data, X.sum(axis=0))
+
+
+def test_nothing_is_recorded_without_grad():
+    w = ag.tensor(np.ones(3), requires_grad=True)
+    with ag.no_grad():
+        assert not isinstance(ag.vmap(lambda x: x @ w)(X), ag.Tensor)
+
+
+def test_a_mapped_call_is_one_node_that_can_be_swept_twice_and_is_freed():
+    x = ag.tensor(X, requires_grad=True)
+    y = ag.vmap(lambda x: np.sin(x).sum())(x)
+    assert [node.op for node in ag.tape(y)][:2] == ["leaf", "vmap"]
+    (first,) = ag.gradient(y.sum(), [x], retain_graph=True)
+    (second,) = ag.gradient(y.sum(), [x])
+    assert (first.data == second.data).all()
+    with pytest.raises(RuntimeError, match="freed graph"):
+        y.sum().backward()
+
+
+# --- what is refused -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_decision_on_a_value_that_differs_over_the_batch_is_refused_with_the_way_out():
+    with pytest.raises(BatchingError, match=r"the truth of a batched value.*np\.where"):
+        ag.vmap(lambda x: x if x.sum() > 0 else -x)(X)
+
+
+@pytest.mark.parametrize("convert", [lambda x: float(x[0]), np.asarray, lambda x: x.item(), lambda x: x[int(x[0])], lambda x: x[x > 0]])
+def test_what_would_need_one_value_or_one_shape_for_the_whole_batch_is_refused(convert):
+    with pytest.raises(BatchingError, match="batch"):
+        ag.vmap(convert)(X)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ag.vmap(layer)(X, W), r"5 of argument 0 \(axis 0\), 3 of argument 1 \(axis 0\)"),
+        (lambda: ag.vmap(layer, (0, None, None))(X, W), "in_axes has 3 entries, but the function was called with 2"),
+        (lambda: ag.vmap(layer, (2, None))(X, W), r"argument 0 of shape \(5, 3\) has no axis 2"),
+        (lambda: ag.vmap(layer, (None, None))(X, W), "no argument has an axis to map over"),
+        (lambda: ag.vmap(lambda x: x, ({"a": 0},))(X), "a number, None, or a container like the value"),
+        (lambda: ag.vmap(np.sin)(1.0), r"argument 0 of shape \(\) has no axis 0"),
+    ],
+)
+def test_wrong_axes_are_refused_by_name(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_an_array_outside_of_the_map_is_not_changed_by_it():
+    outside = np.zeros((5, 3))
+
+    def writes(x):
+        outside[0] = x
+        return x
+
+    with pytest.raises(TypeError):
+        ag.vmap(writes)(X)
+    assert not outside.any()
+
+
+# --- Jacobians -------------------------------------------------------------------------------------------------------------------------
+
+
+def wide(x):
+    return np.concatenate([np.sin(x) * x[::-1], np.outer(x, x).ravel(), np.prod(x).reshape(1)])
+
+
+@pytest.mark.parametrize("f", [wide, lambda x: wide(x)[:2], lambda x: np.sum(x**3)], ids=["columns", "rows", "one row"])
+def test_a_jacobian_is_its_columns_one_by_one(f):
+    x = X[0]
+    columns = [ag.jvp(f, (x,), (unit,))[1] for unit in np.eye(3)]
+    np.testing.assert_allclose(ag.jacobian(f)(x), np.stack(columns, axis=-1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("f", [wide, lambda x: wide(x)[:2]], ids=["columns", "rows"])
+def test_a_jacobian_made_in_parts_is_the_same(f, monkeypatch):
+    whole = ag.jacobian(f)(X[0])
+    monkeypatch.setattr(derivatives, "LARGEST", 1)
+    np.testing.assert_array_equal(ag.jacobian(f)(X[0]), whole)
+
+
+def test_the_rows_of_a_jacobian_are_one_backward_pass():
+    passes = []
+
+    @ag.op(x=lambda g, x: passes.append(g.shape) or g * np.cos(x))
+    def sine(x):
+        return np.sin(x)
+
+    assert ag.jacobian(lambda x: sine(x) * 2.0)(np.zeros(4)).tolist() == (2 * np.eye(4)).tolist()
+    assert passes == [(4,)]
+
+
+def test_a_rule_that_needs_python_values_is_run_for_each_row():
+    def f(x):
+        return np.linalg.lstsq(np.outer(x, x) + np.eye(3), x)[0]
+
+    rows = [ag.vjp(f, X[0])[1](unit)[0] for unit in np.eye(3)]
+    np.testing.assert_allclose(ag.jacobian(f)(X[0]), rows, rtol=1e-10)
+
+
+def test_jacobians_of_jacobians_and_through_jacobians():
+    def f(x):
+        return np.sin(x) * x.sum()
+
+    second = ag.jacobian(ag.jacobian(f))(X[0])
+    expected = np.stack([(ag.jacobian(f)(X[0] + h) - ag.jacobian(f)(X[0] - h)) / 2e-6 for h in 1e-6 * np.eye(3)], axis=-1)
+    np.testing.assert_allclose(second, expected, atol=1e-8)
+    through = ag.grad(lambda x: (ag.jacobian(f)(x) ** 2).sum())(X[0])
+    np.testing.assert_allclose(through, 2 * np.einsum("ijk,ij->k", second, ag.jacobian(f)(X[0])), rtol=1e-12)
+
+
+def test_jacobians_of_empty_results_and_of_what_does_not_depend_on_the_argument():
+    assert ag.jacobian(lambda x: x[:0])(X[0]).shape == (0, 3)
+    assert ag.jacobian(lambda x: np.ones(2))(X[0]).tolist() == np.zeros((2, 3)).tolist()
+    assert ag.jacobian(lambda x, y: y * 2.0, argnums=(0, 1))(X[0], 3.0)[0].tolist() == [0.0] * 3
