@@ -20,16 +20,20 @@ WORKLOADS = {
     "w1": "1000 ops on 8 floats, with backward",
     "w6": "10^6 float64, elementwise",
     "w7": "chain of scalars",
+    "w8": "Hessian-vector product, 64-64-64-1",
+    "w8b": "Hessian of Rosenbrock, 50 dimensions",
+    "w8j": "Jacobian, 100 x 100",
     "w9": "import, against import numpy",
 }
-GOALS = {"w0": 15.0, "w1f": 4.0, "w1": 3.5, "w6": 1.1, "w7": 25.0, "w9": 1.2}
+GOALS = {"w0": 15.0, "w1f": 4.0, "w1": 3.5, "w6": 1.1, "w7": 25.0, "w8": 6.0, "w8b": 200.0, "w9": 1.2}
 MEMORY_GOALS = {"w6 peak, MiB": 55.0, "w7 bytes per node": 250.0}
-COLUMNS = ("autograd_core", "goal", "plain NumPy", "bare tape", "torch", "autograd", "mygrad")
+COLUMNS = ("autograd_core", "goal", "plain NumPy", "bare tape", "torch", "torch.func", "autograd", "mygrad")
 
 
 def measured(name: str, quick: bool) -> dict[str, dict[str, float]]:
     """The rows of one workload: what is measured -> contender -> figure."""
     from tools.bench import engine_workloads as workloads  # after the threads are settled: NumPy reads them when it is loaded
+    from tools.bench import second_order_workloads as second_order
 
     rounds = 5 if quick else 21
     if name == "w9":
@@ -43,7 +47,15 @@ def measured(name: str, quick: bool) -> dict[str, dict[str, float]]:
     elif name == "w6":
         contenders = workloads.large_elementwise()
     else:
-        contenders = {"w0": workloads.scalar_network, "w1f": workloads.small_arrays_forward, "w1": workloads.small_arrays}[name]()
+        make = {
+            "w0": workloads.scalar_network,
+            "w1f": workloads.small_arrays_forward,
+            "w1": workloads.small_arrays,
+            "w8": second_order.hessian_vector_product,
+            "w8b": second_order.hessian_of_rosenbrock,
+            "w8j": second_order.square_jacobian,
+        }
+        contenders = make[name]()
     workloads.gradients_agree(contenders)
     seconds = interleaved(contenders, min(rounds, 7) if name == "w7" else rounds)
     rows = {name: {contender: spent / seconds["limit"] for contender, spent in seconds.items() if contender != "limit"}}
@@ -76,7 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
             goal = GOALS.get(row, MEMORY_GOALS.get(row, float("inf")))
             if figures["autograd_core"] > goal:
                 missed.append(row)
-            cells = {**{contender: shown(figure) for contender, figure in figures.items()}, "goal": f"≤ {shown(goal)}"}
+            cells = {contender: shown(figure) for contender, figure in figures.items()}
+            cells["goal"] = "-" if goal == float("inf") else f"≤ {shown(goal)}"
             title = f"{row} {WORKLOADS[row]}" if row in WORKLOADS else row
             rows.append([title, *(cells.get(column, "-") for column in COLUMNS)])
     print("CPU time of one core as a multiple of careful code without a tape (memory where said)\n")
