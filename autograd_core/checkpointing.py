@@ -7,21 +7,22 @@ all (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+import gc
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_core.backward import partial_gradients
-from autograd_core.evaluation import nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad
-from autograd_core.node import Node, next_number
+from autograd_core.node import Leaf, Node, next_number
+from autograd_core.random_states import RandomStates
 from autograd_core.recording import record
 from autograd_core.table import Op
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten
 
-__all__ = ["checkpoint"]
+__all__ = ["checkpoint", "referred_nodes"]
 
 
 def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.Generator] = ()) -> Callable[..., Any]:
@@ -39,7 +40,7 @@ def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.G
     >>> bool(np.allclose(x.grad.data, 2 * np.tanh([1, 2]) * (1 - np.tanh([1, 2]) ** 2)))
     True
     """
-    sources = tuple(generators)
+    random = RandomStates(generators)
 
     @functools.wraps(function)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
@@ -47,7 +48,7 @@ def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.G
         places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.requires_grad]
         if current_mode() is NOT_RECORDING:
             return function(*args, **kwargs)
-        run = _Run(function, leaves, rebuild, places, sources)
+        run = _Run(function, leaves, rebuild, places, random)
         inputs = [leaves[i] for i in places]
         outputs, build, captured = run.forward()
         if not places and not captured:
@@ -65,22 +66,14 @@ def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.G
 class _Run:
     """A function, its arguments with places for the tracked tensors among them, and the random states it began with."""
 
-    def __init__(self, function: Any, leaves: list[Any], rebuild: Any, places: Sequence[int], sources: tuple[np.random.Generator, ...]) -> None:
+    def __init__(self, function: Any, leaves: list[Any], rebuild: Any, places: Sequence[int], random: RandomStates) -> None:
         self.function = function
         self.others = [None if i in places else leaf for i, leaf in enumerate(leaves)]
         self.rebuild = rebuild
         self.places = places
         self.values = [leaves[i]._array for i in places]
-        self.sources = sources
-        self.states = self._random_states()
-
-    def _random_states(self) -> list[Any]:
-        return [np.random.get_state(), *(source.bit_generator.state for source in self.sources)]
-
-    def _set_random_states(self, states: list[Any]) -> None:
-        np.random.set_state(states[0])
-        for source, state in zip(self.sources, states[1:], strict=True):
-            source.bit_generator.state = state
+        self.random = random
+        self.states = random.get()
 
     def __call__(self, inputs: Sequence[Any]) -> tuple[list[Any], Any]:
         """The function's tensors for these tensors in the tracked places, and how to build its value from them."""
@@ -102,20 +95,17 @@ class _Run:
         for i, t in enumerate(outputs):
             if not isinstance(t, Tensor):
                 raise TypeError(f"checkpoint: the function must return tensors, its value {i} is of type {type(t).__name__}")
-        captured = nodes_before(start, outputs, own)
+        captured = referred_nodes("checkpoint: the function", start, outputs, own)
         return [t._array for t in outputs], build, captured
 
     def backward(self, g: Sequence[Any], inputs: Sequence[Any], captured: Sequence[Node]) -> list[Any]:
         """The gradients for the inputs and the captured nodes, by a second run."""
         recorded = any(isinstance(part, Tensor) for part in g)
-        now = self._random_states()
-        self._set_random_states(self.states)
-        try:
-            with enable_grad():
-                variables = list(inputs) if recorded else [tensor(v, requires_grad=True) for v in inputs]
-                outputs, _ = self(variables)
-        finally:
-            self._set_random_states(now)
+        with self.random.kept(), enable_grad():
+            self.random.set(self.states)
+            # In a recorded pass too a variable of its own for each input: two may be one tensor, or one that the function refers to.
+            variables = [+x if recorded else tensor(x, requires_grad=True) for x in inputs]
+            outputs, _ = self(variables)
         wanted = [*(v.node for v in variables), *captured]
         used = [(t, part) for t, part in zip(outputs, g, strict=True) if part is not None and t.requires_grad]
         for t, part in used:
@@ -124,6 +114,38 @@ class _Run:
         if not used:
             return [None] * len(wanted)
         return partial_gradients([t for t, _ in used], wanted, [part for _, part in used], create_graph=recorded)
+
+
+def referred_nodes(who: str, start: int, outputs: Sequence[Any], own: Collection[Node]) -> list[Node]:
+    """The nodes older than `start` that `outputs` depend on directly: those of tensors that a function refers to by itself.
+
+    own     nodes of variables that it was given, which do not count
+    raises  RuntimeError for a leaf that it made itself and that lives on: a second run has another one, or leaves it out
+    """
+    found: dict[Node, None] = {}
+    made: list[Any] = []
+    stack = [t.node for t in outputs if isinstance(t, Tensor) and t.node is not None and t.node not in own]
+    seen = {*stack, *own}
+    while stack:
+        node = stack.pop()
+        if node.number < start:
+            found[node] = None
+            continue
+        if isinstance(node, Leaf):
+            made.append(node)
+        for parent in node.parents:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    if any(leaf.tensor() is not None for leaf in made):
+        gc.collect()  # it may be held by garbage
+    for leaf in made:
+        if leaf.tensor() is not None:
+            raise RuntimeError(
+                f"{who} made a tensor of shape {leaf.shape} that requires grad and lives on, so its gradient would be lost; make it before, "
+                "outside of what is checkpointed"
+            )
+    return list(found)
 
 
 def _rule(g: Any, inputs: Any, run: Any) -> Any:

@@ -17,7 +17,7 @@ from autograd_core.plan import G_ITSELF
 from autograd_core.tensor import Tensor
 from autograd_core.trees import flatten
 
-__all__ = ["Holder", "Holding", "Ledger", "assert_no_leak", "memory"]
+__all__ = ["Holder", "Holding", "Ledger", "arrays_in", "assert_no_leak", "memory"]
 
 
 class Holder(NamedTuple):
@@ -88,7 +88,7 @@ class Ledger:
         keys = self._memory_of.setdefault(node.number, [])
         for save, value in zip(node.plan.saves, node.saved, strict=False):
             name = "out" if save == -1 else node.op.parameters[save] if isinstance(save, int) else "shapes"
-            for array in _arrays(value):
+            for array in arrays_in(value):
                 owner = memory_owner(array)
                 key = id(owner)
                 holding = self._by_memory.get(key)
@@ -186,12 +186,13 @@ def memory(tensors: Any) -> Ledger:
     return Ledger(dict.fromkeys(nodes))
 
 
-def _arrays(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+def arrays_in(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+    """The arrays in what a node saved."""
     if isinstance(value, np.ndarray):
         yield value
     elif isinstance(value, tuple | list):
         for part in value:
-            yield from _arrays(part)
+            yield from arrays_in(part)
 
 
 def _array_of(leaf: Leaf) -> Any:
@@ -242,7 +243,7 @@ class assert_no_leak:
             return
         youngest = max(left, key=lambda node: node.number)
         text = f"{len(left)} operations recorded inside are still there, the youngest is {youngest.op.name} of shape {youngest.shape}"
-        saved = sum(array.nbytes for node in left for value in node.saved for array in _arrays(value))
+        saved = sum(array.nbytes for node in left for value in node.saved for array in arrays_in(value))
         text += f"; they keep {_megabytes(saved)}. "
         names = _names_of_tensors_at(left)
         del youngest

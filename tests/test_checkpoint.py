@@ -137,3 +137,13 @@ def test_the_whole_graph_outlives_a_backward_pass_that_retains_it():
     y.backward(retain_graph=True)
     y.backward()
     assert (h.grad.item(), x.grad.item()) == (8.0, 8.0)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_an_input_that_is_given_twice_or_referred_to_as_well_is_counted_once_for_each_use(create_graph):
+    x = leaf(3.0)
+    for y in (ag.checkpoint(lambda a, b: a * b)(x, x), ag.checkpoint(lambda a: a * x)(x)):
+        g = ag.gradient(y, x, create_graph=create_graph)
+        assert g.item() == 6.0
+        if create_graph:
+            assert ag.gradient(g, x).item() == 2.0
