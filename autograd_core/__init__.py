@@ -68,7 +68,7 @@ table.load_on_miss(rules.load)
 # Instruments are imported when first used, so that `import autograd_core` stays quick: module -> its public names.
 _ON_FIRST_USE = {
     "anomaly": ("AnomalyError", "detect_anomaly"),
-    "checkpoint_chains": ("checkpoint_chain",),
+    "chains": ("checkpoint_chain",),
     "checkpointing": ("checkpoint",),
     "drawing": ("diff", "draw", "record"),
     "implicit": ("fixed_point", "root"),
@@ -99,7 +99,7 @@ _MODULE_OF = {name: module for module, names in _ON_FIRST_USE.items() for name i
 if TYPE_CHECKING:
     from autograd_core import linalg, special, testing
     from autograd_core.anomaly import AnomalyError, detect_anomaly
-    from autograd_core.checkpoint_chains import checkpoint_chain
+    from autograd_core.chains import checkpoint_chain
     from autograd_core.checkpointing import checkpoint
     from autograd_core.drawing import diff, draw, record
     from autograd_core.implicit import fixed_point, root

@@ -1,0 +1,47 @@
+"""The state between two steps of a chain: raw values, and the container that they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_core.node import make_leaf
+from autograd_core.recording import untracked
+from autograd_core.tensor import Tensor, tensor
+from autograd_core.trees import flatten
+
+__all__ = ["State", "state_of"]
+
+
+class State(NamedTuple):
+    """The raw values of a state's leaves, and how to build the state around them or around tensors."""
+
+    values: list[Any]
+    rebuild: Callable[[list[Any]], Any]
+
+    def variables(self, tracked: Sequence[bool]) -> list[Tensor]:
+        """A tensor for each leaf, a new variable where it is tracked. The values are shared, not copied."""
+        made = [untracked(value) for value in self.values]
+        for t, is_tracked in zip(made, tracked, strict=True):
+            if is_tracked:
+                t.node = make_leaf(t, t._array)
+        return made
+
+
+def state_of(tree: Any, where: str) -> tuple[list[Tensor], State]:
+    """The leaves of a state as tensors, and the state without its history."""
+    leaves, rebuild = flatten(tree)
+    if not leaves:
+        raise TypeError(f"checkpoint_chain: {where} holds no tensors")
+    tensors = []
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            if not isinstance(leaf, np.ndarray | np.generic | int | float | complex):
+                raise TypeError(f"checkpoint_chain: {where} must be made of tensors, it holds a {type(leaf).__name__}")
+            leaf = tensor(leaf)
+        tensors.append(leaf)
+    values = [t._array for t in tensors]
+    # `rebuild` refers to the tensors, and so to their tape; this one to the values.
+    return tensors, State(values, rebuild if len(leaves) == 1 and leaves[0] is tree else flatten(rebuild(values))[1])
