@@ -47,6 +47,9 @@ __all__ = [
     "profile",
     "record",
     "root",
+    "save_as",
+    "save_on_disk",
+    "saved_tensors_hooks",
     "scope",
     "sparse_hessian",
     "sparse_jacobian",
@@ -76,6 +79,8 @@ _ON_FIRST_USE = {
     "linalg": ("linalg",),
     "listing": ("tape",),
     "profiling": ("profile",),
+    "saved_tensors": ("saved_tensors_hooks",),
+    "saving": ("save_as", "save_on_disk"),
     "sparse": ("sparse_hessian", "sparse_jacobian", "sparsity"),
     "special": ("special",),
     "testing": ("testing",),
@@ -107,6 +112,8 @@ if TYPE_CHECKING:
     from autograd_core.listing import tape
     from autograd_core.mapping import vmap
     from autograd_core.profiling import profile
+    from autograd_core.saved_tensors import saved_tensors_hooks
+    from autograd_core.saving import save_as, save_on_disk
     from autograd_core.sparse import sparse_hessian, sparse_jacobian, sparsity
     from autograd_core.transforms import (
         elementwise_grad,

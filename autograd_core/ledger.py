@@ -188,6 +188,7 @@ def memory(tensors: Any) -> Ledger:
 
 def arrays_in(value: Any) -> Iterator[np.ndarray[Any, Any]]:
     """The arrays in what a node saved."""
+    value = getattr(value, "packed", value)  # what hooks keep in an array's place (saved_tensors.py)
     if isinstance(value, np.ndarray):
         yield value
     elif isinstance(value, tuple | list):
@@ -254,7 +255,7 @@ class assert_no_leak:
         raise AssertionError(text + f"Held by {'; '.join(names) or 'something that is no tensor'}. Keep y.detach() or y.item() instead.")
 
     def _left(self) -> list[Node]:
-        return [o for o in gc.get_objects() if type(o) is Node and o.number > self._start]
+        return [o for o in gc.get_objects() if issubclass(type(o), Node) and not issubclass(type(o), Leaf) and o.number > self._start]
 
 
 def _names_of_tensors_at(nodes: list[Node]) -> list[str]:

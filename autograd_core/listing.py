@@ -280,7 +280,7 @@ class _Template:
         self.empty = [Argument(name, None, NOT_KEPT) for name in parameters]
 
     def row(self, i: int, node: Node, index: Any, name: str | None, result: tuple[Any, Any, int], counted: dict[int, int]) -> Row:
-        plan, links = self.plan, node.links
+        plan, links = self.plan, node.parents + node.saved
         arguments: list[Argument] = []
         for position in self.shown:
             places = self.links.get(position)

@@ -47,6 +47,8 @@ FLOORS = [
         "linalg",
         "listing",
         "profiling",
+        "saved_tensors",
+        "saving",
         "sparse",
         "special",
         "testing",

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import autograd_core as ag
 import autograd_core.rules
 from autograd_core.gradcheck.arguments import replaced
 from autograd_core.gradcheck.check import check_subject, incoming_gradient
@@ -196,6 +197,19 @@ def structure_differences(found: Any, expected: Any) -> list[str]:
 def test_rules_agree_with_numeric_derivatives_at_first_and_second_order(name: str) -> None:
     """With respect to the arguments and to the incoming gradient."""
     report([f"{label}\n{found}" for label, _, subject in subjects(name) if not (found := check_subject(subject, order=2, seed=0))])
+
+
+@every_row
+def test_the_gradient_is_the_same_where_hooks_keep_what_is_saved(name: str) -> None:
+    wrong = []
+    for label, _, subject in subjects(name):
+        names = [place.name for place in subject.places]
+        for create_graph in (False, True):
+            expected = gradients(subject, subject.arrays, create_graph=create_graph)
+            with ag.saved_tensors_hooks(np.copy, np.copy):
+                found = gradients(subject, subject.arrays, create_graph=create_graph)
+            wrong += differences(label, names, found, expected, FEW_ULP)
+    report(wrong)
 
 
 @every_row
