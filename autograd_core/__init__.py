@@ -22,6 +22,7 @@ __all__ = [
     "checkpoint_chain",
     "composed",
     "constant",
+    "custom_vjp",
     "defvjp",
     "detect_anomaly",
     "diff",
@@ -73,6 +74,7 @@ _ON_FIRST_USE = {
     "anomaly": ("AnomalyError", "detect_anomaly"),
     "chains": ("checkpoint_chain",),
     "checkpointing": ("checkpoint",),
+    "custom_gradients": ("custom_vjp",),
     "drawing": ("diff", "draw", "record"),
     "implicit": ("fixed_point", "root"),
     "ledger": ("assert_no_leak", "memory"),
@@ -106,6 +108,7 @@ if TYPE_CHECKING:
     from autograd_core.anomaly import AnomalyError, detect_anomaly
     from autograd_core.chains import checkpoint_chain
     from autograd_core.checkpointing import checkpoint
+    from autograd_core.custom_gradients import custom_vjp
     from autograd_core.drawing import diff, draw, record
     from autograd_core.implicit import fixed_point, root
     from autograd_core.ledger import assert_no_leak, memory

@@ -17,7 +17,7 @@ from autograd_core.backward import partial_gradients
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad
 from autograd_core.node import Leaf, Node, next_number
 from autograd_core.random_states import RandomStates
-from autograd_core.recording import record
+from autograd_core.recording import record, share_memory_with
 from autograd_core.table import Op
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten
@@ -58,6 +58,7 @@ def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.G
         values = tuple(t._array for t in inputs) + (None,) * len(captured)
         mode = current_mode()
         results = record(plan, parents, (values, (run, captured)), {}, tuple(outputs), bool(inputs), mode)
+        share_memory_with(inputs, results)
         return build(list(results))
 
     return checkpointed

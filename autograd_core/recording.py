@@ -232,6 +232,13 @@ def share_memory(args: Any, view: Any) -> None:
     view.handed_out = any(np.may_share_memory(array, data) for array in _arrays_in(args))
 
 
+def share_memory_with(args: Any, result: Any) -> None:
+    """The same for all tensors of `result`, views or not: a function that was called may return an argument as it is."""
+    for part in tensors_in(result):
+        if isinstance(part._array, np.ndarray):
+            share_memory(args, part)
+
+
 class HandedOut:
     """Whether the memory that several tensors share was handed out to the user: in `handed_out` instead of a bool."""
 

@@ -9,10 +9,10 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["axes_of_leaves", "flatten", "paths", "tree_map"]
+__all__ = ["axes_of_leaves", "children", "flatten", "paths", "tree_map"]
 
 
-def _children(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
+def children(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
     """The parts of a container and how to build one like it; None for a leaf."""
     if hasattr(type(tree), "__array_ufunc__") or type(tree) is float:
         return None  # nearly all leaves, told at once
@@ -37,7 +37,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     >>> leaves, rebuild([10, 20, 30])
     ([1.0, 2.0, 3.0], {'a': 10, 'b': (20, [30])})
     """
-    found = _children(tree)
+    found = children(tree)
     if found is None:
         return [tree], lambda leaves: leaves[0]
     parts, build = found
@@ -56,7 +56,7 @@ def paths(tree: Any, name: str = "") -> Iterator[str]:
     >>> list(paths({"a": 1.0, "b": (2.0,)}, "params"))
     ["params['a']", "params['b'][0]"]
     """
-    found = _children(tree)
+    found = children(tree)
     if found is None:
         yield name
         return
@@ -79,7 +79,7 @@ def axes_of_leaves(tree: Any, axes: Any, what: str) -> list[Any]:
     """
     if axes is None or isinstance(axes, int):
         return [axes] * len(flatten(tree)[0])
-    parts, entries = _children(tree), _children(axes)
+    parts, entries = children(tree), children(axes)
     if parts is None or entries is None or type(tree) is not type(axes) or len(parts[0]) != len(entries[0]):
         raise ValueError(f"{what}: an entry must be a number, None, or a container like the value; got {axes!r} for a {type(tree).__name__}")
     if isinstance(tree, dict) and tree.keys() != axes.keys():

@@ -37,6 +37,7 @@ FLOORS = [
     {"rules"},  # 4: rules by family
     {
         "anomaly",
+        "custom_gradients",
         "drawing",
         "evaluation",
         "gradcheck",

@@ -20,7 +20,7 @@ from autograd_core.chains.schedules import binomial, enough_snapshots, least_byt
 from autograd_core.chains.states import State, state_of
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
 from autograd_core.random_states import RandomStates
-from autograd_core.recording import record, untracked
+from autograd_core.recording import record, share_memory_with, untracked
 
 __all__ = ["checkpoint_chain"]
 
@@ -142,6 +142,7 @@ class _Chain:
         plan = chained.plan(tuple((0, i) for i in range(len(parents))))
         values = tuple(inputs[i]._array for i in places) + (None,) * len(run.captured)
         results = record(plan, parents, (values, run), {}, tuple(t._array for t in outputs), bool(places), current_mode())
+        share_memory_with(inputs, results)
         return build(list(results))
 
     # --- which schedule -----------------------------------------------------------------------------------------------------------
