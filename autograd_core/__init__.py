@@ -30,6 +30,7 @@ __all__ = [
     "elementwise_grad",
     "enable_grad",
     "fixed_point",
+    "flatten",
     "gauss_newton_vp",
     "grad",
     "gradcheck",
@@ -100,6 +101,7 @@ _ON_FIRST_USE = {
         "value_and_grad",
         "vjp",
     ),
+    "vectors": ("flatten",),
 }
 _MODULE_OF = {name: module for module, names in _ON_FIRST_USE.items() for name in names}
 
@@ -131,6 +133,7 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
+    from autograd_core.vectors import flatten
 
 
 def __getattr__(name: str) -> Any:

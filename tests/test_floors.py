@@ -55,6 +55,7 @@ FLOORS = [
         "testing",
         "transforms",
         "traps",
+        "vectors",
         "chains",
         "checkpointing",
         "derivatives",
