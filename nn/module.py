@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import autograd_core as ag
+from nn.hooks import HookedCall, Hooks
 from nn.parameter import Parameter
 from nn.state import load_into, snapshot
 
 __all__ = ["Module"]
 
 
-class Module:
+class Module(HookedCall):
     """Base class of everything that holds parameters. A subclass sets attributes in `__init__` and defines `forward`.
 
     >>> import numpy as np, nn
@@ -36,46 +37,13 @@ class Module:
 
     training: bool
     _buffers: dict[str, bool]  # name -> whether it belongs to the state_dict
-    _hooks: dict[str, dict[int, Callable[..., Any]]]
+    _hooks: Hooks
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Here and not in __init__: a subclass that forgets super().__init__() is complete all the same.
         module = super().__new__(cls)
-        module.__dict__.update(training=True, _buffers={}, _hooks={"before": {}, "after": {}})
+        module.__dict__.update(training=True, _buffers={}, _hooks={})
         return module
-
-    # --- calling ----------------------------------------------------------------------------------------------------------
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; each subclass defines it. Call the module itself, which runs the hooks too."""
-        raise NotImplementedError(f"{type(self).__name__} defines no forward(self, ...)")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        hooks = self._hooks
-        if hooks["before"]:
-            for hook in tuple(hooks["before"].values()):
-                changed = hook(self, args)
-                if changed is not None:
-                    args = changed if isinstance(changed, tuple) else (changed,)
-        observer = ag.observer()
-        if observer is None:
-            result = self.forward(*args, **kwargs)
-        else:
-            with observer.scope(self, args):
-                result = self.forward(*args, **kwargs)
-        if hooks["after"]:
-            for hook in tuple(hooks["after"].values()):
-                changed = hook(self, args, result)
-                result = result if changed is None else changed
-        return result
-
-    def register_forward_pre_hook(self, hook: Callable[[Module, tuple[Any, ...]], Any]) -> HookHandle:
-        """Call `hook(module, args)` before each forward; what it returns (if anything) takes the place of the arguments."""
-        return HookHandle(self._hooks["before"], hook)
-
-    def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> HookHandle:
-        """Call `hook(module, args, result)` after each forward; what it returns (if anything) takes the place of the result."""
-        return HookHandle(self._hooks["after"], hook)
 
     # --- attributes -------------------------------------------------------------------------------------------------------
 
@@ -306,18 +274,6 @@ class LoadResult(tuple[list[str], list[str]]):
 
     def __repr__(self) -> str:
         return f"LoadResult(missing_keys={self[0]}, unexpected_keys={self[1]})"
-
-
-class HookHandle:
-    """A registered hook; `remove()` takes it off again."""
-
-    def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
-        self._hooks = hooks
-        hooks[id(self)] = hook
-
-    def remove(self) -> None:
-        """Take the hook off; a second call does nothing."""
-        self._hooks.pop(id(self), None)
 
 
 def _role(value: Any) -> str:
