@@ -121,9 +121,14 @@ def partial_gradients(outputs: Sequence[Any], nodes: Sequence[Node], grad_output
     used = [(y, g) for y, g in zip(outputs, grad_outputs, strict=True) if y.node is not None]
     seeds = _seeds([y for y, _ in used], [g for _, g in used], create_graph)
     sweep = _sweep(seeds, outputs, wanted=nodes, retain_graph=True, create_graph=create_graph, kind=_PartialPass)
-    found = [sweep.found.get(node) for node in nodes]
     taken = {id(seed) for seed in seeds.values()}
-    return [None if g is None else _own(g, taken) if create_graph else _own_array(g) for g in found]
+    uses = Counter(nodes)
+    results: list[Any] = []
+    for node in nodes:
+        uses[node] -= 1
+        g = sweep.found.get(node) if uses[node] else sweep.found.pop(node, None)
+        results.append(None if g is None else _own(g, taken) if create_graph else _own_array(g))
+    return results
 
 
 def _as_list(tensors: Any, what: str) -> list[Any]:
@@ -157,7 +162,7 @@ class _PartialPass(_Pass):
             g = self.table.pop(node, None)
             if g is not None:
                 self._pull(node, g)
-        self.found.update((node, self.table[node]) for node in wanted if node in self.table)
+        self.found.update((node, self.table.pop(node)) for node in wanted if node in self.table)
 
 
 def _down_to(ends: set[Node], roots: Iterable[Node]) -> list[Node]:

@@ -317,7 +317,6 @@ def test_a_budget_for_unequal_layers_checkpoints_where_it_pays():
 
     expected = train(whole)
     everything = peak_bytes(lambda: train(whole))
-    before = None
     for budget in (everything // 3, everything // 2, 2 * everything):
         chain = ag.checkpoint_chain(functions, budget=budget)
         for a, b in zip(train(chain), expected, strict=True):
@@ -325,9 +324,7 @@ def test_a_budget_for_unequal_layers_checkpoints_where_it_pays():
         calls.clear()
         peak = peak_bytes(lambda chain=chain: train(chain))
         assert peak <= budget + 6 * x.data.nbytes
-        assert before is None or len(calls) <= before
-        before = len(calls)
-    assert before == 12
+        assert 12 < len(calls) < 60 if budget < everything else len(calls) == 12
 
 
 @pytest.mark.parametrize(

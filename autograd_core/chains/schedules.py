@@ -182,31 +182,30 @@ def _slots(size: int, budget: int) -> int:
 _KEEP_TAPE = -1  # a choice; any other is the place of the next snapshot
 
 
-def _choices(costs: Sequence[Cost], budget: int) -> dict[tuple[int, int], Any] | None:
-    """(first, last) -> what to do first with these steps for each number of free slots; None if nothing fits."""
+def _choices(costs: Sequence[Cost], budget: int) -> Any:
+    """[first, last, free slots] -> what to do first with these steps; None if nothing fits."""
     n = len(costs)
-    best: dict[tuple[int, int], Any] = {}  # -> the seconds, by free slots
-    choices: dict[tuple[int, int], Any] = {}
+    best = np.full((n, n, _SLOTS + 1), np.inf)  # [first, last, free slots] -> seconds
+    best_stored = np.full((n, n, _SLOTS + 1), np.inf)  # [last, first, ...]: the same, the state at the beginning to be stored too
+    choices = np.full((n, n, _SLOTS + 1), _KEEP_TAPE)
     upto = np.cumsum([0.0, *(cost.seconds for cost in costs)])
     free = np.arange(_SLOTS + 1)
-    stored = [_slots(cost.before, budget) for cost in costs]
-    taped = [_slots(cost.tape + cost.after, budget) for cost in costs]
     for length in range(1, n + 1):
         for first in range(n - length + 1):
-            last = first + length - 1
-            seconds = np.full(_SLOTS + 1, np.inf)
-            choice = np.full(_SLOTS + 1, _KEEP_TAPE)
-            fits = free >= _slots(costs[first].needs, budget)
-            rest = _with_less(best[first + 1, last], taped[first]) if length > 1 else np.zeros(_SLOTS + 1)
-            seconds[fits] = costs[first].seconds + rest[fits]
-            for snapshot in range(first + 1, last + 1):
-                right = _with_less(best[snapshot, last], stored[snapshot])
-                other = upto[snapshot] - upto[first] + right + best[first, snapshot - 1]
-                better = other < seconds
-                seconds[better] = other[better]
-                choice[better] = snapshot
-            best[first, last], choices[first, last] = seconds, choice
-    return choices if np.isfinite(best[0, n - 1][-1]) else None
+            last, cost = first + length - 1, costs[first]
+            fits = free >= _slots(cost.needs, budget)
+            rest = _with_less(best[first + 1, last], _slots(cost.tape + cost.after, budget)) if length > 1 else 0.0
+            seconds = np.where(fits, cost.seconds + rest, np.inf)
+            if length > 1:
+                snapshots = slice(first + 1, last + 1)
+                others = (upto[snapshots] - upto[first])[:, None] + best_stored[last, snapshots] + best[first, first:last]
+                place = np.argmin(others, axis=0)
+                other = others[place, free]
+                choices[first, last] = np.where(other < seconds, first + 1 + place, _KEEP_TAPE)
+                seconds = np.minimum(seconds, other)
+            best[first, last] = seconds
+            best_stored[last, first] = _with_less(seconds, _slots(cost.before, budget))
+    return choices if np.isfinite(best[0, n - 1, -1]) else None
 
 
 def _with_less(seconds: Any, slots: int) -> Any:
@@ -217,7 +216,7 @@ def _with_less(seconds: Any, slots: int) -> Any:
     return shifted
 
 
-def _chosen(choices: dict[tuple[int, int], Any], costs: Sequence[Cost], budget: int) -> Iterator[Action]:
+def _chosen(choices: Any, costs: Sequence[Cost], budget: int) -> Iterator[Action]:
     """The actions of the best schedule. A stack of what is to be done takes the place of recursion."""
     yield STORE, 0
     todo: list[tuple[Any, ...]] = [("reverse", 0, len(costs) - 1, _SLOTS)]
@@ -227,7 +226,7 @@ def _chosen(choices: dict[tuple[int, int], Any], costs: Sequence[Cost], budget: 
             yield where[0], where[1]
             continue
         first, last, free = where
-        choice = int(choices[first, last][free])
+        choice = int(choices[first, last, free])
         if choice == _KEEP_TAPE:
             yield TAPE, first
             todo.append(("action", PULL, first))

@@ -1,0 +1,153 @@
+"""What kinds of functions may be transformed: with side effects, of containers with tensors in them, with outputs that do not depend on inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+
+X = np.linspace(0.4, 1.6, 4)
+
+TRANSFORMS = {
+    "grad": lambda f: ag.grad(f)(X),
+    "value_and_grad": lambda f: ag.value_and_grad(f)(X),
+    "vjp": lambda f: ag.vjp(f, X)[1](np.float64(1.0)),
+    "jacobian": lambda f: ag.jacobian(f)(X),
+    "hvp": lambda f: ag.hvp(f)(X, X),
+    "linearize": lambda f: ag.linearize(f, X)[1](X),
+    "hessian": lambda f: ag.hessian(f)(X),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_a_transform_calls_the_function_once_so_side_effects_happen_once(name):
+    calls = []
+
+    def function(x):
+        calls.append(x)
+        return np.sum(x**3)
+
+    TRANSFORMS[name](function)
+    assert len(calls) == 1
+
+
+def test_a_tensor_that_a_function_leaks_has_its_value_and_no_way_back():
+    kept = []
+
+    def function(x):
+        kept.append(np.exp(x))
+        return np.sum(kept[-1])
+
+    ag.grad(function)(X)
+    assert np.array_equal(kept[0].data, np.exp(X))
+    with pytest.raises(RuntimeError, match="freed graph"):
+        kept[0].sum().backward()
+
+
+def test_a_function_that_draws_random_numbers_draws_the_same_as_without_a_transform():
+    def function(x, generator):
+        return np.sum(x * generator.normal(size=4))
+
+    generator = np.random.default_rng(3)
+    expected = generator.normal(size=4), generator.normal()
+    generator = np.random.default_rng(3)
+    assert np.array_equal(ag.grad(function)(X, generator), expected[0])
+    assert generator.normal() == expected[1]
+
+
+def test_a_function_that_changes_the_container_it_is_given_changes_its_own():
+    def function(p):
+        p["w"] = p["w"] ** 2
+        p["list"].append(1.0)
+        return np.sum(p["w"])
+
+    params = {"w": X, "list": [2.0]}
+    g = ag.grad(function)(params)
+    assert np.array_equal(g["w"], 2 * X)
+    assert params["w"] is X
+    assert params["list"] == [2.0]
+
+
+def test_a_function_that_raises_leaves_recording_as_it_was():
+    def function(x):
+        with ag.no_grad():
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        ag.grad(function)(X)
+    assert ag.is_grad_enabled()
+    assert np.array_equal(ag.grad(lambda x: np.sum(x * x))(X), 2 * X)
+
+
+# --- containers -------------------------------------------------------------------------------------------------------------------
+
+
+def test_tracked_tensors_inside_containers_are_differentiated_through():
+    w = ag.tensor(X, requires_grad=True)
+    g = ag.grad(lambda p: np.sum(p["w"] ** 3) * p["rest"][0])({"w": w, "rest": [2.0, None]})
+    assert isinstance(g["w"], ag.Tensor)
+    assert g["rest"][1] is None
+    g["w"].sum().backward()
+    assert np.allclose(w.grad.data, 12 * X)
+
+
+@pytest.mark.parametrize("transform", [ag.grad, ag.jacobian], ids=["grad", "jacobian"])
+def test_a_leaf_of_a_container_that_the_output_does_not_depend_on_gets_zeros_in_its_shape_and_dtype(transform):
+    g = transform(lambda p: np.sum(p[0]["a"]))(({"a": X, "b": np.ones((2, 3), np.float32)}, 1.5))
+    assert np.array_equal(g[0]["a"], np.ones(4))
+    assert g[0]["b"].shape == (2, 3)
+    assert g[0]["b"].dtype == np.float32
+    assert not g[0]["b"].any()
+    assert g[1] == 0.0
+
+
+def test_an_output_that_is_the_input_itself_or_a_constant_stands_beside_others():
+    y, back = ag.vjp(lambda x: (x, {"constant": np.ones(2), "square": x * x}), X)
+    assert np.array_equal(y[0], X)
+    (g,) = back((np.ones(4), {"constant": np.full(2, 100.0), "square": np.ones(4)}))
+    assert np.allclose(g, 1 + 2 * X, rtol=1e-15)
+    _, pushed = ag.jvp(lambda x: (x, {"constant": np.ones(2), "square": x * x}), (X,), (np.ones(4),))
+    assert np.array_equal(pushed[0], np.ones(4))
+    assert np.array_equal(pushed[1]["constant"], np.zeros(2))
+    assert np.array_equal(pushed[1]["square"], 2 * X)
+
+
+def test_the_same_array_in_two_places_is_two_arguments():
+    g = ag.grad(lambda p: np.sum(p["a"] ** 2 * p["b"]))({"a": X, "b": X})
+    assert np.array_equal(g["a"], 2 * X * X)
+    assert np.array_equal(g["b"], X**2)
+    w = ag.tensor(X, requires_grad=True)
+    first, second = ag.grad(lambda a, b: np.sum(a * a * b), (0, 1))(w, w)
+    (first.sum() + second.sum()).backward()
+    assert np.allclose(w.grad.data, 6 * X)  # first = 2 w^2, second = w^2, as functions of w: 4 w + 2 w
+
+
+# --- gradient: allow_unused -------------------------------------------------------------------------------------------------------
+
+
+def test_allow_unused_gives_none_in_the_places_of_inputs_without_influence():
+    x, y, z = (ag.tensor(X, requires_grad=True) for _ in range(3))
+    loss = np.sum(x * z)
+    gx, gy, gz = ag.gradient(loss, (x, y, z), allow_unused=True)
+    assert gy is None
+    assert np.array_equal(gx.data, X)
+    assert np.array_equal(gz.data, X)
+
+
+def test_allow_unused_lets_an_untracked_output_stand_beside_tracked_ones():
+    x, y = ag.tensor(X, requires_grad=True), ag.tensor(X, requires_grad=True)
+    found = ag.gradient([np.sum(x * x), ag.tensor(3.0)], [x, y], allow_unused=True)
+    assert np.array_equal(found[0].data, 2 * X)
+    assert found[1] is None
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        ag.gradient([np.sum(x * x), ag.tensor(3.0)], [x])
+
+
+def test_a_way_that_stop_gradient_cuts_is_no_way():
+    x, y = ag.tensor(X, requires_grad=True), ag.tensor(X, requires_grad=True)
+    loss = np.sum(x * ag.stop_gradient(y))
+    assert ag.gradient(loss, [x, y], allow_unused=True)[1] is None
+    loss = np.sum(x * ag.stop_gradient({"y": y})["y"])
+    with pytest.raises(RuntimeError, match="no output depends on input 1"):
+        ag.gradient(loss, [x, y])
