@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import partial_gradients
+from autograd_core.fingerprint import fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad
-from autograd_core.node import Leaf, Node, next_number
+from autograd_core.node import Leaf, Node, make_leaf, next_number
 from autograd_core.random_states import RandomStates
-from autograd_core.recording import record, share_memory_with
+from autograd_core.recording import record, share_memory_with, untracked
 from autograd_core.table import Op
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten
 
-__all__ = ["checkpoint", "referred_nodes"]
+__all__ = ["References", "checkpoint", "referred_nodes", "variable"]
 
 
 def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.Generator] = ()) -> Callable[..., Any]:
@@ -90,22 +91,24 @@ class _Run:
         It is recorded in order to find those, and the record is dropped.
         """
         start = next_number()
-        variables = [tensor(v, requires_grad=True) for v in self.values]
+        variables = [variable(v) for v in self.values]
         own = {v.node for v in variables}
         outputs, build = self(variables)
         for i, t in enumerate(outputs):
             if not isinstance(t, Tensor):
                 raise TypeError(f"checkpoint: the function must return tensors, its value {i} is of type {type(t).__name__}")
         captured = referred_nodes("checkpoint: the function", start, outputs, own)
+        self.references = References("checkpoint: the function", captured)
         return [t._array for t in outputs], build, captured
 
     def backward(self, g: Sequence[Any], inputs: Sequence[Any], captured: Sequence[Node]) -> list[Any]:
         """The gradients for the inputs and the captured nodes, by a second run."""
         recorded = any(isinstance(part, Tensor) for part in g)
+        self.references.check()
         with self.random.kept(), enable_grad():
             self.random.set(self.states)
             # In a recorded pass too a variable of its own for each input: two may be one tensor, or one that the function refers to.
-            variables = [+x if recorded else tensor(x, requires_grad=True) for x in inputs]
+            variables = [+x if recorded else variable(x) for x in inputs]
             outputs, _ = self(variables)
         wanted = [*(v.node for v in variables), *captured]
         used = [(t, part) for t, part in zip(outputs, g, strict=True) if part is not None and t.requires_grad]
@@ -115,6 +118,44 @@ class _Run:
         if not used:
             return [None] * len(wanted)
         return partial_gradients([t for t, _ in used], wanted, [part for _, part in used], create_graph=recorded)
+
+
+def variable(value: Any) -> Tensor:
+    """A new variable with a raw value, which is shared and not copied."""
+    made: Tensor = untracked(value)
+    made.node = make_leaf(made, value)
+    return made
+
+
+class References:
+    """The values of leaves that a function refers to by itself (parameters), as they were when it ran first."""
+
+    def __init__(self, who: str, nodes: Iterable[Node]) -> None:
+        self.who = who
+        self._prints: list[tuple[Leaf, Any]] = []
+        self.add(nodes)
+
+    def add(self, nodes: Iterable[Node]) -> None:
+        for node in nodes:
+            leaf = node.tensor() if isinstance(node, Leaf) else None
+            if leaf is not None and isinstance(node, Leaf):
+                self._prints.append((node, fingerprint(leaf._array) or leaf._array))
+
+    def check(self) -> None:
+        """Raise RuntimeError if one was changed since: another run would compute something else."""
+        for node, before in self._prints:
+            leaf = node.tensor()
+            if leaf is not None and not _is_print_of(before, leaf._array):
+                raise RuntimeError(
+                    f"{self.who} refers to a tensor of shape {node.shape} that was changed after the forward pass, so the gradient would be "
+                    "wrong; change it after backward()"
+                )
+
+
+def _is_print_of(before: Any, array: Any) -> bool:
+    """Whether an array is as it was; a NumPy scalar is its own print."""
+    now = fingerprint(array)
+    return bool(before == now) if now is not None else array is before or bool(np.all(array == before))
 
 
 def referred_nodes(who: str, start: int, outputs: Sequence[Any], own: Collection[Node]) -> list[Node]:

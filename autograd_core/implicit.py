@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import partial_gradients
+from autograd_core.checkpointing import References
 from autograd_core.duals import Dual, ForwardModeError
 from autograd_core.evaluation import is_nested, nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad, no_grad
@@ -169,13 +170,14 @@ def _recorded_solution(solution: Any, residual_of: Residual) -> Tensor:
     if not captured:
         return tensor(solution)
     plan = _solution.plan(tuple((0, i) for i in range(len(captured))))
-    arguments = ((None,) * len(captured), (residual_of, captured))
+    arguments = ((None,) * len(captured), (residual_of, captured, References("root, fixed_point: the equation", captured)))
     return record(plan, captured, arguments, {}, solution, False, mode)
 
 
 def _rule(g: Any, out: Any, equation: Any) -> list[Any]:
     """The gradients -g^T (dF/dx)^-1 dF/da for all a that F depends on, by one evaluation of F."""
-    residual_of, captured = equation
+    residual_of, captured, references = equation
+    references.check()
     recorded = isinstance(g, Tensor)
     with enable_grad():
         # A variable of its own in a recorded pass too; what is computed from it depends on the solution all the same.

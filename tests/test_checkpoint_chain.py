@@ -422,3 +422,40 @@ def test_a_step_that_gives_another_shape_the_second_time_is_refused():
     y = ag.checkpoint_chain(step, 4, snapshots=1)(leaf(np.ones(2)))
     with pytest.raises(RuntimeError, match="a step must depend on its state alone"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("wrap", [lambda step: ag.checkpoint(step), lambda step: ag.checkpoint_chain(step, 3)], ids=["checkpoint", "chain"])
+@pytest.mark.parametrize("value", [2.0, np.array([2.0])], ids=["number", "array"])
+def test_a_parameter_changed_before_the_backward_pass_is_noticed(wrap, value):
+    w, x = leaf(value), leaf(np.array([1.5]))
+    y = wrap(lambda t: np.sin(t * w))(x).sum()
+    w.data = w.data - 0.1
+    with pytest.raises(RuntimeError, match=r"refers to a tensor of shape .* that was changed after the forward pass"):
+        y.backward()
+    y = wrap(lambda t: np.sin(t * w))(x).sum()
+    y.backward()
+    w.data = w.data - 0.1
+
+
+def test_complex_and_single_precision_states_keep_their_dtypes():
+    for dtype in (np.complex128, np.complex64, np.float32):
+        start = np.array([0.5, -0.25], dtype) * (1 + 0.5j if np.dtype(dtype).kind == "c" else 1)
+        step = lambda t: t + 0.1 * t * t
+        found = []
+        for chain in (ag.checkpoint_chain(step, 12, snapshots=3), plain(step, 12)):
+            x = leaf(start.astype(dtype))
+            np.abs(chain(x) ** 2).sum().backward()
+            found.append(x.grad.data)
+        assert found[0].dtype == dtype
+        assert np.array_equal(found[0], found[1])
+
+
+def test_debugging_modes_see_the_steps_of_a_chain():
+    chain = ag.checkpoint_chain(lambda t: np.log(t) - 1.0, 5, snapshots=2)
+    with ag.detect_anomaly(), pytest.raises(ag.AnomalyError, match="log"):
+        chain(leaf(2.0)).backward()
+    x = leaf(X)
+    with ag.profile() as measured, ag.detect_anomaly():
+        ag.checkpoint_chain(np.sin, 5, snapshots=2)(x).sum().backward()
+    assert {total.name: total.calls for total in measured.totals()}["sin"] == 5
+    assert "checkpoint_chain" in str(ag.tape(ag.checkpoint_chain(np.sin, 5)(x)))

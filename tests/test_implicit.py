@@ -203,3 +203,11 @@ def test_gmres_solves_and_restarts(n, rng):
 def test_gmres_refuses_a_singular_matrix():
     with pytest.raises(RuntimeError, match="singular"):
         gmres(lambda v: np.array([v[0], 0.0]), np.ones(2), 1e-12)
+
+
+def test_a_parameter_changed_before_the_backward_pass_is_noticed():
+    a = ag.tensor(4.0, requires_grad=True)
+    x = ag.root(lambda x: x**2 - a, 1.0)
+    a.data = np.float64(9.0)
+    with pytest.raises(RuntimeError, match=r"the equation refers to a tensor of shape .* that was changed"):
+        x.backward()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from autograd_core.backward import partial_gradients
 from autograd_core.chains.schedules import ADVANCE, DROP, RESTORE, STORE, TAPE
 from autograd_core.chains.states import State, state_of
-from autograd_core.checkpointing import referred_nodes
+from autograd_core.checkpointing import References, referred_nodes
 from autograd_core.fingerprint import fingerprint
 from autograd_core.grad_mode import enable_grad, no_grad
 from autograd_core.node import Node, next_number
@@ -57,6 +57,7 @@ class Pass:
         self.of_unit: list[tuple[int, ...]] = []
         self.tracked: list[tuple[bool, ...]] = [tuple(tracked)]
         self.random_states = random.get()
+        self.references = References("checkpoint_chain: a step", [])
         self._place_of: dict[Node, int] = {}
         self._begun = next_number()
         # The machine that stands where the forward pass ended. The first backward pass takes it and uses its snapshots up;
@@ -95,6 +96,7 @@ class Pass:
             if node not in self._place_of:
                 self._place_of[node] = len(self.captured)
                 self.captured.append(node)
+                self.references.add([node])
             places.append(self._place_of[node])
         mine = tuple(places)
         # Mostly all units are alike: one tuple then serves them all.
@@ -111,6 +113,7 @@ class Pass:
     # --- backward -------------------------------------------------------------------------------------------------------------
 
     def backward(self, g: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+        self.references.check()
         if any(isinstance(part, Tensor) for part in g):
             return self._recorded_backward(g, inputs)
         totals: list[Any] = [None] * len(self.captured)

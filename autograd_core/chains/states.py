@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_core.node import make_leaf
+from autograd_core.checkpointing import variable
 from autograd_core.recording import untracked
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten
@@ -23,11 +23,7 @@ class State(NamedTuple):
 
     def variables(self, tracked: Sequence[bool]) -> list[Tensor]:
         """A tensor for each leaf, a new variable where it is tracked. The values are shared, not copied."""
-        made = [untracked(value) for value in self.values]
-        for t, is_tracked in zip(made, tracked, strict=True):
-            if is_tracked:
-                t.node = make_leaf(t, t._array)
-        return made
+        return [variable(value) if is_tracked else untracked(value) for value, is_tracked in zip(self.values, tracked, strict=True)]
 
 
 def state_of(tree: Any, where: str) -> tuple[list[Tensor], State]:
