@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.duals import refuse_tangents
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad, no_grad
+from autograd_core.layers import for_all
 from autograd_core.recording import record, share_memory_with, untracked
 from autograd_core.table import Op
 from autograd_core.tensor import Tensor, tensor
@@ -78,6 +80,7 @@ class custom_vjp:
         if self.forward is None:
             raise RuntimeError(f"{self.name}: no gradient was given; call {self.name}.defvjp(forward, backward)")
         call = _Call(self, args)
+        refuse_tangents(self.name)
         if not call.inputs:
             value = self.function(*args)
             self._refuse_references(flatten(value)[0])
@@ -249,8 +252,8 @@ def _is_same(a: Any, b: Any) -> bool:
     """Whether two residuals are equal, but for rounding."""
     a = a._array if isinstance(a, Tensor) else a
     if not hasattr(a, "dtype") or a.dtype.kind not in "fc":
-        return bool(np.all(a == b))
-    return a.shape == np.shape(b) and bool(np.allclose(a, b, rtol=float(np.finfo(a.dtype).eps) ** 0.5, equal_nan=True))
+        return for_all(np.equal(a, b))
+    return a.shape == np.shape(b) and for_all(np.isclose(a, b, rtol=float(np.finfo(a.dtype).eps) ** 0.5, equal_nan=True))
 
 
 def _rule(g: Any, inputs: Any, residuals: Any, call: Any) -> Any:

@@ -14,6 +14,8 @@ Comparisons, truth and numbers are those of the primal: a program's decisions ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from numpy import ndarray
 
 from autograd_core.layers import SCALARS, Layer, in_charge, is_foreign, level_of, method_of
 
-__all__ = ["Dual", "ForwardModeError", "dual", "primal_of", "tangent_of", "without_tangents"]
+__all__ = ["Dual", "ForwardModeError", "carrying_tangents", "dual", "primal_of", "refuse_tangents", "tangent_of", "without_tangents"]
 
 
 # What computes NumPy's functions of duals: set by forward.py, which knows the table of operations.
@@ -31,6 +33,26 @@ apply_function: Any = None
 
 class ForwardModeError(TypeError):
     """Raised where a value that carries a derivative would lose it. `jvp` and `hvp` then differentiate backwards, twice."""
+
+
+# Whether a function is being evaluated on duals: what computes a value apart from its derivative must say so.
+_carrying: ContextVar[bool] = ContextVar("autograd_core_carrying", default=False)
+
+
+@contextmanager
+def carrying_tangents() -> Iterator[None]:
+    """Around an evaluation on duals."""
+    token = _carrying.set(True)
+    try:
+        yield
+    finally:
+        _carrying.reset(token)
+
+
+def refuse_tangents(who: str) -> None:
+    """Raise ForwardModeError inside of an evaluation on duals: `who` gives its value a derivative in backward passes only."""
+    if _carrying.get():
+        raise ForwardModeError(f"{who} is differentiated backwards, and carries no derivative forward")
 
 
 def _refused(what: str) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ import numpy as np
 
 import autograd_core.forward  # noqa: F401  duals compute by it
 from autograd_core.backward import gradient
-from autograd_core.duals import Dual
+from autograd_core.duals import Dual, carrying_tangents
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad
 from autograd_core.layers import Layer, new_level
 from autograd_core.node import Node, next_number
@@ -151,7 +151,8 @@ class DualCall(Call):
     ) -> None:
         self.level = new_level()
         self.tangents = tangents
-        super().__init__(what, function, args, kwargs, argnums)
+        with carrying_tangents():
+            super().__init__(what, function, args, kwargs, argnums)
 
     @staticmethod
     def applies(args: Any, tangents: Any) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from autograd_core.backward import partial_gradients
 from autograd_core.checkpointing import References
-from autograd_core.duals import Dual, ForwardModeError
+from autograd_core.duals import refuse_tangents
 from autograd_core.evaluation import is_nested, nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.krylov import gmres
@@ -162,11 +162,9 @@ def _recorded_solution(solution: Any, residual_of: Residual) -> Tensor:
     mode = current_mode()
     if mode is NOT_RECORDING:
         return tensor(solution)
+    refuse_tangents("the solution of an equation")
     start = next_number()
-    residual = residual_of(tensor(solution))
-    if isinstance(residual._array, Dual):
-        raise ForwardModeError("a solution carries no derivative forward: it is differentiated backwards")
-    captured = nodes_before(start, [residual])
+    captured = nodes_before(start, [residual_of(tensor(solution))])
     if not captured:
         return tensor(solution)
     plan = _solution.plan(tuple((0, i) for i in range(len(captured))))

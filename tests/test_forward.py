@@ -111,6 +111,19 @@ def rounded_straight_through(x: Any) -> Any:
     return np.round(x)
 
 
+@ag.custom_vjp
+def tenfold(x: Any) -> Any:
+    return x * x
+
+
+tenfold.defvjp(lambda x: (x * x, x), lambda x, g: 10 * g * x)
+
+
+def saved_on_disk(x: Any) -> Any:
+    with ag.save_on_disk():
+        return np.sum(np.tanh(x) ** 2)
+
+
 POINT, DIRECTION = np.array([0.0, 1.0, 4.0]), np.array([1.0, 2.0, 3.0])
 
 PROGRAMS: dict[str, Callable[[Any], Any]] = {
@@ -130,6 +143,9 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "a checkpoint": lambda x: ag.checkpoint(lambda t: np.tanh(t) ** 2)(x).sum(),
     "a root": lambda x: ag.root(lambda y, a: y**3 + y - a, np.zeros(3), x).sum(),
     "a fixed point": lambda x: ag.fixed_point(lambda y, a: np.cos(y) * a / 5, np.zeros(3), x).sum(),
+    "a chain of steps": lambda x: ag.checkpoint_chain(lambda t: np.tanh(t) * x, 5, snapshots=2)(x).sum(),
+    "a custom gradient": lambda x: np.sum(tenfold(x) ** 2),
+    "values kept on disk": saved_on_disk,
     "a map": lambda x: ag.vmap(lambda t: np.sin(t) * t)(x).sum(),
     "an inner gradient": lambda x: ag.grad(lambda y: np.sum(y**3 * x))(x).sum(),
     "an inner gradient of constants": lambda x: (ag.grad(lambda y: np.sum(y**3 * x))(np.ones(3)) * x).sum(),

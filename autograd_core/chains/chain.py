@@ -18,6 +18,7 @@ from autograd_core.chains.costs import measured
 from autograd_core.chains.passes import Pass, chained
 from autograd_core.chains.schedules import binomial, enough_snapshots, least_bytes, minimal_advances, within_budget
 from autograd_core.chains.states import State, state_of
+from autograd_core.duals import refuse_tangents
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
 from autograd_core.random_states import RandomStates
 from autograd_core.recording import record, share_memory_with, untracked
@@ -129,6 +130,7 @@ class _Chain:
     def __call__(self, state: Any) -> Any:
         if current_mode() is NOT_RECORDING or self.n == 0:
             return self.run(range(self.n), state)
+        refuse_tangents("checkpoint_chain")
         inputs, initial = state_of(state, "the state at the beginning")
         units, schedule = self._plan(initial, [t.requires_grad for t in inputs])
         if len(units) == 1:
