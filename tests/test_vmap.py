@@ -98,6 +98,19 @@ def polynomial(x):
     return t
 
 
+@ag.custom_vjp
+def tenfold(x):
+    return x * x
+
+
+tenfold.defvjp(lambda x: (x * x, x), lambda x, g: 10 * g * x)
+
+
+def saved_on_disk(x):
+    with ag.save_on_disk():
+        return np.tanh(x) ** 2
+
+
 PROGRAMS = {
     "item assignment": polynomial,
     "indices of their own": lambda x: x[np.argsort(x)] * x[np.argmax(x)],
@@ -105,6 +118,10 @@ PROGRAMS = {
     "functions with no line of their own": lambda x: np.convolve(x, np.array([1.0, 2.0])) + np.median(x),
     "a loop over elements": lambda x: sum(t * t for t in x),
     "einsum and linear algebra": lambda x: np.linalg.solve(np.outer(x, x) + np.eye(3), np.einsum("i,i->i", x, x)),
+    "a checkpoint": lambda x: ag.checkpoint(lambda t: np.tanh(t) ** 2 * x)(x),
+    "a chain of steps": lambda x: ag.checkpoint_chain(lambda t: np.tanh(t) * x, 5, snapshots=2)(x),
+    "a custom gradient": lambda x: tenfold(x) * x,
+    "values kept on disk": saved_on_disk,
     "methods": lambda x: x.reshape(3, 1).T.sum(axis=0).clip(-1, 1).cumsum(),
     "joins": lambda x: np.concatenate([x, np.stack([x[0], x.sum()])]),
 }
