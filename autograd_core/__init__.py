@@ -9,6 +9,7 @@ from autograd_core.collector import watch_collections
 from autograd_core.define import composed, constant, defvjp, op
 from autograd_core.grad_mode import enable_grad, is_grad_enabled, no_grad, observer, scope
 from autograd_core.gradcheck import GradcheckError, gradcheck
+from autograd_core.layers import for_all, for_any
 from autograd_core.samples import call
 from autograd_core.tensor import Tensor, tensor
 
@@ -31,6 +32,8 @@ __all__ = [
     "enable_grad",
     "fixed_point",
     "flatten",
+    "for_all",
+    "for_any",
     "gauss_newton_vp",
     "grad",
     "gradcheck",

@@ -84,14 +84,28 @@ def level_of(values: Any) -> int:
 
 
 def for_all(mask: Any) -> bool:
-    """Whether `mask` is true everywhere, and for each element of a batch: what a rule asks that can go two ways."""
+    """Whether `mask` is true everywhere, and for each element of a batch: for decisions in a function that may be mapped (`ag.vmap`).
+
+    >>> import numpy as np, autograd_core as ag
+    >>> def inverse(x):
+    ...     if not ag.for_all(x != 0):
+    ...         raise ZeroDivisionError
+    ...     return 1 / x
+    >>> ag.vmap(inverse)(np.array([1.0, 2.0]))
+    array([1. , 0.5])
+    """
     while isinstance(mask, Layer):
         mask = mask.primary
     return bool(mask.all())
 
 
 def for_any(mask: Any) -> bool:
-    """Whether `mask` is true anywhere, for any element of a batch."""
+    """Whether `mask` is true anywhere, for any element of a batch; as `for_all`.
+
+    >>> import numpy as np, autograd_core as ag
+    >>> ag.for_any(np.array([False, True]))
+    True
+    """
     while isinstance(mask, Layer):
         mask = mask.primary
     return bool(np.any(mask))

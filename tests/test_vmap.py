@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+import nn
 from autograd_core import derivatives
 from autograd_core.batching import BatchingError
 
@@ -302,3 +303,33 @@ def test_jacobians_of_empty_results_and_of_what_does_not_depend_on_the_argument(
     assert ag.jacobian(lambda x: x[:0])(X[0]).shape == (0, 3)
     assert ag.jacobian(lambda x: np.ones(2))(X[0]).tolist() == np.zeros((2, 3)).tolist()
     assert ag.jacobian(lambda x, y: y * 2.0, argnums=(0, 1))(X[0], 3.0)[0].tolist() == [0.0] * 3
+
+
+# --- networks ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_gradients_per_example_of_a_module():
+    model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
+    parameters = {name: p.data for name, p in model.named_parameters()}
+    labels = np.array([0, 1, 1, 0, 1])
+
+    def loss(parameters, x, label):
+        return nn.functional.cross_entropy(nn.functional_call(model, parameters, (x,)), label)
+
+    found = ag.vmap(ag.grad(loss), (None, 0, 0))(parameters, X, labels)
+    for i in range(5):
+        expected = ag.grad(loss)(parameters, X[i], labels[i])
+        for name, g in expected.items():
+            np.testing.assert_allclose(found[name][i], g, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "softmax", "log_softmax"])
+def test_activations_can_be_mapped(name):
+    function = getattr(nn.functional, name)
+    options = {"axis": 0} if "softmax" in name else {}
+    np.testing.assert_allclose(ag.vmap(lambda x: function(x, **options))(X), [function(x, **options) for x in X], rtol=1e-14)
+
+
+def test_a_label_that_does_not_exist_is_refused_in_a_map_too():
+    with pytest.raises(ValueError, match="classes 0..2"):
+        ag.vmap(lambda x, t: nn.functional.cross_entropy(x, t))(X, np.array([0, 1, 2, 3, 0]))

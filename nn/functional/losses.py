@@ -125,12 +125,13 @@ def _of_indices(input: Any, logits: Any, target: Any, weight: Any, ignore_index:
     classes = logits.shape[1]
     kept: Any = True
     # Negative numbers wrap around to huge ones, so that one maximum tells whether all is in order.
-    if 0 <= ignore_index < classes or (index.size and index.astype(np.uint64).max() >= classes):
+    if 0 <= ignore_index < classes or (index.size and ag.for_any(index.astype(np.uint64).max() >= classes)):
         kept = index != ignore_index
         index = np.where(kept, index, 0)
-        wrong = index[(index < 0) | (index >= classes)]
-        if wrong.size:
-            raise ValueError(f"cross_entropy: target holds class {wrong[0]}, but input of shape {input.shape} has classes 0..{classes - 1}")
+        wrong = (index < 0) | (index >= classes)
+        if ag.for_any(wrong):
+            shown = f"class {index[wrong][0]}" if isinstance(index, np.ndarray) else "a class that does not exist"
+            raise ValueError(f"cross_entropy: target holds {shown}, but input of shape {input.shape} has classes 0..{classes - 1}")
     factor = np.ones(len(index), dtype=input.dtype) if weight is None else weight[index]
     factor = factor if kept is True else factor * kept
     divisor = (float(factor.sum()) if weight is not None or kept is not True else float(len(index))) if reduction == "mean" else 1.0
