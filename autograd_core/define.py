@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from autograd_core import recording
 from autograd_core.duals import Dual
-from autograd_core.layers import Layer, in_charge
+from autograd_core.layers import ArrayLayer, in_charge
 from autograd_core.recording import apply, operation
 from autograd_core.samples import Arrays, Call, elementwise_calls
 from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, Composition, Op, load_more
@@ -127,7 +127,7 @@ def op(function: Callable[..., Any] | None = None, **definition: Any) -> Any:
                 isinstance(value, list | tuple) and any(isinstance(v, recording.tensor_class) for v in value)
             ):
                 return apply(row, args, kwargs)
-            dual = dual or isinstance(value, Layer)
+            dual = dual or isinstance(value, ArrayLayer)
         if dual and isinstance(in_charge((args, kwargs)), Dual):
             return recording.apply_to_duals(row, args, kwargs)
         return function(*args, **kwargs)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.layers import SCALARS, Layer, in_charge, is_foreign, level_of, method_of
+from autograd_core.layers import SCALARS, ArrayLayer, in_charge, is_foreign, level_of, method_of
 
 __all__ = ["Dual", "ForwardModeError", "carrying_tangents", "dual", "primal_of", "refuse_tangents", "tangent_of", "without_tangents"]
 
@@ -83,7 +83,7 @@ def dual(primal: Any, tangent: Any, level: int) -> Dual:
 
 def _plain(kind: type, other: Any, level: int) -> bool:
     """Whether `other` is a constant for a Dual of `level`."""
-    return kind in SCALARS or kind is ndarray or (isinstance(other, Layer) and other.level < level)
+    return kind in SCALARS or kind is ndarray or (isinstance(other, ArrayLayer) and other.level < level)
 
 
 def _arithmetic(
@@ -109,7 +109,7 @@ def _arithmetic(
                 return dual(value, second(value, other, p, self.tangent), level)
             value = compute(p, other)
             return dual(value, first(value, p, self.tangent, other), level)
-        if is_foreign(other) or (isinstance(other, Layer) and kind is not Dual):
+        if is_foreign(other) or (isinstance(other, ArrayLayer) and kind is not Dual):
             return NotImplemented
         other = np.asarray(other) if isinstance(other, list | tuple) else other
         return self.__array_ufunc__(compute, "__call__", *((other, self) if reflected else (self, other)))
@@ -140,7 +140,7 @@ def _compared(ufunc: Any) -> Callable[[Any, Any], Any]:
     return method
 
 
-class Dual(Layer):
+class Dual(ArrayLayer):
     """`primal`, and its derivative `tangent` of the same shape and dtype; see the module's first paragraph."""
 
     __slots__ = ("primal", "tangent")
@@ -153,6 +153,10 @@ class Dual(Layer):
     @property
     def primary(self) -> Any:
         return self.primal
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return (self.primal, self.tangent)
 
     # --- what it is: what its primal is -----------------------------------------------------------------------------------------
 
@@ -195,7 +199,7 @@ class Dual(Layer):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         top = in_charge((args, kwargs))
-        if not isinstance(top, Dual) or any(not issubclass(kind, Layer | ndarray) for kind in types):
+        if not isinstance(top, Dual) or any(not issubclass(kind, ArrayLayer | ndarray) for kind in types):
             return NotImplemented
         return apply_function(function, args, kwargs, top.level)
 

@@ -18,7 +18,7 @@ import autograd_core.forward  # noqa: F401  duals compute by it
 from autograd_core.backward import gradient
 from autograd_core.duals import Dual, carrying_tangents
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad
-from autograd_core.layers import Layer, new_level
+from autograd_core.layers import ArrayLayer, new_level
 from autograd_core.node import Node, next_number
 from autograd_core.recording import untracked
 from autograd_core.tensor import Tensor, tensor
@@ -158,7 +158,7 @@ class DualCall(Call):
     def applies(args: Any, tangents: Any) -> bool:
         """Whether there is nothing to record: no other transform under way, no tensor among the arguments, no instrument on."""
         plain = current_mode() in (RECORDING, NOT_RECORDING) and not keeps_tensors()
-        return plain and not any(isinstance(leaf, Tensor | Layer) for leaf in flatten([list(args), list(tangents)])[0])
+        return plain and not any(isinstance(leaf, Tensor | ArrayLayer) for leaf in flatten([list(args), list(tangents)])[0])
 
     def _variables(self, leaves: Sequence[Any], name_of: Callable[[int], str]) -> list[Tensor]:
         variables = super()._variables(leaves, name_of)
@@ -201,7 +201,7 @@ class Linearised:
 
 def fitting_tangent(tangent: Any, variable: Tensor, what: str) -> Any:
     """A tangent in its variable's dtype, checked against its shape."""
-    if not isinstance(tangent, Tensor | Layer):
+    if not isinstance(tangent, Tensor | ArrayLayer):
         tangent = np.asarray(tangent, dtype=variable.dtype)
     if tangent.shape != variable.shape:
         raise ValueError(f"{what}: a tangent of shape {tangent.shape} for an argument of shape {variable.shape}")

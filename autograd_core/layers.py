@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["SCALARS", "Layer", "for_all", "for_any", "in_charge", "is_foreign", "layers_in", "level_of", "method_of", "new_level"]
+__all__ = ["SCALARS", "ArrayLayer", "for_all", "for_any", "in_charge", "is_foreign", "layers_in", "level_of", "method_of", "new_level"]
 
 new_level = itertools.count(1).__next__
 
 SCALARS = frozenset({float, int, complex, bool, *np.sctypeDict.values()})
 
 
-class Layer:
+class ArrayLayer:
     """What all layers have: a level, and `primary`, an array of the layer below."""
 
     __slots__ = ("level",)
@@ -33,6 +33,11 @@ class Layer:
     def primary(self) -> Any:
         raise NotImplementedError
 
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """All arrays of the layer below."""
+        return (self.primary,)
+
     def holding(self, array: Any) -> Any:
         """`array` as a layer to which this one's elements can be assigned."""
         raise NotImplementedError
@@ -40,12 +45,12 @@ class Layer:
 
 def is_foreign(value: Any) -> bool:
     """Whether `value` is an array of another kind with an opinion of its own: a tensor takes a layer as its data."""
-    return not isinstance(value, Layer | ndarray | np.generic) and hasattr(type(value), "__array_ufunc__")
+    return not isinstance(value, ArrayLayer | ndarray | np.generic) and hasattr(type(value), "__array_ufunc__")
 
 
 def layers_in(values: Any) -> Iterator[Any]:
     """The layers in `values`, a nest of tuples, lists, dicts and slices."""
-    if isinstance(values, Layer):
+    if isinstance(values, ArrayLayer):
         yield values
     elif isinstance(values, tuple | list):
         for value in values:
@@ -72,7 +77,7 @@ def in_charge(values: Any) -> Any:
         kind = type(value)
         if kind is ndarray or kind in SCALARS:
             continue
-        found = value if isinstance(value, Layer) else in_charge(_parts(value)) if kind in _CONTAINERS else None
+        found = value if isinstance(value, ArrayLayer) else in_charge(_parts(value)) if kind in _CONTAINERS else None
         if found is not None and (top is None or found.level > top.level):
             top = found
     return top
@@ -94,7 +99,7 @@ def for_all(mask: Any) -> bool:
     >>> ag.vmap(inverse)(np.array([1.0, 2.0]))
     array([1. , 0.5])
     """
-    while isinstance(mask, Layer):
+    while isinstance(mask, ArrayLayer):
         mask = mask.primary
     return bool(mask.all())
 
@@ -106,7 +111,7 @@ def for_any(mask: Any) -> bool:
     >>> ag.for_any(np.array([False, True]))
     True
     """
-    while isinstance(mask, Layer):
+    while isinstance(mask, ArrayLayer):
         mask = mask.primary
     return bool(np.any(mask))
 

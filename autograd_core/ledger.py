@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from autograd_core.fingerprint import memory_owner
+from autograd_core.layers import ArrayLayer
 from autograd_core.node import Leaf, Node, next_number, program_order
 from autograd_core.plan import G_ITSELF
 from autograd_core.tensor import Tensor
@@ -194,6 +195,11 @@ def arrays_in(value: Any) -> Iterator[np.ndarray[Any, Any]]:
     elif isinstance(value, tuple | list):
         for part in value:
             yield from arrays_in(part)
+    elif isinstance(value, ArrayLayer):
+        yield from arrays_in(value.parts)
+    else:
+        for node in getattr(value, "inner_nodes", tuple)():  # a mapped call keeps the graph of its inside (mapping.py)
+            yield from arrays_in(node.saved)
 
 
 def _array_of(leaf: Leaf) -> Any:

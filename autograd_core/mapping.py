@@ -12,7 +12,7 @@ gradient is made by mapping f's own backward pass, so derivatives of any order f
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -185,6 +185,19 @@ class _Run:
         except BatchingError:  # a rule that needs Python values, such as a rank: one element after the other
             found = _looped(pulled, parts, self.size)
         return [*found[:count], *(None if g is None else g.sum(0) for g in found[count:])]
+
+    def inner_nodes(self) -> Iterator[Node]:
+        """The operations of the graph that the call keeps, down to what was there before."""
+        ends = {*self.nodes, *self.captured}
+        stack = [t.node for t in self._present() if t.node is not None]
+        seen = {*stack, *ends}
+        while stack:
+            node = stack.pop()
+            yield node
+            for parent in node.parents:
+                if parent not in seen:
+                    seen.add(parent)
+                    stack.append(parent)
 
     def _present(self) -> list[Any]:
         return [t for t in self.outputs if t is not None]

@@ -206,6 +206,14 @@ def test_a_mapped_call_is_one_node_that_can_be_swept_twice_and_is_freed():
         y.sum().backward()
 
 
+def test_what_a_mapped_call_keeps_is_in_the_ledger():
+    x = ag.tensor(X, requires_grad=True)
+    y = ag.vmap(lambda x: np.exp(np.tanh(x)))(x)
+    assert ag.memory(y).bytes >= 2 * X.nbytes
+    y.sum().backward()
+    assert ag.memory(y).bytes == 0
+
+
 # --- what is refused -----------------------------------------------------------------------------------------------------------------
 
 

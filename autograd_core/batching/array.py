@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.layers import SCALARS, Layer, in_charge, is_foreign, level_of, method_of
+from autograd_core.layers import SCALARS, ArrayLayer, in_charge, is_foreign, level_of, method_of
 
 __all__ = ["Batched", "BatchingError", "stretched", "wrapped"]
 
@@ -37,7 +37,7 @@ def _operator(ufunc: Any, reflected: bool = False) -> Callable[[Any, Any], Any]:
         elif kind not in SCALARS and not (kind is ndarray and other.ndim < payload.ndim):
             if isinstance(other, list | tuple):
                 other = np.asarray(other)
-            elif is_foreign(other) or (isinstance(other, Layer) and other.level > self.level and kind is not Batched):
+            elif is_foreign(other) or (isinstance(other, ArrayLayer) and other.level > self.level and kind is not Batched):
                 return NotImplemented
             return self.__array_ufunc__(ufunc, "__call__", *((other, self) if reflected else (self, other)))
         return Batched(ufunc(other, payload) if reflected else ufunc(payload, other), self.level)
@@ -55,7 +55,7 @@ def _refused(what: str) -> Callable[..., Any]:
     return method
 
 
-class Batched(Layer):
+class Batched(ArrayLayer):
     """`payload[0], payload[1], ...` as one array of shape `payload.shape[1:]`; see the module's first paragraph."""
 
     __slots__ = ("payload",)
@@ -133,7 +133,7 @@ class Batched(Layer):
         from autograd_core.batching.loop import each
 
         top = in_charge((args, kwargs))
-        if not isinstance(top, Batched) or any(not issubclass(kind, Layer | ndarray) for kind in types):
+        if not isinstance(top, Batched) or any(not issubclass(kind, ArrayLayer | ndarray) for kind in types):
             return NotImplemented
         rule = FUNCTIONS.get(function)
         result = NotImplemented if rule is None else rule(top.level, *args, **kwargs)

@@ -15,7 +15,7 @@ import numpy as np
 
 from autograd_core.define import defvjp, op
 from autograd_core.indices import may_repeat
-from autograd_core.layers import Layer
+from autograd_core.layers import ArrayLayer
 from autograd_core.plan import Like
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.tensor import astype, setitem
@@ -40,7 +40,7 @@ def add_at(total: Any, index: Any, values: Any) -> Any:
             index = tuple(entry for entry in index if entry is not None)
             values = values.reshape(total[index].shape)
         total[index] += values
-    elif isinstance(total, Layer):
+    elif isinstance(total, ArrayLayer):
         np.add.at(total, index, values)  # type: ignore[arg-type]
     elif not isinstance(total, np.ndarray):
         raise TypeError(f"getitem: the gradient at an integer-array index needs NumPy arrays, not {type(total).__name__}; use slices or masks")
@@ -130,7 +130,7 @@ def scatter(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 def add_read(total: Any, total_owned: bool, g: Any, g_owned: bool, index: Any, like: Any) -> Any:
     """The gradient of a read, added into what is there already: n small reads of one array never make n large arrays."""
-    if isinstance(g, Layer) and total is not None:
+    if isinstance(g, ArrayLayer) and total is not None:
         total = g.holding(total)
     if total is None:
         total = gradient_of_zeros(g, like.shape)
