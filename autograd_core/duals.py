@@ -235,6 +235,10 @@ class Dual(ArrayLayer):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index = primal_of(index, self.level)
+        if isinstance(self.primal, np.generic):
+            self.primal = np.array(self.primal)
+        if isinstance(self.tangent, np.generic):
+            self.tangent = np.array(self.tangent)
         self.primal[index] = primal_of(value, self.level)
         self.tangent[index] = tangent_of(value, self.level)
 

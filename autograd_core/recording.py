@@ -15,7 +15,7 @@ from autograd_core.batching.loop import each
 from autograd_core.duals import Dual, without_tangents
 from autograd_core.fingerprint import fingerprint, full_fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
-from autograd_core.layers import in_charge, level_of
+from autograd_core.layers import ArrayLayer, in_charge, level_of
 from autograd_core.node import Node, make_node
 from autograd_core.plan import (
     ALL_LINKS,
@@ -170,11 +170,15 @@ def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """The value of `op`; for one element after the other of a batch that its function cannot take as a whole.
 
     NumPy's functions differentiate dual arrays by the op's rules; of a function in Python it has to be asked for, as its lines
-    might have another derivative (ops that pass gradients straight through, say).
+    might have another derivative (ops that pass gradients straight through, say). And NumPy asks no keyword for its protocol
+    (np.nansum(a, initial=x)).
     """
-    if op.in_python and isinstance(in_charge((args, kwargs)), Dual):
+    unasked = kwargs and any(isinstance(value, ArrayLayer) for value in kwargs.values())
+    if (op.in_python or unasked) and isinstance(in_charge((args, kwargs)), Dual):
         return apply_to_duals(op, args, kwargs)
     try:
+        if unasked:
+            raise BatchingError(f"{op.name}: a batched keyword")
         return op.function(*args, **kwargs)
     except BatchingError:
         level = level_of((args, kwargs))

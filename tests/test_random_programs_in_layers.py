@@ -1,0 +1,104 @@
+"""Random programs on dual arrays and on batches: forward mode and maps against backward passes and loops.
+
+PROGRAMS=20000 pytest -s tests/test_random_programs_in_layers.py makes a long run, and prints what was tried.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from random_programs import Program, programs
+
+import autograd_core as ag
+from autograd_core.batching import BatchingError
+from autograd_core.evaluation import DualCall
+
+COUNT = int(os.environ.get("PROGRAMS", "200"))
+tried: Counter[str] = Counter()
+
+
+def close(found: Any, expected: Any, scale: float) -> bool:
+    with np.errstate(all="ignore"):
+        return bool(np.allclose(found, expected, rtol=1e-8, atol=1e-10 * (1.0 + scale), equal_nan=True))
+
+
+def largest(values: Any) -> float:
+    return max((float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in map(np.asarray, values)), default=0.0)
+
+
+def directions_for(program: Program) -> tuple[Any, ...]:
+    random = np.random.default_rng(1)
+    return tuple(random.normal(size=a.shape) + (1j * random.normal(size=a.shape) if a.dtype.kind == "c" else 0.0) for a in program.inputs)
+
+
+def check_forward(program: Program) -> None:
+    point, along = tuple(program.inputs), directions_for(program)
+
+    def loss(point: Any) -> Any:
+        return program(*point)
+
+    value, gradients = ag.value_and_grad(loss)(point)
+    found_value, found = ag.jvp(loss, (point,), (along,))
+    expected = sum(float(np.sum(np.real(np.conjugate(g) * v))) for g, v in zip(gradients, along, strict=True))
+    assert close(found_value, value, abs(float(value)))
+    if np.isfinite(expected):
+        assert close(found, expected, largest(gradients)), f"jvp {found}, backward {expected}"
+        tried["jvp"] += 1
+    products = ag.hvp(loss)(point, along)
+    keep = DualCall.applies
+    try:
+        DualCall.applies = staticmethod(lambda args, tangents: False)  # type: ignore[method-assign]
+        twice_back = ag.hvp(loss)(point, along)
+    finally:
+        DualCall.applies = keep  # type: ignore[method-assign]
+    if np.isfinite(largest(twice_back)) and all(np.isfinite(p).all() for p in map(np.asarray, twice_back)):
+        for p, e in zip(products, twice_back, strict=True):
+            assert close(p, e, largest(twice_back)), f"hvp {p}, two backward passes {e}"
+        tried["hvp"] += 1
+
+
+def check_map(program: Program) -> None:
+    random = np.random.default_rng(2)
+    batch = tuple(np.stack([a, np.asarray(a * (1 + 1e-3 * random.uniform(-1, 1, a.shape)), dtype=a.dtype)]) for a in program.inputs)
+
+    def both(*point: Any) -> Any:
+        return ag.value_and_grad(lambda point: program(*point))(point)
+
+    try:
+        values, gradients = ag.vmap(both)(*batch)
+    except BatchingError:
+        tried["not mapped"] += 1
+        return
+    for i in range(2):
+        value, expected = both(*(b[i, ...] for b in batch))
+        assert close(values[i], value, abs(float(value)))
+        for g, e in zip(gradients, expected, strict=True):
+            assert close(g[i], e, largest(expected)), f"mapped gradient {g[i]}, expected {e}"
+    tried["map"] += 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_random_programs_have_the_same_derivatives_forward_backward_and_mapped() -> None:
+    tried.clear()
+
+    @hypothesis.settings(max_examples=COUNT, suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.given(program=programs(hypothesis.strategies.integers(1, 10)))
+    def run(program: Program) -> None:
+        if not isinstance(program(*(ag.tensor(a, requires_grad=True) for a in program.inputs)), ag.Tensor):
+            return
+        tried["programs"] += 1
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            check_forward(program)
+            check_map(program)
+
+    run()
+    print(dict(tried))
+    for what, share in {"jvp": 0.9, "hvp": 0.9, "map": 0.8}.items():
+        assert tried[what] > share * tried["programs"], f"{what}: only {tried[what]} of {tried['programs']} programs say anything"
