@@ -16,6 +16,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from autograd_core.batching.array import Batched
+from autograd_core.batching.loop import element_of
 from autograd_core.drawing.source_lines import inside_sweep, place_text, user_place
 from autograd_core.grad_mode import NOT_RECORDING, Instrument, current_mode, instrumented, no_grad, observer
 from autograd_core.instruments import Layer
@@ -71,9 +73,10 @@ class _Watcher(Layer):
         if self._forward and not in_sweep:
             for part in value if isinstance(value, tuple | list) else [value]:
                 if not _is_fine(part):
-                    self._judge_value(node, arguments, keywords, part)
+                    element, (part, arguments, keywords) = _one_element(part, (part, arguments, keywords))
+                    self._judge_value(node, arguments, keywords, part, element)
 
-    def _judge_value(self, node: Node, arguments: tuple[Any, ...], keywords: dict[str, Any], value: Any) -> None:
+    def _judge_value(self, node: Node, arguments: tuple[Any, ...], keywords: dict[str, Any], value: Any, element: tuple[int, ...]) -> None:
         named = _named(node, arguments, keywords)
         given = {name: a for name, a in named.items() if _is_array(a) and not _is_fine(a)}
         index = _offending(value, named if node.op.elementwise else None)
@@ -88,7 +91,7 @@ class _Watcher(Layer):
             trap = Trap("no recorded operation made this nan: it was in the data", f"look at it before: np.argwhere(np.isnan({nan_given[0]}))")
         else:
             headline = f"{node.op.name}: the forward pass made the first {_kind(value[index])}"
-        raise self._error(headline, node, "forward", value, index, shown, trap)
+        raise self._error(headline, node, "forward", value, index, shown, trap, element)
 
     # --- backward ---------------------------------------------------------------------------------------------------------
 
@@ -111,34 +114,49 @@ class _Watcher(Layer):
         if not self._backward:
             return
         for part in raw(contribution) if isinstance(contribution, list | tuple) else [raw(contribution)]:
-            if _is_array(part) and not _is_fine(part):
-                self._judge_gradient(node, parent, raw(gradient), part)
+            if not _is_fine(part):
+                element, (part, g, links, saved) = _one_element(part, (part, raw(gradient), node.links, _saved(node)))
+                self._judge_gradient(node, parent, g, part, links, saved, element)
 
-    def _judge_gradient(self, node: Node, parent: Node, g: Any, contribution: Any) -> None:
-        name, unsummed = _again(node, parent, g)
+    def _judge_gradient(
+        self, node: Node, parent: Node, g: Any, contribution: Any, links: tuple[Any, ...], saved: dict[str, Any], element: tuple[int, ...]
+    ) -> None:
+        name, unsummed = _again(node, parent, g, links)
         if unsummed is None or _is_fine(unsummed):
             unsummed = contribution
         bad = ~np.isfinite(contribution) if contribution.shape == unsummed.shape else ~np.isfinite(unsummed)
         index = _first(bad, unsummed)
         at: dict[str, Any] = {}
         if node.op.elementwise and unsummed.shape == node.shape:
-            at = _values_at(_saved(node), index, node.shape)
+            at = _values_at(saved, index, node.shape)
         arriving = g[index] if _is_array(g) and g.shape == unsummed.shape else None
         trap = backward_trap(str(node.op.name), at, arriving)
         if unsummed is contribution and trap is None:
             trap = Trap("overflow: finite contributions were added, and their sum is too large for the dtype", "scale the loss")
-        shown = ({} if arriving is None else {"g": arriving}) | (at or {n: _summary(a) for n, a in _saved(node).items() if _is_array(a)})
+        shown = ({} if arriving is None else {"g": arriving}) | (at or {n: _summary(a) for n, a in saved.items() if _is_array(a)})
         headline = f"{node.op.name}: the backward pass made the first {_kind(unsummed[index])}, in the gradient for its argument {name}"
-        raise self._error(headline, node, "backward", unsummed, index, shown, trap)
+        raise self._error(headline, node, "backward", unsummed, index, shown, trap, element)
 
     # --- the message ------------------------------------------------------------------------------------------------------
 
     def _error(
-        self, headline: str, node: Node, phase: str, array: Any, index: tuple[int, ...], shown: dict[str, Any], trap: Trap | None
+        self,
+        headline: str,
+        node: Node,
+        phase: str,
+        array: Any,
+        index: tuple[int, ...],
+        shown: dict[str, Any],
+        trap: Trap | None,
+        element: tuple[int, ...] = (),
     ) -> AnomalyError:
         bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
         count = f", one of {bad} that are nan or infinite" if bad > 1 else ""
-        lines = [headline, f"  element {list(index)} of shape {array.shape}, {array.dtype}: {array[index]}{count}"]
+        lines = [
+            headline,
+            *([f"  in a mapped call (vmap), for element {', '.join(map(str, element))} of the batch"] if element else []),
+            f"  element {list(index)} of shape {array.shape}, {array.dtype}: {array[index]}{count}",
+        ]
         if shown:
             lines.append("  with " + ", ".join(f"{name} = {value}" for name, value in shown.items()))
         place, module, within = self._notes.get(node.number, (None, "", None))
@@ -167,7 +185,20 @@ def _is_array(value: Any) -> bool:
 
 def _is_fine(value: Any) -> bool:
     """Whether all of an array is finite; so is what NumPy cannot look at."""
+    while isinstance(value, Batched):
+        value = value.payload
     return not _is_array(value) or bool(np.isfinite(value).all())
+
+
+def _one_element(part: Any, values: Any) -> tuple[tuple[int, ...], Any]:
+    """Which element of a batch, or of nested ones, makes `part` not finite, and `values` with that element in place of the batches."""
+    element: list[int] = []
+    while isinstance(part, Batched):
+        i = next(i for i in range(len(part.payload)) if not _is_fine(part.payload[(i, ...)]))
+        values = element_of(values, part.level, i)
+        part = part.payload[(i, ...)]
+        element.append(i)
+    return tuple(element), values
 
 
 def _kind(value: Any) -> str:
@@ -232,9 +263,8 @@ def _summary(array: Any) -> str:
     return f"array {array.shape} from {np.min(array)} to {np.max(array)}"
 
 
-def _again(node: Node, parent: Node, g: Any) -> tuple[str, Any]:
+def _again(node: Node, parent: Node, g: Any, links: tuple[Any, ...]) -> tuple[str, Any]:
     """The name of the argument whose rule spoiled the gradient for `parent`, and its contribution before it was summed to shape."""
-    links = node.links
     conjugate = node.op.holomorphic and not isinstance(g, list) and node.dtype.kind == "c"
     name = ""
     with no_grad(), np.errstate(all="ignore"):

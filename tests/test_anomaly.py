@@ -243,3 +243,15 @@ def test_several_results_are_judged_each():
     assert caught.value.op == "eigh"
     assert "two of them are equal" in caught.value.cause
     assert "outside of detect_anomaly" in str(caught.value)
+
+
+def test_inside_of_a_map_the_element_of_the_batch_is_told():
+    x = np.array([[1.0, 2.0], [4.0, 0.0], [1.0, 1.0]])
+    with pytest.raises(ag.AnomalyError) as caught, ag.detect_anomaly():
+        ag.vmap(ag.grad(lambda x: np.sqrt(x).sum()))(x)
+    assert "sqrt: the backward pass made the first inf, in the gradient for its argument x" in str(caught.value)
+    assert "in a mapped call (vmap), for element 1 of the batch" in str(caught.value)
+    assert "element [1] of shape (2,)" in str(caught.value)
+    with pytest.raises(ag.AnomalyError, match="for element 1, 0 of the batch") as caught, ag.detect_anomaly():
+        ag.vmap(ag.vmap(lambda t: np.log(t - 1.0)))(ag.tensor(np.array([[2.0, 3.0], [1.0, 2.0]]), requires_grad=True))
+    assert "log: the forward pass made the first inf" in str(caught.value)

@@ -11,7 +11,7 @@ from numpy import ndarray
 from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.layers import layers_in
 
-__all__ = ["each"]
+__all__ = ["each", "element_of"]
 
 
 def each(function: Callable[..., Any], args: Any, kwargs: Any, level: int) -> Any:
@@ -21,28 +21,28 @@ def each(function: Callable[..., Any], args: Any, kwargs: Any, level: int) -> An
         raise BatchingError(f"batches of different sizes: {sorted(sizes)}")
     (size,) = sizes
     if size == 0:  # what shape the results would have, one call with ones tells
-        ones = _at((args, kwargs), level, None)
+        ones = element_of((args, kwargs), level, None)
         return _joined([function(*ones[0], **ones[1])], level, function, keep=0)
     results = []
     for i in range(size):
-        own_args, own_kwargs = _at((args, kwargs), level, i)
+        own_args, own_kwargs = element_of((args, kwargs), level, i)
         results.append(function(*own_args, **own_kwargs))
     return _joined(results, level, function, keep=size)
 
 
-def _at(values: Any, level: int, i: int | None) -> Any:
+def element_of(values: Any, level: int, i: int | None) -> Any:
     """`values` with each batch of `level` replaced by its element `i`, a view; by ones if `i` is None."""
     if isinstance(values, Batched):
         if values.level != level:
             return values
         return values.payload[(i, ...)] if i is not None else np.ones_like(values.payload, shape=values.shape)
     if isinstance(values, tuple | list):
-        parts = [_at(value, level, i) for value in values]
+        parts = [element_of(value, level, i) for value in values]
         return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
     if isinstance(values, dict):
-        return {key: _at(value, level, i) for key, value in values.items()}
+        return {key: element_of(value, level, i) for key, value in values.items()}
     if isinstance(values, slice):
-        return slice(*(_at(part, level, i) for part in (values.start, values.stop, values.step)))
+        return slice(*(element_of(part, level, i) for part in (values.start, values.stop, values.step)))
     return values
 
 
