@@ -152,11 +152,10 @@ class _Watcher(Layer):
     ) -> AnomalyError:
         bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
         count = f", one of {bad} that are nan or infinite" if bad > 1 else ""
-        lines = [
-            headline,
-            *([f"  in a mapped call (vmap), for element {', '.join(map(str, element))} of the batch"] if element else []),
-            f"  element {list(index)} of shape {array.shape}, {array.dtype}: {array[index]}{count}",
-        ]
+        lines = [headline]
+        if element:
+            lines.append(f"  in a mapped call (vmap), for element {', '.join(map(str, element))} of the batch")
+        lines.append(f"  element {list(index)} of shape {array.shape}, {array.dtype}: {array[index]}{count}")
         if shown:
             lines.append("  with " + ", ".join(f"{name} = {value}" for name, value in shown.items()))
         place, module, within = self._notes.get(node.number, (None, "", None))
@@ -198,7 +197,7 @@ def _one_element(part: Any, values: Any) -> tuple[tuple[int, ...], Any]:
         values = element_of(values, part.level, i)
         part = part.payload[(i, ...)]
         element.append(i)
-    return tuple(element), values
+    return tuple(reversed(element)), values  # the outer map's index first
 
 
 def _kind(value: Any) -> str:
