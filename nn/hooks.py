@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import autograd_core as ag
 
@@ -28,7 +28,7 @@ Hooks = dict[str, dict[int, _Hook]]
 
 
 class HookHandle:
-    """A registered hook; `remove()` takes it off again."""
+    """A registered hook; `remove()` takes it off again, also as the end of a `with` block."""
 
     def __init__(self, hooks: Hooks, kind: str, hook: _Hook, prepend: bool = False) -> None:
         self._hooks = hooks
@@ -43,6 +43,12 @@ class HookHandle:
         of_kind.pop(self._key, None)
         if not of_kind:
             self._hooks.pop(self._kind, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
 
 
 class HookedCall:

@@ -459,3 +459,46 @@ def test_debugging_modes_see_the_steps_of_a_chain():
         ag.checkpoint_chain(np.sin, 5, snapshots=2)(x).sum().backward()
     assert {total.name: total.calls for total in measured.totals()}["sin"] == 5
     assert "checkpoint_chain" in str(ag.tape(ag.checkpoint_chain(np.sin, 5)(x)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_chains_have_the_gradients_of_the_plain_loop(seed):
+    """Steps of random operations on a state of several parts, some of them constant, with parameters and forcing from outside."""
+    rng = np.random.default_rng(seed)
+    n, width = int(rng.integers(2, 14)), int(rng.integers(1, 4))
+    choices = rng.integers(0, 4, (n, width))
+    weights = [leaf(rng.normal(size=(3, 3)) / 3) for _ in range(2)]
+    forcing = leaf(rng.normal(size=n))
+    starts = [ag.tensor(rng.normal(size=3), requires_grad=bool(k == 0 or rng.random() < 0.7)) for k in range(width)]
+
+    def step(i, state):
+        parts = list(state)
+        for k, choice in enumerate(choices[i]):
+            other = parts[(k + 1) % width]
+            if choice == 0:
+                parts[k] = np.tanh(weights[k % 2] @ parts[k])
+            elif choice == 1:
+                parts[k] = parts[k] * np.cos(other) + forcing[i]
+            elif choice == 2:
+                parts[k] = np.where(parts[k] > 0, parts[k], 0.5 * other)
+        return tuple(parts)
+
+    def loop(state):
+        for i in range(n):
+            state = step(i, state)
+        return state
+
+    how = {"snapshots": int(rng.integers(1, 6))} if seed % 2 else {"budget": int(rng.integers(5000, 40_000))}
+    tracked = [*weights, forcing, *(s for s in starts if s.requires_grad)]
+
+    def found(chain, create_graph):
+        y = sum(np.sum(part * part) for part in chain(tuple(starts)))
+        gradients = ag.gradient(y, tracked, create_graph=create_graph, allow_unused=True)
+        if not create_graph:
+            return gradients
+        return ag.gradient(sum(np.sum(g * g) for g in gradients if g is not None), tracked, allow_unused=True)
+
+    for create_graph in (False, True):
+        chain = ag.checkpoint_chain(step, n, numbered=True, **how)
+        for a, b in zip(found(chain, create_graph), found(loop, create_graph), strict=True):
+            assert (a is None and (b is None or not np.any(b.data))) or np.allclose(a.data, b.data if b is not None else 0, rtol=1e-10, atol=1e-12)

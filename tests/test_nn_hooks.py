@@ -56,6 +56,10 @@ def test_a_handle_takes_off_its_own_hook_only_and_once():
     for handle in handles:
         handle.remove()
     assert module._hooks == {}  # a module without hooks asks one question
+    with module.register_forward_pre_hook(lambda module, args: seen.append("inside")):
+        module(X)
+    module(X)
+    assert seen == [0, 2, "inside"]
 
 
 def test_hooks_that_want_the_keywords_get_and_replace_them():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
+import tracemalloc
 import weakref
 from pathlib import Path
 
@@ -315,6 +317,29 @@ def test_files_are_deleted_with_the_tensors_and_so_is_the_temporary_folder():
     del y, z
     gc.collect()
     assert not folder.exists()
+
+
+def test_a_deep_program_on_disk_takes_little_memory(tmp_path):
+    x = leaf(np.linspace(0.0, 1.0, 50_000))
+
+    def train(hooks):
+        x.grad = None
+        tracemalloc.start()
+        with hooks:
+            y = x
+            for _ in range(40):
+                y = np.tanh(y)
+            y = y.sum()
+        y.backward()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak / x.data.nbytes, x.grad.data
+
+    on_disk, found = train(ag.save_on_disk(tmp_path))
+    in_memory, expected = train(contextlib.nullcontext())
+    assert np.array_equal(found, expected)
+    assert on_disk < 8
+    assert in_memory > 40
 
 
 def test_small_arrays_and_parameters_stay_in_memory(tmp_path):

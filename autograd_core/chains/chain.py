@@ -48,7 +48,8 @@ def checkpoint_chain(
                 (Griewank & Walther 2000): r n - C(s + r, s + 1) + n, where r is the smallest number with C(s + r, s) >= n.
                 By default s = r: about log2(n) / 2 snapshots, and no step is called more than about log2(n) / 2 times again
     budget      bytes instead, as a number or as in "64 MiB": the chain measures its steps and takes the schedule that computes
-                least. It counts tapes, snapshots and gradients of states, not what a single operation needs while it runs
+                least (Beaumont et al. 2019 for a sequence; all calls of one function are taken to cost what the first does).
+                It counts tapes, snapshots and gradients of states, not what a single operation needs while it runs
     generators  random generators that steps draw from: a step that is called again gets the numbers of the first time. NumPy's
                 global one is always taken care of
     raises      ValueError if the budget is too small, with the least that is enough; TypeError for a state that is not made of
