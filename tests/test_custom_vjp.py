@@ -283,28 +283,3 @@ def test_a_tracked_tensor_in_an_argument_without_gradient_is_refused():
     custom = with_gradient(lambda n, x: x * n, lambda n, x: (x * n, None), lambda n, _, g: (g * n,), nondiff_argnums=(0,))
     with pytest.raises(TypeError, match="nondiff_argnums"):
         custom(leaf(2.0), leaf(3.0))
-
-
-# --- beside JAX -----------------------------------------------------------------------------------------------------------------------
-
-
-def test_the_same_text_gives_the_same_numbers_in_jax():
-    jax = pytest.importorskip("jax")
-
-    def program(module, numpy):
-        @module.custom_vjp
-        def f(x, y):
-            return numpy.sin(x) * y
-
-        f.defvjp(lambda x, y: (f(x, y), (numpy.cos(x), numpy.sin(x), y)), lambda kept, g: (kept[0] * g * kept[2] * 5, kept[1] * g))
-        loss = lambda x, y: numpy.sum(f(x, y) ** 2)
-        return [
-            module.grad(loss)(X[0], X[1]),
-            module.grad(loss, 1)(X[0], X[1]),
-            (ag.jacobian if module is ag else jax.jacrev)(module.grad(loss))(X[0], X[1]),
-        ]
-
-    with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
-        expected = [np.asarray(part) for part in program(jax, jax.numpy)]
-    for a, b in zip(program(ag, np), expected, strict=True):
-        assert np.allclose(a, b, rtol=1e-6)
