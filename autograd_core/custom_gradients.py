@@ -63,6 +63,9 @@ class custom_vjp:
         self._op.define({"inputs": _rule})
         # NumPy's functions are taken as they are: their defaults (out=None) are not the gradient's business.
         self._signature = inspect.signature(function) if hasattr(function, "__code__") else None
+        parameters = () if self._signature is None else self._signature.parameters.values()
+        # How many arguments are all, so that a call with as many needs no look at the signature.
+        self._all = len(parameters) if all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) else -1
 
     def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
         """Give the gradient.
@@ -101,6 +104,8 @@ class custom_vjp:
         if self._signature is None:
             if kwargs:
                 raise TypeError(f"{self.name}: pass its arguments by position; where keywords belong is known of Python functions only")
+            return args
+        if not kwargs and len(args) == self._all:
             return args
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
