@@ -16,7 +16,7 @@ import numpy as np
 
 from autograd_core.chains.costs import measured
 from autograd_core.chains.passes import Pass, chained
-from autograd_core.chains.schedules import binomial, enough_snapshots, least_bytes, minimal_advances, within_budget
+from autograd_core.chains.schedules import Cost, binomial, enough_snapshots, least_bytes, minimal_advances, within_budget
 from autograd_core.chains.states import State, state_of
 from autograd_core.duals import refuse_tangents
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
@@ -164,9 +164,12 @@ class _Chain:
         return plan
 
     def _uniform_plan(self, initial: State, tracked: list[bool]) -> _Plan:
-        """Several steps make a unit, whose tape is made at once, where that leaves fewer calls than more snapshots do."""
+        """Few steps are planned like those of a sequence. Of many, several make a unit, if that leaves fewer calls than more snapshots do."""
         cost, *_ = measured(lambda state: self.run(range(1), state), "the state after step 0", initial, tracked)
         state, budget = cost.after, self.budget or 0
+        if self.n <= _UNITS:
+            following = Cost(1.0, cost.tape, state, state)
+            return self._best_plan([following._replace(before=cost.before), *[following] * (self.n - 1)], _Units(self.n, 1))
         best: tuple[int, int, int] | None = None
         together = 1
         while together <= self.n:
@@ -191,6 +194,9 @@ class _Chain:
         for unit in units:
             cost, state, tracked = measured(functools.partial(self.run, unit), f"the state after step {unit[-1]}", state, tracked)
             costs.append(cost)
+        return self._best_plan(costs, units)
+
+    def _best_plan(self, costs: list[Cost], units: _Units) -> _Plan:
         budget = self.budget or 0
         if sum(cost.tape + cost.after for cost in costs) + max(cost.before + cost.after for cost in costs) <= budget:
             return _Units(self.n, self.n), lambda: iter(())

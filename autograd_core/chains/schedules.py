@@ -15,7 +15,7 @@ The first PULL comes when the last state has been computed, so what is before it
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ __all__ = [
     "least_bytes",
     "longest_chain",
     "minimal_advances",
+    "peak_and_seconds",
     "within_budget",
 ]
 
@@ -153,6 +154,31 @@ def least_bytes(costs: Sequence[Cost]) -> int:
     return max(cost.needs + (cost.before if i else 0) for i, cost in enumerate(costs))
 
 
+def peak_and_seconds(actions: Iterable[Action], costs: Sequence[Cost]) -> tuple[int, float]:
+    """What a schedule takes: bytes at the worst moment, besides the state at the beginning, and seconds."""
+    # What is held, by what it is: a tape holds the state after its step, whether that is a snapshot or the current state too.
+    held: dict[tuple[str, int], int] = {}
+    peak, seconds = 0, 0.0
+    for kind, j in actions:
+        cost = costs[j]
+        if kind in (ADVANCE, TAPE):
+            seconds += cost.seconds
+            given = held.pop(("current", j), 0)
+            if kind == ADVANCE:
+                held["current", j + 1] = cost.after
+            else:
+                held["tape", j] = given + cost.tape + cost.after
+        elif kind == STORE:
+            held["snapshot", j] = held.pop(("current", j), 0)
+        elif kind == DROP:
+            del held["snapshot", j]
+        elif kind == PULL:
+            peak = max(peak, sum(held.values()) + cost.before + cost.after)  # the gradients of both states
+            del held["tape", j]
+        peak = max(peak, sum(held.values()))
+    return peak, seconds
+
+
 _SLOTS = 256  # into which the memory is divided
 
 
@@ -162,40 +188,48 @@ def within_budget(costs: Sequence[Cost], budget: int) -> list[Action]:
     A part of the chain, from a stored state on, is reversed in the best of two ways: either the tape of its first step is kept
     while the others are reversed, or a later state is stored, and all before it is reversed after it, again from the start. The
     best for each part and each amount of memory is found from those of the shorter parts (Beaumont, Eyraud-Dubois, Herrmann,
-    Joly & Shilova 2019, "Optimal checkpointing for heterogeneous chains", theorem 1). Memory is counted in slots, rounded up.
+    Joly & Shilova 2019, "Optimal checkpointing for heterogeneous chains", theorem 1). Memory is counted in slots; what is
+    found with sizes rounded down to slots is taken if it fits all the same, else they are rounded up.
 
     raises  ValueError if `budget` is below `least_bytes(costs)`
     """
     n = len(costs)
     if budget < least_bytes(costs):
         raise ValueError(f"{budget} bytes are not enough for this chain, which takes at least {least_bytes(costs)}")
-    choices = _choices(costs, budget)
-    if choices is None:  # it fits, but not when rounded up to slots
-        return list(binomial(n, 1))
-    return list(_chosen(choices, costs, budget))
+    for rounded in (math.floor, round, math.ceil):
+        slots = [_InSlots(*(rounded(size * _SLOTS / budget) for size in (c.needs, c.tape + c.after, c.before))) for c in costs]
+        choices = _choices([cost.seconds for cost in costs], slots)
+        if choices is not None:
+            actions = list(_chosen(choices, slots))
+            if peak_and_seconds(actions, costs)[0] <= budget:
+                return actions
+    return list(binomial(n, 1))  # it fits, but not in slots
 
 
-def _slots(size: int, budget: int) -> int:
-    return -(-size * _SLOTS // budget)
+class _InSlots(NamedTuple):
+    """What a step takes, in slots: to be reversed, as a tape with the state after it, and the state before it."""
+
+    needs: int
+    tape: int
+    before: int
 
 
 _KEEP_TAPE = -1  # a choice; any other is the place of the next snapshot
 
 
-def _choices(costs: Sequence[Cost], budget: int) -> Any:
+def _choices(seconds_of: Sequence[float], slots: Sequence[_InSlots]) -> Any:
     """[first, last, free slots] -> what to do first with these steps; None if nothing fits."""
-    n = len(costs)
+    n = len(slots)
     best = np.full((n, n, _SLOTS + 1), np.inf)  # [first, last, free slots] -> seconds
     best_stored = np.full((n, n, _SLOTS + 1), np.inf)  # [last, first, ...]: the same, the state at the beginning to be stored too
     choices = np.full((n, n, _SLOTS + 1), _KEEP_TAPE)
-    upto = np.cumsum([0.0, *(cost.seconds for cost in costs)])
+    upto = np.cumsum([0.0, *seconds_of])
     free = np.arange(_SLOTS + 1)
     for length in range(1, n + 1):
         for first in range(n - length + 1):
-            last, cost = first + length - 1, costs[first]
-            fits = free >= _slots(cost.needs, budget)
-            rest = _with_less(best[first + 1, last], _slots(cost.tape + cost.after, budget)) if length > 1 else 0.0
-            seconds = np.where(fits, cost.seconds + rest, np.inf)
+            last, takes = first + length - 1, slots[first]
+            rest = _with_less(best[first + 1, last], takes.tape) if length > 1 else 0.0
+            seconds = np.where(free >= takes.needs, seconds_of[first] + rest, np.inf)
             if length > 1:
                 snapshots = slice(first + 1, last + 1)
                 others = (upto[snapshots] - upto[first])[:, None] + best_stored[last, snapshots] + best[first, first:last]
@@ -204,7 +238,7 @@ def _choices(costs: Sequence[Cost], budget: int) -> Any:
                 choices[first, last] = np.where(other < seconds, first + 1 + place, _KEEP_TAPE)
                 seconds = np.minimum(seconds, other)
             best[first, last] = seconds
-            best_stored[last, first] = _with_less(seconds, _slots(cost.before, budget))
+            best_stored[last, first] = _with_less(seconds, takes.before)
     return choices if np.isfinite(best[0, n - 1, -1]) else None
 
 
@@ -216,10 +250,10 @@ def _with_less(seconds: Any, slots: int) -> Any:
     return shifted
 
 
-def _chosen(choices: Any, costs: Sequence[Cost], budget: int) -> Iterator[Action]:
+def _chosen(choices: Any, slots: Sequence[_InSlots]) -> Iterator[Action]:
     """The actions of the best schedule. A stack of what is to be done takes the place of recursion."""
     yield STORE, 0
-    todo: list[tuple[Any, ...]] = [("reverse", 0, len(costs) - 1, _SLOTS)]
+    todo: list[tuple[Any, ...]] = [("reverse", 0, len(slots) - 1, _SLOTS)]
     while todo:
         what, *where = todo.pop()
         if what == "action":
@@ -231,7 +265,7 @@ def _chosen(choices: Any, costs: Sequence[Cost], budget: int) -> Iterator[Action
             yield TAPE, first
             todo.append(("action", PULL, first))
             if last > first:
-                inner = free - _slots(costs[first].tape + costs[first].after, budget)
+                inner = free - slots[first].tape
                 # The tape holds the state, but a part is reversed from a snapshot.
                 yield STORE, first + 1
                 todo += [("action", DROP, first + 1), ("reverse", first + 1, last, inner)]
@@ -240,4 +274,4 @@ def _chosen(choices: Any, costs: Sequence[Cost], budget: int) -> Iterator[Action
             yield ADVANCE, at
         yield STORE, choice
         todo += [("reverse", first, choice - 1, free), ("action", RESTORE, first), ("action", DROP, choice)]
-        todo.append(("reverse", choice, last, free - _slots(costs[choice].before, budget)))
+        todo.append(("reverse", choice, last, free - slots[choice].before))
