@@ -85,6 +85,7 @@ class Call:
         def name_of(k: int) -> str:
             return [name for i, x in zip(argnums, inputs, strict=True) for name in paths(x, f"argument {i}")][k]
 
+        self.name_of = name_of
         self.nested = keeps_tensors() or any(isinstance(leaf, Tensor) for leaf in leaves)
         start = next_number()
         with _one_more(_depth), enable_grad():
@@ -109,14 +110,16 @@ class Call:
             raise TypeError(f"{self.what}: the function must return one real number, it returned {shown}; reduce it, or use jacobian or vjp")
         return self.tensors[0]
 
-    def pull(self, cotangents: Sequence[Any], *, create_graph: bool, retain_graph: bool) -> list[Any]:
-        """The gradients of <outputs, cotangents> for each variable; zeros where nothing depends on it."""
+    def pull(self, cotangents: Sequence[Any], *, create_graph: bool, retain_graph: bool, allow_unused: bool = True) -> list[Any]:
+        """The gradients of <outputs, cotangents> for each variable; zeros where nothing depends on it, or an error."""
         used = [(t, c) for t, c in zip(self.tensors, cotangents, strict=True) if t.requires_grad]
-        if not used:
-            return [zeros_of(v) for v in self.variables]
-        found = gradient(
-            [t for t, _ in used], self.variables, [c for _, c in used], create_graph=create_graph, retain_graph=retain_graph, allow_unused=True
-        )
+        found: Sequence[Any] = [None] * len(self.variables)
+        if used:
+            outputs, given = [t for t, _ in used], [c for _, c in used]
+            found = gradient(outputs, self.variables, given, create_graph=create_graph, retain_graph=retain_graph, allow_unused=True)
+        if not allow_unused and any(g is None for g in found):
+            unused = self.name_of(next(k for k, g in enumerate(found) if g is None))
+            raise RuntimeError(f"{self.what}: the value does not depend on {unused}; with allow_unused=True its gradient is zeros")
         return [zeros_of(v) if g is None else g for g, v in zip(found, self.variables, strict=True)]
 
     def result(self, value: Any) -> Any:

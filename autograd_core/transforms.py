@@ -24,12 +24,16 @@ from autograd_core.trees import flatten
 __all__ = ["elementwise_grad", "gauss_newton_vp", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp"]
 
 
-def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, allow_unused: bool = True
+) -> Callable[..., Any]:
     """A function that returns `(f(x), df/dx)`.
 
-    argnums  which positional arguments to differentiate; a sequence gives a tuple of gradients
-    has_aux  the function returns `(value, anything)`; the result is then `((value, anything), gradient)`
-    raises   TypeError if the value is not one real number, or an argument is of an integer dtype
+    argnums       which positional arguments to differentiate; a sequence gives a tuple of gradients
+    has_aux       the function returns `(value, anything)`; the result is then `((value, anything), gradient)`
+    allow_unused  whether the value need not depend on an argument, whose gradient is zeros then
+    raises        TypeError if the value is not one real number, or an argument is of an integer dtype; RuntimeError for an
+                  unused argument with allow_unused=False
 
     An argument may be a tuple, list, dict or dataclass of arrays; its gradient is the same container of gradients.
     `scipy.optimize.minimize(ag.value_and_grad(f), x0, jac=True)` works as it is.
@@ -51,7 +55,8 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
 
         call = Call("grad", value_only if has_aux else function, args, kwargs, positions)
         output = call.scalar()
-        gradients = call.pull([np.ones_like(output._array)], create_graph=call.recorded, retain_graph=call.recorded)
+        one = np.ones_like(output._array)
+        gradients = call.pull([one], create_graph=call.recorded, retain_graph=call.recorded, allow_unused=allow_unused)
         found = call.rebuild_inputs([call.result(g) for g in gradients])
         value = call.value()
         return (value, _untracked(aux[0], call)) if has_aux else value, found[0] if isinstance(argnums, int) else tuple(found)
@@ -64,7 +69,7 @@ def _untracked(aux: Any, call: Call) -> Any:
     return rebuild([call.result(leaf) for leaf in leaves])
 
 
-def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, allow_unused: bool = True) -> Callable[..., Any]:
     """A function that returns the gradient df/dx of a real-valued `function`; arguments as in `value_and_grad`.
 
     With `has_aux` it returns `(gradient, anything)`.
@@ -75,7 +80,7 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux
     >>> ag.grad(ag.grad(lambda x: x ** 3))(2.0)
     np.float64(12.0)
     """
-    both = value_and_grad(function, argnums, has_aux)
+    both = value_and_grad(function, argnums, has_aux, allow_unused=allow_unused)
 
     @functools.wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:

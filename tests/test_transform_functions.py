@@ -151,3 +151,16 @@ def test_a_way_that_stop_gradient_cuts_is_no_way():
     loss = np.sum(x * ag.stop_gradient({"y": y})["y"])
     with pytest.raises(RuntimeError, match="no output depends on input 1"):
         ag.gradient(loss, [x, y])
+
+
+def test_a_function_that_does_not_depend_on_an_argument_is_refused_on_request():
+    def f(params, y):
+        return np.sum(params["a"] ** 2) * 2.0
+
+    params = {"a": np.ones(2), "b": np.ones(3)}
+    assert ag.grad(f)(params, 1.0)["b"].tolist() == [0.0] * 3
+    with pytest.raises(RuntimeError, match=r"the value does not depend on argument 0\['b'\]"):
+        ag.grad(f, allow_unused=False)(params, 1.0)
+    with pytest.raises(RuntimeError, match="does not depend on argument 1"):
+        ag.value_and_grad(f, argnums=1, allow_unused=False)(params, 1.0)
+    assert ag.grad(lambda x: np.sum(x), allow_unused=False)(np.ones(2)).tolist() == [1.0, 1.0]
