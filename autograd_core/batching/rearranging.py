@@ -78,6 +78,25 @@ def _flip(level: int, m: Any, axis: Any = None) -> Any:
     return Batched(np.flip(m.payload, axes_behind(axis, m.ndim)), level)
 
 
+@covers(np.fliplr)
+def _fliplr(level: int, m: Any) -> Any:
+    return Batched(np.flip(m.payload, axes_behind(1, m.ndim)), level)
+
+
+@covers(np.flipud)
+def _flipud(level: int, m: Any) -> Any:
+    return Batched(np.flip(m.payload, axes_behind(0, m.ndim)), level)
+
+
+@covers(np.tile)
+def _tile(level: int, A: Any, reps: Any) -> Any:
+    if not first_is_batched(level, A, reps):
+        return NotImplemented
+    reps = tuple(np.ravel(reps).tolist())
+    ndim = max(A.ndim, len(reps))
+    return Batched(np.tile(stretched(A, level, ndim), (1,) * (1 + ndim - len(reps)) + reps), level)
+
+
 @covers(np.rot90)
 def _rot90(level: int, m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     return Batched(np.rot90(m.payload, k, axes_behind(tuple(axes), m.ndim)), level)

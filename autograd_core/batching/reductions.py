@@ -41,6 +41,7 @@ def _flattening(function: Any, default: Any = None) -> Callable[..., Any]:
     return rule
 
 
+cover_each(_reduction, np.median, np.nanmedian)
 cover_each(_flattening, np.cumsum, np.cumprod, np.nancumsum, np.nancumprod, np.argmax, np.argmin)
 cover_each(lambda function: _flattening(function, -1), np.sort, np.argsort)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tools.coverage.mapped import AT_ONCE, BY_LOOP, NOT_MAPPED
 from tools.coverage.peers import PEERS, Count, count_peer
 from tools.coverage.reasons import METHODS_REFUSED
 from tools.coverage.states import (
@@ -45,6 +46,8 @@ Every function and ufunc that NumPy {version} lets other array types override, a
 *Differentiated* are the arguments with respect to which the samples are differentiated, *also taken* the others that the samples
 pass. An argument in neither column is in no sample; a rule that does not know it refuses it, unless it has its default value.
 *Twice*: the tests differentiate the gradient again, with respect to all these arguments and to the incoming gradient.
+*Mapped*: under `ag.vmap` value and gradient of the samples are computed for the whole batch "at once", some of it by a "loop" over
+the batch, or the function is "refused", because it needs one Python value, or one shape, for all elements.
 *Complex*: "yes", "real only" (refused on complex tensors, though NumPy takes complex arrays), or "-" where NumPy takes none.
 """
 
@@ -96,8 +99,12 @@ def _totals(table: list[Row]) -> str:
     lines.append(["all", str(len(table)), str(sum(methods.values()))])
     twice = sum(row.second_order for row in table)
     tested = sum(row.state in (RULE, COMPOSITION) for row in table)
+    ways = Counter(row.mapped for row in table)
+    mapped = (
+        f"Under `ag.vmap` {ways[AT_ONCE]} are computed at once, {ways[BY_LOOP]} by a loop in some sample, {ways[NOT_MAPPED]} are refused there.\n"
+    )
     text = f"{covered} functions are differentiated; of the {tested} with a rule or composition, {twice} are tested at second order.\n"
-    return "## Totals\n\n" + _table(["state", "functions", "methods of ufuncs"], lines) + "\n" + text
+    return "## Totals\n\n" + _table(["state", "functions", "methods of ufuncs"], lines) + "\n" + text + mapped
 
 
 # --- beside other engines ------------------------------------------------------------------------------------------------------------
@@ -142,11 +149,13 @@ def _namespaces(table: list[Row]) -> list[str]:
 
 def _functions(table: list[Row], namespace: str) -> str:
     lines = [
-        [f"`{row.name}`", row.state, _code(row.differentiable), _code(row.others), "yes" if row.second_order else "", row.is_complex]
+        [f"`{row.name}`", row.state, _code(row.differentiable), _code(row.others), "yes" if row.second_order else "", row.mapped, row.is_complex]
         for row in table
         if row.state in DIFFERENTIABLE and _namespace(row.name) == namespace
     ]
-    return f"## {namespace.replace('np', 'numpy', 1)}\n\n" + _table(["function", "state", "differentiated", "also taken", "twice", "complex"], lines)
+    return f"## {namespace.replace('np', 'numpy', 1)}\n\n" + _table(
+        ["function", "state", "differentiated", "also taken", "twice", "mapped", "complex"], lines
+    )
 
 
 def _methods() -> str:

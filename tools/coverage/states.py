@@ -25,6 +25,7 @@ from autograd_core.samples import Call, calls_of
 from autograd_core.signatures import signature_of
 from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, load_more
 from autograd_core.tensor import Tensor
+from tools.coverage.mapped import mapped_state
 from tools.coverage.reasons import METHODS_REFUSED, REFUSED
 
 __all__ = [
@@ -58,6 +59,7 @@ class Row(NamedTuple):
     differentiable  arguments with respect to which its samples are differentiated
     others          further arguments that its samples pass
     second_order    whether the generated tests differentiate it twice
+    mapped          under `ag.vmap`: "at once", "loop" (over the batch), or "refused"
     is_complex      "yes"; "real only" (NumPy takes complex numbers, the engine refuses); "-" (NumPy takes none)
     """
 
@@ -67,6 +69,7 @@ class Row(NamedTuple):
     differentiable: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     second_order: bool = False
+    mapped: str = ""
     is_complex: str = "-"
 
 
@@ -121,7 +124,7 @@ def _row(name: str, function: Any) -> Row:
     differentiable = _unique(place.split("[")[0] for subject in subjects for place in subject.names)
     passed = _unique(argument for call in calls for argument in _arguments(function, state, call))
     others = tuple(argument for argument in passed if argument not in differentiable)
-    return Row(name, state, "", differentiable, others, bool(subjects), _complex_state(function, calls))
+    return Row(name, state, "", differentiable, others, bool(subjects), mapped_state(subjects), _complex_state(function, calls))
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
