@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import gradient
-from autograd_core.batching import BatchingError, elements, functions, loop, ufuncs
+from autograd_core.batching import BatchingError, elements, functions, loop, ufuncs  # noqa: F401  the engine imports them when it first meets a batch
 from autograd_core.gradcheck.subjects import Traced, leaf
 from autograd_core.mapping import map_over
 from autograd_core.tensor import Tensor
 
 __all__ = ["AT_ONCE", "BY_LOOP", "NOT_MAPPED", "mapped_state"]
-
-USERS_OF_THE_LOOP = (elements, functions, ufuncs)  # imported here: the engine does so when it first meets a batch
 
 AT_ONCE, BY_LOOP, NOT_MAPPED = "at once", "loop", "refused"
 
