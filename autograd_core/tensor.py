@@ -284,7 +284,8 @@ class Tensor:
 
     def item(self, *args: Any) -> Any:
         """The value of one element (the only one, or the one at `args`) as a Python number."""
-        return without_tangents(self._array).item(*args)
+        data = self._array
+        return (without_tangents(data) if isinstance(data, ArrayLayer) else data).item(*args)
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
