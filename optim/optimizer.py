@@ -139,7 +139,7 @@ class Optimizer:
                 loss = closure()
         work: list[Work] = [(i, *self._gradients(i, group), self._numbers_of(i, group)) for i, group in enumerate(self.param_groups)]
         checks, tasks = self._prepare(work)
-        if self.nonfinite != "ignore" and not all(run_all(checks, self._workspaces)):
+        if self.nonfinite != "ignore" and not self._all_finite(checks):
             if self.nonfinite == "raise":
                 raise self._not_finite(work)
             self.skipped_steps += 1
@@ -147,6 +147,10 @@ class Optimizer:
         run_all(tasks[::-1], self._workspaces)  # from the end: the gradients that were checked last are still in the cache
         self.steps += 1
         return loss
+
+    def _all_finite(self, checks: list[Task]) -> bool:
+        with np.errstate(all="ignore"):  # once for all of them: it holds in their threads too
+            return all(run_all(checks, self._workspaces))
 
     def _numbers_of(self, i: int, group: dict[str, Any]) -> dict[str, Any]:
         """The hyperparameters of a group at this step, checked; those of the last step if nothing can have changed."""

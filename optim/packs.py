@@ -7,11 +7,13 @@ are run through a `Program`, which makes no temporaries; for small ones, the for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from optim import memory
 from optim.program import Workspace
 
 __all__ = ["Pack", "make_packs", "run_whole"]
@@ -50,8 +52,8 @@ class Pack:
         self.arrays: dict[str, Any] = {}
         self.views: list[tuple[dict[str, Any], str, Any]] = []  # what the entries hold, to notice when somebody replaces it
         for name in [name for name, value in entries[0].items() if isinstance(value, np.ndarray)]:
-            joined = np.concatenate([flat(np.asarray(entry[name], dtype=p.dtype)) for entry, p in zip(entries, parameters, strict=True)])
-            self._keep(name, joined)
+            arrays = [flat(np.asarray(entry[name], dtype=p.dtype)) for entry, p in zip(entries, parameters, strict=True)]
+            self._keep(name, np.concatenate(arrays, out=memory.empty(self.size, self.dtype)))
 
     def _parted(self, joined: Any) -> list[Any]:
         """Views of a flat array in the shapes of the parameters."""
@@ -74,7 +76,7 @@ class Pack:
     def _buffer(self, name: str) -> tuple[Any, list[Any]]:
         """A kept flat array, and its views in the shapes of the parameters."""
         if name not in self.buffers:
-            joined = np.empty(self.size, dtype=self.dtype)
+            joined = memory.empty(self.size, self.dtype)
             self.buffers[name] = joined, self._parted(joined)
         return self.buffers[name]
 
@@ -94,8 +96,7 @@ class Pack:
         """Whether all the gradients are finite that were taken."""
         g = self.gradient
         # Squares add up to something finite if all are, and by the quickest function that there is; or they overflow.
-        with np.errstate(all="ignore"):
-            return bool(np.isfinite(np.dot(g, g))) or bool(np.isfinite(g).all())
+        return math.isfinite(np.dot(g, g)) or bool(np.isfinite(g).all())
 
     def step(self, rule: Callable[..., Any], hyperparameters: dict[str, Any], workspace: Workspace) -> None:
         """One step of `rule` for all parameters, with the gradients that were taken."""
@@ -126,7 +127,7 @@ class Pack:
         program = workspace.program(rule, list(self.arrays), dict(self.numbers), hyperparameters, self.dtype, in_place)
         for name in program.results:
             if name not in self.arrays:
-                self._keep(name, np.empty(self.size, dtype=self.dtype))
+                self._keep(name, memory.empty(self.size, self.dtype))
         if in_place:
             program.run(self.gradient, flat(data[0]), self.arrays, workspace)
         else:
