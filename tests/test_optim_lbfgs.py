@@ -57,27 +57,33 @@ def test_steps_are_torchs(options: dict[str, Any], rng: np.random.Generator) -> 
     a, starts = rng.normal(size=(20, 6)), [rng.normal(size=(2, 3)), rng.normal(size=()), rng.normal(size=(4,))]
     b = rng.normal(size=20)
 
-    def loss_of(module: Any, lift: Any) -> Any:
-        def loss(w: Any, c: Any, v: Any) -> Any:
-            residual = module.tanh(lift(a) @ w.reshape(6)) + c - lift(b)
-            return (residual**2).sum() + ((v**2 - 1) ** 2).sum() + 0.1 * (w**2).sum()
+    def loss_of(w: Any, c: Any, v: Any) -> Any:
+        line = a @ w.reshape(6) + c
+        return np.logaddexp(line, 0.0).sum() - (b * line).sum() + (v**4 + v**2).sum() + (w**2).sum() + c**2
 
-        return loss
+    def their_closure() -> Any:
+        # NumPy's loss for torch too: torch's own differs in the last digit, and twenty iterations make much of that.
+        values = [ag.tensor(q.detach().numpy().copy(), requires_grad=True) for q in theirs]
+        loss = loss_of(*values)
+        loss.backward()
+        for q, value in zip(theirs, values, strict=True):
+            q.grad = torch.tensor(value.grad.data)
+        return torch.tensor(loss.item(), dtype=torch.float64)
 
     ours = [ag.tensor(s, requires_grad=True) for s in starts]
     theirs = [torch.tensor(s, requires_grad=True) for s in starts]
     mine, peer = optim.LBFGS(ours, **options), torch.optim.LBFGS(theirs, **options)
     for step in range(6):
-        first = mine.step(closure_of(mine, loss_of(np, lambda x: x), ours))
-        other = peer.step(closure_of(peer, loss_of(torch, torch.tensor), theirs))
-        np.testing.assert_allclose(first.item(), other.item(), rtol=1e-11 if step < 2 else 1e-6)
+        first = mine.step(closure_of(mine, loss_of, ours))
+        other = peer.step(their_closure)
+        np.testing.assert_allclose(first.item(), other.item(), rtol=1e-12)
         for p, q in zip(ours, theirs, strict=True):
-            # Near the minimum, differences of gradients that are nearly equal amplify the last digit: 1e-12 at first, less later.
-            np.testing.assert_allclose(
-                p.data, q.detach().numpy(), rtol=1e-12 if step < 2 else 1e-6, atol=1e-12 if step < 2 else 1e-8, err_msg=f"{step}"
-            )
+            # Later steps begin where dot products of another order of summation have led, and divide by differences of gradients.
+            np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=0, atol=1e-12 if step == 0 else 1e-8, err_msg=f"step {step}")
         mine_memory, peer_memory = mine.state[ours[0]], peer.state[theirs[0]]
         assert (mine_memory["func_evals"], mine_memory["n_iter"]) == (peer_memory["func_evals"], peer_memory["n_iter"])
+        if mine_memory["n_iter"] >= 50:
+            break
 
 
 def test_torchs_state_can_be_taken_over(rng: np.random.Generator) -> None:
