@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, ClassVar, TypedDict, Unpack
 
@@ -25,6 +25,9 @@ Value = Any  # of a hyperparameter: a number, or a schedule, which is a function
 # Parts of torch's states that are one number, which torch keeps in tensors.
 NUMBERS = frozenset({"step", "eta", "mu", "mu_product"})
 
+
+# torch's arguments that say how a rule is run, not what it computes: there is one way here. Its states carry them along.
+EXECUTION = frozenset({"foreach", "fused", "capturable", "differentiable"})
 
 # What a group may hold besides hyperparameters: the first by its user, the others by schedulers.
 GROUP_KEYS = frozenset({"params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum"})
@@ -59,6 +62,7 @@ class Optimizer:
     def __init__(self, params: Any, rule: Callable[..., Any] | None, defaults: dict[str, Any], **options: Unpack[Options]) -> None:
         self.rule: Any = rule
         self.defaults = defaults
+        self._refuse_unknown(options.keys() - {"nonfinite"})
         self.nonfinite = options.get("nonfinite", "raise")
         if self.nonfinite not in ("raise", "skip", "ignore"):
             raise ValueError(f'{type(self).__name__}: nonfinite must be "raise", "skip" or "ignore", not {self.nonfinite!r}')
@@ -83,10 +87,7 @@ class Optimizer:
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add parameters with hyperparameters of their own; those that are not given have the defaults."""
-        for name in param_group.keys() - self.defaults.keys() - GROUP_KEYS:
-            near = difflib.get_close_matches(name, self.defaults, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(self.defaults)}"
-            raise TypeError(f"{type(self).__name__}: unknown hyperparameter {name!r}{hint}")
+        self._refuse_unknown(param_group.keys() - self.defaults.keys() - GROUP_KEYS)
         group = {**self.defaults, **param_group}
         params = group["params"]
         params = [params] if isinstance(params, ag.Tensor) else list(params)
@@ -99,6 +100,8 @@ class Optimizer:
             label = _label(group, i, len(self.param_groups))
             if not isinstance(parameter, ag.Tensor):
                 raise TypeError(f"{type(self).__name__}: {label} is a {type(parameter).__name__}; only tensors can be optimised")
+            if parameter.dtype.kind not in "fc":
+                raise TypeError(f"{type(self).__name__}: {label} has dtype {parameter.dtype}; only floating-point tensors can be optimised")
             if not parameter.is_leaf:
                 raise ValueError(f"{type(self).__name__}: {label} was computed (by {parameter!r:.60}); only leaves can be optimised")
             if id(parameter) in taken:
@@ -106,6 +109,14 @@ class Optimizer:
             taken.add(id(parameter))
         check(type(self).__name__, self._at_step(group), self.domains)
         self.param_groups.append(group)
+
+    def _refuse_unknown(self, names: Collection[str]) -> None:
+        for name in sorted(names):
+            if name in EXECUTION:
+                raise TypeError(f"{type(self).__name__}: {name} says how torch runs a rule; leave it out, results are the same for all its values")
+            near = difflib.get_close_matches(name, [*self.defaults, "nonfinite"], n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(self.defaults)}"
+            raise TypeError(f"{type(self).__name__}: unknown hyperparameter {name!r}{hint}")
 
     def _at_step(self, group: dict[str, Any]) -> dict[str, Any]:
         """The hyperparameters of a group as numbers."""
@@ -238,6 +249,12 @@ class Optimizer:
         lengths, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
         if lengths != own:
             raise ValueError(f"{type(self).__name__}: the state is of groups of {lengths} parameters, but this optimizer has groups of {own}")
+        for group, other in zip(self.param_groups, groups, strict=True):
+            strange = other.keys() - group.keys() - GROUP_KEYS - EXECUTION
+            if strange:
+                raise ValueError(
+                    f"{type(self).__name__}: the state is of another optimizer: it has {', '.join(sorted(strange))}, which is unknown here"
+                )
         state = {}
         for group, other in zip(self.param_groups, groups, strict=True):
             for i, (parameter, key) in enumerate(zip(group["params"], other["params"], strict=True)):

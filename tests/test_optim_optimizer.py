@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,22 @@ def test_bad_hyperparameters_are_named(make: Any, options: dict[str, Any], messa
         make([ag.tensor(1.0, requires_grad=True)], **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rate": 0.1}, "SGD: unknown hyperparameter 'learning_rate'; there are lr, momentum,"),
+        ({"momentun": 0.1}, "unknown hyperparameter 'momentun'; did you mean momentum?"),
+        ({"non_finite": "skip"}, "unknown hyperparameter 'non_finite'; did you mean nonfinite?"),
+        ({"foreach": True}, "foreach says how torch runs a rule; leave it out"),
+    ],
+)
+def test_an_unknown_argument_is_refused_with_the_name_that_was_meant(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(message)):
+        optim.SGD([ag.tensor(1.0, requires_grad=True)], **options)
+    with pytest.raises(TypeError, match=re.escape(message)):
+        optim.SGD([{"params": [ag.tensor(1.0, requires_grad=True)], **options}])
+
+
 def test_a_hyperparameter_that_becomes_bad_is_named_before_anything_changes() -> None:
     p = with_gradient(1.0, 1.0)
     optimizer = optim.SGD([p], lr=lambda step: 0.5 - step)
@@ -164,6 +181,8 @@ def test_bad_parameters_are_named() -> None:
         optim.SGD(p)
     with pytest.raises(TypeError, match="parameter 1 of group 0 is a ndarray"):
         optim.SGD([p, np.ones(2)])
+    with pytest.raises(TypeError, match="parameter 0 of group 0 has dtype int64; only floating-point tensors"):
+        optim.SGD([ag.tensor(np.arange(3))])
     with pytest.raises(ValueError, match=r"parameter 0 of group 0 was computed .*only leaves"):
         optim.SGD([p * 2])
     with pytest.raises(ValueError, match="parameter 1 of group 0 was given before"):
@@ -242,7 +261,10 @@ def test_the_state_of_another_model_is_refused_by_name_and_nothing_changes() -> 
     bad["param_groups"][0]["lr"] = -1.0
     with pytest.raises(ValueError, match="Adam: lr must be"):
         ours.load_state_dict(bad)
+    with pytest.raises(ValueError, match="Adam: the state is of another optimizer: it has dampening, momentum, nesterov, which is unknown here"):
+        ours.load_state_dict(optim.SGD([p]).state_dict())
     assert ours.state[p]["step"] == 1
+    assert ours.param_groups[0].keys() == optim.Adam([q]).param_groups[0].keys()
 
 
 def test_repr_lists_groups_and_hyperparameters() -> None:
