@@ -110,7 +110,14 @@ class MultiplicativeLR(LRScheduler):
 
         def formula(lr: float) -> Formula:
             function = next(functions)
-            return lambda step: lr * math.prod(function(k) for k in range(1, int(step) + 1))
+            products = [1.0]  # kept, so that each step costs one call
+
+            def at(step: float) -> float:
+                while len(products) <= step:
+                    products.append(products[-1] * function(len(products)))
+                return lr * products[int(step)]
+
+            return at
 
         super().__init__(optimizer, formula, last_epoch)
 

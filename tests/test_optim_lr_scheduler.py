@@ -151,6 +151,16 @@ def test_a_saved_scheduler_goes_on() -> None:
         other.step()
 
 
+def test_a_factor_is_asked_for_once_per_step() -> None:
+    ours, _ = optimizers("SGD")
+    calls: list[float] = []
+    scheduler = optim.lr_scheduler.MultiplicativeLR(ours, [lambda t: calls.append(t) or 0.5, lambda t: 1.0])  # type: ignore[func-returns-value]
+    for _ in range(20):
+        scheduler.step()
+    assert calls == list(range(1, 21))
+    assert rates(ours)[0][0] == 0.1 * 0.5**20
+
+
 def test_resuming_at_a_step_needs_the_initial_learning_rate() -> None:
     ours, theirs = optimizers("SGD")
     with pytest.raises(KeyError, match="group 0 has no 'initial_lr'"):

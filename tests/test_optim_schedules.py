@@ -31,6 +31,8 @@ FORMULAS = [
     (optim.Sequential([0.3, optim.Step(1.0, 2, 0.5)], [9]), lambda t: 0.3 if t < 9 else 0.5 ** ((t - 9) // 2)),
     (2 * optim.Exponential(0.5, 0.9) + 1, lambda t: 2 * 0.5 * 0.9**t + 1),
     (1 - optim.Linear(0, 1, 10) / 2, lambda t: 1 - min(t, 10) / 20),
+    (2 ** optim.Linear(0, 3, 10), lambda t: 2 ** (3 * min(t, 10) / 10)),
+    (optim.Exponential(0.5, 0.9).clipped(low=0.01, high=0.4), lambda t: min(max(0.5 * 0.9**t, 0.01), 0.4)),
     (-(optim.Linear(1, 2, 10) ** 2 * optim.Step(1.0, 3)), lambda t: -((1 + min(t, 10) / 10) ** 2) * 0.1 ** (t // 3)),
 ]
 
@@ -99,12 +101,27 @@ def test_a_plateau_lowers_the_value_when_the_metric_stalls(mode: str, threshold_
         (lambda: optim.Piecewise({1: 2.0}), "from step 0 on"),
         (lambda: optim.Plateau(1.0, factor=2.0), "factor must be in"),
         (lambda: optim.Plateau(1.0, mode="low"), "mode must be"),
+        (lambda: optim.Constant(1.0).clipped(2.0, 1.0), "needs low <= high"),
         (lambda: optim.CosineRestarts(1.0, 3, factor=1.5), "factor must be an integer"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_arguments_are_named(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (1 / optim.Linear(0, 1, 10), "has no value at step 0: float division by zero"),
+        (optim.Linear(-1, 1, 10) ** 0.5, "has no value at step 0: its formula gives .*j"),
+        (optim.Constant(math.nan), "has no value at step 0: its formula gives nan"),
+        (1e300 ** optim.Constant(2.0), "has no value at step 0"),
+    ],
+)
+def test_a_formula_without_a_real_value_names_the_schedule_and_the_step(schedule: optim.Schedule, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        schedule(0)
 
 
 def trajectory(optimizer: optim.Optimizer, p: ag.Tensor, steps: int) -> list[float]:

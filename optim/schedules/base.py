@@ -25,7 +25,19 @@ class Schedule:
         """The value at `step`; ValueError for a negative step, or where the formula has no value."""
         if not step >= 0:
             raise ValueError(f"{self!r} was asked for step {step}; schedules begin at step 0")
-        return float(self.at(step))
+        try:
+            value = self.at(step)
+        except (ZeroDivisionError, OverflowError) as error:
+            raise ValueError(f"{self!r} has no value at step {step}: {error}") from error
+        if isinstance(value, complex) or value != value:
+            raise ValueError(f"{self!r} has no value at step {step}: its formula gives {value}")
+        return float(value)
+
+    def clipped(self, low: float = -math.inf, high: float = math.inf) -> Schedule:
+        """This schedule, kept within [low, high]: `Exponential(0.1, factor=0.9).clipped(low=1e-4)`."""
+        if not low <= high:
+            raise ValueError(f"{self!r}: clipped needs low <= high, not {low} and {high}")
+        return _Clipped(self, low, high)
 
     @property
     def length(self) -> float:
@@ -77,6 +89,9 @@ class Schedule:
     def __pow__(self, other: Any) -> Schedule:
         return _combined("**", self, other)
 
+    def __rpow__(self, other: Any) -> Schedule:
+        return _combined("**", other, self)
+
     def __neg__(self) -> Schedule:
         return _combined("*", -1.0, self)
 
@@ -126,6 +141,25 @@ class _Combined(Schedule):
 
     def __repr__(self) -> str:
         return f"({self.left!r} {self.symbol} {self.right!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class _Clipped(Schedule):
+    """A schedule whose values are kept within bounds."""
+
+    inner: Schedule
+    low: float
+    high: float
+
+    def at(self, step: float) -> float:
+        return min(max(self.inner(step), self.low), self.high)
+
+    @property
+    def length(self) -> float:
+        return self.inner.length
+
+    def __repr__(self) -> str:
+        return f"{self.inner!r}.clipped({self.low}, {self.high})"
 
 
 def _combined(symbol: str, left: Any, right: Any) -> Schedule:
