@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
 import numpy as np
 
 from optim.optimizer import Optimizer, Options, Work, is_finite
 from optim.parallel import Task
+from optim.rules.common import State, Step, per_element
 from optim.transformations import Link
 
 __all__ = ["Chain"]
@@ -17,6 +19,9 @@ class Chain(Optimizer):
     """Gives the gradient to the first link, its update to the next one, and so on; adds the last update to the parameter.
 
     links  see `optim.transformations`; their hyperparameters appear in the groups as "name.hyperparameter"
+
+    A chain whose links all treat every element alone, but for a first one that may look at all gradients, is one rule: it runs
+    as quickly as the optimizers that have a name.
 
     >>> import autograd_core as ag, optim
     >>> from optim.transformations import clip, scale, trace
@@ -33,28 +38,51 @@ class Chain(Optimizer):
         for link in links:
             if not isinstance(link, Link):
                 raise TypeError(f"Chain: {link!r} is no link; make one with optim.transformations, link(rule, ...) among them")
-            same = sum(other.name == link.name for other in self.links.values())
+            same = sum(other.name == link.name for other in links[: len(self.links)])
             self.links[f"{link.name}{same + 1}" if same else link.name] = link
         defaults = {f"{name}.{key}": value for name, link in self.links.items() for key, value in link.hyperparameters.items()}
-        super().__init__(params, None, defaults, **options)
+        one_rule = all(link.per_element and (link.survey is None or k == 0) for k, link in enumerate(links))
+        super().__init__(params, _as_one_rule(self.links) if one_rule else None, defaults, **options)
 
     def _prepare(self, work: list[Work]) -> tuple[list[Task], list[Task]]:
-        checks: list[Task] = [(g.size, lambda _, g=g: is_finite(g)) for _, _, gradients, _ in work for g in gradients]  # type: ignore[misc]
-        return checks, [(0, lambda _: self._run(work))]
+        if self.rule is None:
+            checks: list[Task] = [(g.size, lambda _, g=g: is_finite(g)) for _, _, gradients, _ in work for g in gradients]  # type: ignore[misc]
+            return checks, [(0, lambda _: self._run(work))]
+        name, first = next(iter(self.links.items()))
+        if first.survey is not None:
+            surveyed = first.survey([g for _, _, gradients, _ in work for g in gradients])
+            more = {f"{name}.{key}": value for key, value in surveyed.items()}
+            work = [(i, parameters, gradients, hyperparameters | more) for i, parameters, gradients, hyperparameters in work]
+        return super()._prepare(work)
 
     def _run(self, work: list[Work]) -> None:
         """All links for all parameters: link by link, because some have to see all updates."""
         rows = [(p, hyperparameters) for _, parameters, _, hyperparameters in work for p in parameters]
         updates = [g for _, _, gradients, _ in work for g in gradients]
-        changed: list[dict[str, Any]] = [{} for _ in rows]
+        changed: list[State] = [{} for _ in rows]
         for name, link in self.links.items():
-            prefix = f"{name}."
             surveyed = link.survey(updates) if link.survey is not None else {}
             for k, (p, hyperparameters) in enumerate(rows):
-                own = {key.removeprefix(prefix): value for key, value in hyperparameters.items() if key.startswith(prefix)}
-                state = {key.removeprefix(prefix): value for key, value in self.state[p].items() if key.startswith(prefix)}
-                updates[k], new = link.rule(updates[k], p.data, state, **own, **surveyed)
-                changed[k] |= {prefix + key: np.asarray(value) if isinstance(value, np.generic) else value for key, value in new.items()}
+                updates[k], new = link.rule(updates[k], p.data, _own(self.state[p], name), **_own(hyperparameters, name), **surveyed)
+                changed[k] |= {f"{name}.{key}": np.asarray(value) if isinstance(value, np.generic) else value for key, value in new.items()}
         for (p, _), update, new in zip(rows, updates, changed, strict=True):
             p.data[...] += update
             self.state[p].update(new)
+
+
+def _own(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What in `values` is of the link `name`, by the names that the link itself uses."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+
+
+def _as_one_rule(links: Mapping[str, Link]) -> Callable[..., Step]:
+    @per_element
+    def chain(g: Any, p: Any, state: State, **hyperparameters: Any) -> Step:
+        new: State = {}
+        for name, link in links.items():
+            g, changed = link.rule(g, p, _own(state, name), **_own(hyperparameters, name))
+            new |= {f"{name}.{key}": value for key, value in changed.items()}
+        return g, new
+
+    return chain

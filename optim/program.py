@@ -27,7 +27,8 @@ BLOCK = 8 << 20
 
 Slot = tuple[str, int]
 Instruction = tuple[Callable[..., Any], tuple[int, ...], int]  # function, places of its operands, place of its result
-CONDITIONS = frozenset({np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.logical_and, np.logical_or, np.logical_not})
+COMPARISONS = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
+CONDITIONS = frozenset({*COMPARISONS, np.logical_and, np.logical_or, np.logical_not, np.isnan, np.isfinite})  # results are booleans
 
 
 class _Placeholder(NDArrayOperatorsMixin):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+import numpy as np
 
 __all__ = ["State", "Step", "decayed", "norm", "per_element"]
 
@@ -27,4 +30,9 @@ def decayed(gradient: Any, parameter: Any, weight_decay: float, maximize: bool =
 def norm(array: Any) -> float:
     """The Euclidean norm of all elements, as a Python number: one of NumPy's would promote float32."""
     flat = array.reshape(-1)
-    return float((flat.conj() @ flat).real) ** 0.5
+    with np.errstate(over="ignore"):
+        square = float(np.vdot(flat, flat).real)
+    if math.isfinite(square):
+        return square**0.5
+    largest = float(np.abs(flat).max())  # squares of large elements are not finite, though their norm may be
+    return largest * norm(flat / largest) if math.isfinite(largest) else largest
