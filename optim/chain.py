@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 import numpy as np
 
 from optim.optimizer import Optimizer, Options, Work, is_finite
 from optim.parallel import Task
-from optim.rules.common import State, Step, per_element
+from optim.rules.common import State, Step
 from optim.transformations import Link
 
 __all__ = ["Chain"]
@@ -42,7 +42,7 @@ class Chain(Optimizer):
             self.links[f"{link.name}{same + 1}" if same else link.name] = link
         defaults = {f"{name}.{key}": value for name, link in self.links.items() for key, value in link.hyperparameters.items()}
         one_rule = all(link.per_element and (link.survey is None or k == 0) for k, link in enumerate(links))
-        super().__init__(params, _as_one_rule(self.links) if one_rule else None, defaults, **options)
+        super().__init__(params, _OneRule(self.links) if one_rule else None, defaults, **options)
 
     def _prepare(self, work: list[Work]) -> tuple[list[Task], list[Task]]:
         if self.rule is None:
@@ -76,13 +76,17 @@ def _own(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
-def _as_one_rule(links: Mapping[str, Link]) -> Callable[..., Step]:
-    @per_element
-    def chain(g: Any, p: Any, state: State, **hyperparameters: Any) -> Step:
+class _OneRule:
+    """The links as one per-element rule; a class, because a function made here could not be pickled."""
+
+    per_element = True
+
+    def __init__(self, links: Mapping[str, Link]) -> None:
+        self.links = links
+
+    def __call__(self, g: Any, p: Any, state: State, **hyperparameters: Any) -> Step:
         new: State = {}
-        for name, link in links.items():
+        for name, link in self.links.items():
             g, changed = link.rule(g, p, _own(state, name), **_own(hyperparameters, name))
             new |= {f"{name}.{key}": value for key, value in changed.items()}
         return g, new
-
-    return chain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -245,6 +246,20 @@ def test_nans_become_zero_where_they_are_let_through() -> None:
     p.grad = ag.tensor([1.0, np.nan, -2.0])
     optim.Chain([p], t.zero_nans(), t.scale_by_learning_rate(0.5), nonfinite="ignore").step()
     np.testing.assert_array_equal(p.data, [-0.5, 0.0, 1.0])
+
+
+def test_a_chain_can_be_pickled_and_goes_on() -> None:
+    p = ag.tensor(np.ones(3), requires_grad=True)
+    links = [t.clip_by_global_norm(1.0), t.scale_by_adam(), t.add_noise(0.1), t.scale_features([1.0, 2.0]), t.scale(-0.1)]
+    for chain in (optim.Chain([p], *links), optim.Chain([p], *links[:2])):
+        p.grad = ag.tensor([1.0, 2.0, 3.0])
+        chain.step()
+        other = pickle.loads(pickle.dumps(chain))
+        (q,) = other.param_groups[0]["params"]
+        for tensor, optimizer in ((p, chain), (q, other)):
+            tensor.grad = ag.tensor([-1.0, 0.0, 3.0])
+            optimizer.step()
+        np.testing.assert_array_equal(p.data, q.data)
 
 
 def test_hyperparameters_are_in_the_groups_and_a_state_goes_on() -> None:

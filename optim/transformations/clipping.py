@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,12 @@ def _clip(u: Any, p: Any, state: State, *, max_delta: float) -> Step:
 
 def clip_by_global_norm(max_norm: Any) -> Link:
     """Scale all updates by one factor, so that the norm of all of them together is at most `max_norm` (Pascanu et al. 2013)."""
-    return Link(_clip_by_global_norm, {"max_norm": max_norm}, lambda updates: {"total": sum(norm(u) ** 2 for u in updates) ** 0.5})
+    return Link(_clip_by_global_norm, {"max_norm": max_norm}, _total)
+
+
+def _total(updates: Sequence[Any]) -> dict[str, float]:
+    """The norm of all updates together."""
+    return {"total": math.hypot(*map(norm, updates))}
 
 
 @per_element

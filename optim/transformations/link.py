@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from optim.rules.common import State, Step
@@ -16,16 +17,18 @@ class Link:
     """A rule with its hyperparameters.
 
     survey  for a rule that has to know the updates of all parameters: updates -> further hyperparameters
+    label   what it is called among the hyperparameters, if not by the rule's name
     """
 
     rule: Callable[..., Step]
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     survey: Callable[[Sequence[Any]], dict[str, Any]] | None = None
+    label: str = ""
 
     @property
     def name(self) -> str:
-        """The rule's name, without a leading underscore."""
-        return getattr(self.rule, "__name__", "link").strip("_")
+        """The label, or the rule's name without a leading underscore."""
+        return self.label or getattr(self.rule, "__name__", "link").strip("_")
 
     @property
     def per_element(self) -> bool:
@@ -56,8 +59,8 @@ def masked(inner: Link, chosen: Callable[[Any], bool]) -> Link:
     if inner.survey is not None:
         raise ValueError(f"masked: {inner.name} looks at the updates of all parameters; it cannot leave some out")
 
-    def rule(u: Any, p: Any, state: State, **hyperparameters: Any) -> Step:
-        return inner.rule(u, p, state, **hyperparameters) if chosen(p) else (u, {})
+    return Link(partial(_masked, rule=inner.rule, chosen=chosen), inner.hyperparameters, label=f"masked_{inner.name}")
 
-    rule.__name__ = f"masked_{inner.name}"
-    return Link(rule, inner.hyperparameters)
+
+def _masked(u: Any, p: Any, state: State, *, rule: Callable[..., Step], chosen: Callable[[Any], bool], **hyperparameters: Any) -> Step:
+    return rule(u, p, state, **hyperparameters) if chosen(p) else (u, {})

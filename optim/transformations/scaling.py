@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,16 +48,15 @@ def add_noise(eta: Any, gamma: Any = 0.55, seed: int = 0) -> Link:
 
     Neelakantan et al. 2015, "Adding gradient noise improves learning for very deep networks", eq. 1.
     """
-    seeds = np.random.SeedSequence(seed)
+    return Link(partial(_add_noise, seeds=np.random.SeedSequence(seed)), {"eta": eta, "gamma": gamma}, label="add_noise")
 
-    def add_noise(u: Any, p: Any, state: State, *, eta: float, gamma: float) -> Step:
-        # Each parameter has a seed of its own, which is in its state, so that a saved run goes on with the same noise.
-        own = state.get("seed") or int(seeds.spawn(1)[0].generate_state(1)[0]) + 1
-        step = state.get("step", 0)
-        noise = np.random.default_rng([own, step]).normal(scale=(eta / (1 + step) ** gamma) ** 0.5, size=u.shape)
-        return u + noise.astype(u.dtype), {"seed": own, "step": step + 1}
 
-    return Link(add_noise, {"eta": eta, "gamma": gamma})
+def _add_noise(u: Any, p: Any, state: State, *, seeds: np.random.SeedSequence, eta: float, gamma: float) -> Step:
+    # Each parameter has a seed of its own, which is in its state, so that a saved run goes on with the same noise.
+    own = state.get("seed") or int(seeds.spawn(1)[0].generate_state(1)[0]) + 1
+    step = state.get("step", 0)
+    noise = np.random.default_rng([own, step]).normal(scale=(eta / (1 + step) ** gamma) ** 0.5, size=u.shape)
+    return u + noise.astype(u.dtype), {"seed": own, "step": step + 1}
 
 
 def centralize() -> Link:
@@ -83,12 +83,11 @@ def scale_features(scales: Any) -> Link:
 
     scales  one factor per feature, such as `optim.choice.feature_scales` gives
     """
-    factors = np.asarray(scales, dtype=float)
+    return Link(partial(_scale_features, factors=np.asarray(scales, dtype=float)), label="scale_features")
 
-    def scale_features(u: Any, p: Any, state: State) -> Step:
-        return (u * factors.astype(u.dtype) if u.ndim > 1 and u.shape[-1] == len(factors) else u), {}
 
-    return Link(scale_features)
+def _scale_features(u: Any, p: Any, state: State, *, factors: Any) -> Step:
+    return (u * factors.astype(u.dtype) if u.ndim > 1 and u.shape[-1] == len(factors) else u), {}
 
 
 def sign() -> Link:
