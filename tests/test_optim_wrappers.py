@@ -148,11 +148,67 @@ def test_the_mean_of_weights_is_taken_off_again_when_the_block_raises() -> None:
     assert p.tolist() == [1, 1]
 
 
+def test_switch_goes_on_when_told_to() -> None:
+    x = tensor(0.0)
+    optimizer = optim.Switch(optim.SGD([x], lr=1.0), optim.SGD([x], lr=10.0), optim.SGD([x], lr=100.0), at=[5, 6])
+    for _ in range(2):
+        x.grad = ag.tensor(-1.0)
+        optimizer.step()
+    optimizer.advance()
+    for _ in range(5):
+        x.grad = ag.tensor(-1.0)
+        optimizer.step()
+    assert x.item() == 2 + 4 * 10 + 100
+    with pytest.raises(ValueError, match="Switch: SGD is the last optimizer"):
+        optimizer.advance()
+
+
+def test_accumulated_batches_are_one_large_batch(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(24, 3)), rng.normal(size=(24, 2))
+    models = [nn.MLP(3, 4, 2, dtype=np.float64, generator=0) for _ in range(2)]
+    parts = optim.Accumulate(optim.Adam(models[0].parameters(), lr=optim.Exponential(0.1, 0.5)), every=3)
+    whole = optim.Adam(models[1].parameters(), lr=optim.Exponential(0.1, 0.5))
+    for _ in range(4):
+        for cut in np.array_split(np.arange(24), 3):
+            parts.zero_grad()
+            nn.functional.mse_loss(models[0](x[cut]), y[cut]).backward()
+            parts.step()
+        whole.zero_grad()
+        nn.functional.mse_loss(models[1](x), y).backward()
+        whole.step()
+        for p, q in zip(models[0].parameters(), models[1].parameters(), strict=True):
+            np.testing.assert_allclose(p.data, q.data, rtol=1e-10, atol=1e-13)
+
+
+def test_accumulating_changes_no_gradient_and_leaves_alone_what_has_none() -> None:
+    x, y = tensor(np.ones(2)), tensor(1.0)
+    optimizer = optim.Accumulate(optim.SGD([x, y], lr=1.0), every=2)
+    gradient = ag.tensor([1.0, 2.0])
+    x.grad = gradient
+    optimizer.step()
+    optimizer.step()
+    assert x.grad is gradient
+    np.testing.assert_array_equal(gradient.data, [1.0, 2.0])
+    np.testing.assert_array_equal(x.data, [0.0, -1.0])
+    assert y.item() == 1.0
+    x.grad = ag.tensor([np.nan, 0.0])
+    optimizer.step()
+    x.grad = gradient
+    with pytest.raises(FloatingPointError, match="parameter 0 of group 0"):
+        optimizer.step()
+    assert x.grad is gradient
+    optimizer.step()
+    optimizer.step()
+    np.testing.assert_array_equal(x.data, [-1.0, -3.0])
+
+
 MAKERS: dict[str, Any] = {
     "Lookahead": lambda p: optim.Lookahead(optim.Adam(p, lr=0.05), k=3),
     "SAM": lambda p: optim.SAM(optim.SGD(p, lr=0.05, momentum=0.9)),
     "Combined": lambda p: optim.Combined(optim.Adam(p[:2], lr=0.05), optim.SGD(p[2:], lr=0.05, momentum=0.9)),
     "Switch": lambda p: optim.Switch(optim.Adam(p, lr=0.05), optim.SGD(p, lr=0.05, momentum=0.9), at=7),
+    "Accumulate": lambda p: optim.Accumulate(optim.Adam(p, lr=0.05), every=2),
+    "advanced by hand": lambda p: optim.Switch(optim.Adam(p, lr=0.05), optim.SGD(p, lr=0.05, momentum=0.9)),
     "around": lambda p: optim.Lookahead(optim.SAM(optim.RMSprop(p, lr=0.01))),
 }
 
@@ -199,6 +255,8 @@ def test_misuse_is_named() -> None:
         optim.Lookahead(0.1)
     with pytest.raises(ValueError, match="Lookahead: k must be an integer >= 1, not 0"):
         optim.Lookahead(optim.SGD([p]), k=0)
+    with pytest.raises(ValueError, match="Accumulate: every must be an integer >= 1, not 0"):
+        optim.Accumulate(optim.SGD([p]), every=0)
     with pytest.raises(ValueError, match="SAM: rho must be"):
         optim.SAM(optim.SGD([p]), rho=-1)
     with pytest.raises(ValueError, match="WeightAverage: got no parameters"):

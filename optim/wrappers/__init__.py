@@ -1,8 +1,9 @@
-"""Optimizers around optimizers: look ahead, sharpness-aware steps, several at once, one after the other; and means of weights."""
+"""Optimizers around optimizers: batches in parts, look ahead, sharpness-aware steps, several optimizers; and means of weights."""
 
+from optim.wrappers.accumulate import Accumulate
 from optim.wrappers.averages import WeightAverage
 from optim.wrappers.combined import Combined, Switch
 from optim.wrappers.lookahead import Lookahead
 from optim.wrappers.sam import SAM
 
-__all__ = ["SAM", "Combined", "Lookahead", "Switch", "WeightAverage"]
+__all__ = ["SAM", "Accumulate", "Combined", "Lookahead", "Switch", "WeightAverage"]

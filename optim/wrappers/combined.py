@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -69,17 +70,30 @@ class Switch(_Several):
     """One optimizer after the other on the same parameters: fast with Adam at first, then SGD, which often ends lower.
 
     optimizers  in order
-    at          the steps at which the next one takes over
+    at          the steps at which the next one takes over; None if `advance` is called when it is time
 
     Keskar & Socher 2017, "Improving generalization performance by switching from Adam to SGD".
+
+    >>> import autograd_core as ag, optim
+    >>> x = ag.tensor(0.0, requires_grad=True)
+    >>> optimizer = optim.Switch(optim.Adam([x]), optim.SGD([x]), at=1000)
+    >>> type(optimizer.current).__name__, optimizer.advance(), type(optimizer.current).__name__
+    ('Adam', None, 'SGD')
     """
 
-    def __init__(self, *optimizers: Any, at: int | Sequence[int]) -> None:
+    def __init__(self, *optimizers: Any, at: int | Sequence[int] | None = None) -> None:
         super().__init__(optimizers)
-        self.at = [at] if isinstance(at, int) else list(at)
+        self.at: list[float] = [math.inf] * (len(optimizers) - 1) if at is None else [at] if isinstance(at, int) else list(at)
         if len(self.at) != len(optimizers) - 1 or self.at != sorted(self.at):
             raise ValueError(f"Switch: {len(optimizers)} optimizers need {len(optimizers) - 1} steps in order at which to switch, not {self.at}")
         self.steps = 0
+
+    def advance(self) -> None:
+        """Let the next optimizer take over now, because the loss has stalled, say; later ones do so when their steps have come."""
+        turn = bisect_right(self.at, self.steps)
+        if turn == len(self.at):
+            raise ValueError(f"Switch: {type(self.current).__name__} is the last optimizer; there is none to go on to")
+        self.at[turn] = self.steps
 
     @property
     def current(self) -> Any:
@@ -100,9 +114,10 @@ class Switch(_Several):
 
     def state_dict(self) -> dict[str, Any]:
         """The states of all, and how far the run is."""
-        return {**super().state_dict(), "steps": self.steps}
+        return {**super().state_dict(), "steps": self.steps, "at": list(self.at)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`."""
         super().load_state_dict(state_dict)
         self.steps = int(state_dict["steps"])
+        self.at = list(state_dict["at"])
