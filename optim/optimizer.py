@@ -186,6 +186,8 @@ class Optimizer:
                 raise ValueError(f"{type(self).__name__}: {_label(group, place, i)} has shape {data.shape}, but its gradient {array.shape}")
             if array.dtype != data.dtype:
                 raise TypeError(f"{type(self).__name__}: {_label(group, place, i)} has dtype {data.dtype}, but its gradient {array.dtype}")
+            if isinstance(data, np.ndarray) and not data.flags.writeable:
+                raise ValueError(f"{type(self).__name__}: {_label(group, place, i)} is a read-only array, which no step can change; copy it first")
             parameters.append(parameter)
             gradients.append(array)
         return parameters, gradients

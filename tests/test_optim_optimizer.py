@@ -191,6 +191,14 @@ def test_bad_parameters_are_named() -> None:
         optim.SGD([p]).add_param_group({"params": [p]})
 
 
+def test_a_read_only_parameter_is_named_before_anything_changes() -> None:
+    p, q = with_gradient(np.ones(2), np.ones(2)), with_gradient(np.ones(2), np.ones(2))
+    q.data = np.broadcast_to(np.ones(1), (2,))
+    with pytest.raises(ValueError, match="SGD: parameter 1 of group 0 is a read-only array"):
+        optim.SGD([p, q]).step()
+    np.testing.assert_array_equal(p.data, [1.0, 1.0])
+
+
 def test_a_gradient_that_does_not_fit_names_the_parameter() -> None:
     model = nn.Linear(2, 1, generator=0)
     optimizer = optim.SGD(model.named_parameters())
