@@ -1,6 +1,6 @@
 """Optimizers: update rules as formulas one can read, and one loop around them, under torch's names."""
 
-from optim import choice, lr_scheduler, rules, schedules, search, transformations
+from optim import choice, lr_scheduler, rules, schedules, search, swa_utils, transformations
 from optim.chain import Chain
 from optim.lock_free import hogwild
 from optim.optimizer import Optimizer
@@ -44,7 +44,7 @@ from optim.schedules import (
     Warmup,
 )
 from optim.second_order import GaussNewton, LevenbergMarquardt, NewtonCG
-from optim.wrappers import SAM, Combined, Lookahead, Switch, WeightAverage
+from optim.wrappers import SAM, Accumulate, Combined, Lookahead, Switch, WeightAverage
 
 __all__ = [
     "ASGD",
@@ -53,6 +53,7 @@ __all__ = [
     "LBFGS",
     "SAM",
     "SGD",
+    "Accumulate",
     "Adadelta",
     "Adafactor",
     "Adagrad",
@@ -98,5 +99,6 @@ __all__ = [
     "rules",
     "schedules",
     "search",
+    "swa_utils",
     "transformations",
 ]

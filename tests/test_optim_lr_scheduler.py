@@ -104,6 +104,25 @@ def test_chained_schedulers_are_torchs() -> None:
     compare(ours, theirs, make(optim.lr_scheduler, ours), make(torch.optim.lr_scheduler, theirs))
 
 
+RELATIVE = [(name, options) for name, options in CASES if name not in ("LambdaLR", "CyclicLR", "OneCycleLR", "CosineAnnealingWarmRestarts")]
+
+
+@pytest.mark.parametrize(("name", "options"), RELATIVE, ids=[f"{name}-{i}" for i, (name, _) in enumerate(RELATIVE)])
+@pytest.mark.filterwarnings("ignore")
+def test_two_schedulers_that_are_stepped_in_turn_multiply_as_in_torch(name: str, options: dict[str, Any]) -> None:
+    ours, theirs = optimizers("SGD")
+    pairs = []
+    for other, more in (("StepLR", {"step_size": 9, "gamma": 0.5}), (name, options), ("ExponentialLR", {"gamma": 1.01})):
+        pairs.append((getattr(optim.lr_scheduler, other)(ours, **more), getattr(torch.optim.lr_scheduler, other)(theirs, **more)))
+    for step in range(STEPS):
+        np.testing.assert_allclose(rates(ours), rates(theirs), rtol=1e-9, atol=1e-12, err_msg=f"step {step}")
+        for pair in pairs:
+            for scheduler in pair:
+                scheduler.step()
+        if step == 20:
+            ours.param_groups[0]["lr"] = theirs.param_groups[0]["lr"] = 0.2
+
+
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
 @pytest.mark.parametrize("cooldown", [0, 3])
@@ -124,6 +143,44 @@ def test_reduce_on_plateau_is_torchs(mode: str, threshold_mode: str, cooldown: i
         a.step(metric)
         b.step(metric)
         np.testing.assert_allclose(rates(ours), rates(theirs), rtol=1e-14, err_msg=f"step {step}")
+
+
+def test_a_plateau_is_handed_over_to_torch_and_back(rng: np.random.Generator) -> None:
+    ours, theirs = optimizers("SGD")
+
+    def make() -> tuple[Any, Any]:
+        options: dict[str, Any] = {"patience": 3, "factor": 0.5, "cooldown": 2}
+        return optim.lr_scheduler.ReduceLROnPlateau(ours, **options), torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, **options)
+
+    a, b = make()
+    for _ in range(4):
+        for _ in range(7):
+            metric = 1 + float(rng.random())
+            a.step(metric)
+            b.step(metric)
+            assert rates(ours) == rates(theirs)
+        c, d = make()
+        c.load_state_dict(b.state_dict())
+        d.load_state_dict(a.state_dict())
+        a, b = c, d
+    assert rates(ours)[0][0] < 0.05
+
+
+@pytest.mark.parametrize(("strategy", "epochs"), [("cos", 10), ("linear", 7), ("cos", 0)])
+@pytest.mark.filterwarnings("ignore")
+def test_the_rate_of_weight_averaging_is_torchs_after_another_scheduler(strategy: str, epochs: int) -> None:
+    ours, theirs = optimizers("SGD")
+    options: dict[str, Any] = {"swa_lr": [0.05, 0.01], "anneal_epochs": epochs, "anneal_strategy": strategy}
+    first, second = optim.lr_scheduler.ExponentialLR(ours, 0.9), torch.optim.lr_scheduler.ExponentialLR(theirs, 0.9)
+    a, b = optim.swa_utils.SWALR(ours, **options), torch.optim.swa_utils.SWALR(theirs, **options)
+    for epoch in range(30):
+        np.testing.assert_allclose(rates(ours), rates(theirs), rtol=1e-12, err_msg=f"epoch {epoch}")
+        if epoch < 8:
+            first.step()
+            second.step()
+        else:
+            a.step()
+            b.step()
 
 
 def test_warm_restarts_take_fractions_of_epochs() -> None:
@@ -172,7 +229,7 @@ def test_resuming_at_a_step_needs_the_initial_learning_rate() -> None:
         ours,
         theirs,
         optim.lr_scheduler.ExponentialLR(ours, 0.9, last_epoch=0),
-        torch.optim.lr_scheduler.LambdaLR(theirs, lambda t: 0.9**t, last_epoch=0),
+        torch.optim.lr_scheduler.ExponentialLR(theirs, 0.9, last_epoch=0),
         9,
     )
 
@@ -193,5 +250,11 @@ def test_misuse_is_named() -> None:
     p = ag.tensor(1.0, requires_grad=True)
     with pytest.raises(ValueError, match="CyclicLR: Adagrad has no momentum or betas"):
         scheduler.CyclicLR(optim.Adagrad([p]), 0.1, 0.2)
+    with pytest.raises(TypeError, match=r"StepLR: group 0 has no lr to set; give a schedule to one of scale.factor instead"):
+        scheduler.StepLR(optim.Chain([p], optim.transformations.scale(-0.1)), 3)
+    with pytest.raises(ValueError, match='SWALR: anneal_strategy must be "cos" or "linear"'):
+        optim.swa_utils.SWALR(ours, 0.1, anneal_strategy="exp")
+    with pytest.raises(ValueError, match="SWALR: anneal_epochs must be an integer >= 0"):
+        optim.swa_utils.SWALR(ours, 0.1, anneal_epochs=-1)
     with pytest.raises(TypeError, match="lr of group 0 is a schedule already"):
         scheduler.StepLR(optim.SGD([p], lr=optim.Constant(0.1)), 3)
