@@ -1,12 +1,21 @@
-"""Which values hyperparameters may have: one table for all rules, since a name means the same nearly everywhere."""
+"""Which values hyperparameters may have: one table for all rules, since a name means the same nearly everywhere. And how they are saved."""
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-__all__ = ["Domain", "at_step", "check", "loaded", "saved"]
+import numpy as np
+
+__all__ = ["EXECUTION", "Domain", "at_step", "check", "loaded", "loaded_entry", "refuse_unknown", "saved"]
+
+# torch's arguments that say how a rule is run, not what it computes: there is one way here. Its states carry them along.
+EXECUTION = frozenset({"foreach", "fused", "capturable", "differentiable"})
+
+# Parts of torch's states that are one number, which torch keeps in tensors.
+NUMBERS = frozenset({"step", "eta", "mu", "mu_product"})
 
 Domain = tuple[str, Callable[[Any], bool]]  # what is wanted, in words; whether a value is it
 
@@ -91,6 +100,16 @@ def check(owner: str, hyperparameters: Mapping[str, Any], own: Mapping[str, Doma
             raise ValueError(f"{owner}: {name} must be {wanted}, not {value!r}")
 
 
+def refuse_unknown(owner: str, names: Collection[str], known: Collection[str]) -> None:
+    """Raise TypeError for the first of the names, which `owner` does not know, with the one that may have been meant."""
+    for name in sorted(names):
+        if name in EXECUTION:
+            raise TypeError(f"{owner}: {name} says how torch runs a rule; leave it out, results are the same for all its values")
+        near = difflib.get_close_matches(name, [*known, "nonfinite"], n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+        raise TypeError(f"{owner}: unknown hyperparameter {name!r}{hint}")
+
+
 def saved(value: Any) -> Any:
     """A hyperparameter as plain data. A schedule is described, with its state if it has one; it is not rebuilt from that."""
     if callable(value):
@@ -110,3 +129,24 @@ def loaded(value: Any, own: Any, name: str) -> Any:
     if value["state"] is not None:
         own.load_state_dict(value["state"])
     return own
+
+
+def loaded_entry(saved: Mapping[str, Any], dtype: Any, shape: tuple[int, ...] | None, label: str) -> dict[str, Any]:
+    """A parameter's state from a saved one, torch's included: arrays of `dtype`, and Python's numbers.
+
+    shape   that its arrays must have; None if they may have any
+    label   of the parameter, for the error
+    raises  ValueError for an array of another shape
+    """
+    entry: dict[str, Any] = {}
+    for name, value in saved.items():
+        if value is None:
+            continue  # torch's momentum_buffer before the first step
+        array = np.array(value.detach().numpy() if hasattr(value, "detach") else value)
+        if name.rpartition(".")[2] in NUMBERS or not hasattr(value, "shape"):
+            entry[name] = int(array) if name.endswith("step") else array.item()
+            continue
+        if shape is not None and array.shape != shape:
+            raise ValueError(f"{label}: its state {name} has shape {array.shape}, but the parameter {shape}")
+        entry[name] = array.astype(dtype) if array.dtype.kind in "fc" else array
+    return entry

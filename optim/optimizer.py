@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar, TypedDict, Unpack
 
 import numpy as np
 
 import autograd_core as ag
-from optim.hyperparameters import Domain, at_step, check, loaded, saved
+from optim.hyperparameters import EXECUTION, Domain, at_step, check, loaded, loaded_entry, refuse_unknown, saved
 from optim.packs import Pack, make_packs, run_whole
 from optim.parallel import Task, run_all
 from optim.program import Workspace
@@ -21,13 +20,6 @@ __all__ = ["Optimizer", "Options", "Value", "Work", "is_finite"]
 
 Work = tuple[int, list[Any], list[Any], dict[str, Any]]  # a group's number, parameters with gradient, gradients, hyperparameters
 Value = Any  # of a hyperparameter: a number, or a schedule, which is a function of the step
-
-# Parts of torch's states that are one number, which torch keeps in tensors.
-NUMBERS = frozenset({"step", "eta", "mu", "mu_product"})
-
-
-# torch's arguments that say how a rule is run, not what it computes: there is one way here. Its states carry them along.
-EXECUTION = frozenset({"foreach", "fused", "capturable", "differentiable"})
 
 # What a group may hold besides hyperparameters: the first by its user, the others by schedulers.
 GROUP_KEYS = frozenset({"params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum"})
@@ -62,7 +54,7 @@ class Optimizer:
     def __init__(self, params: Any, rule: Callable[..., Any] | None, defaults: dict[str, Any], **options: Unpack[Options]) -> None:
         self.rule: Any = rule
         self.defaults = defaults
-        self._refuse_unknown(options.keys() - {"nonfinite"})
+        refuse_unknown(type(self).__name__, options.keys() - {"nonfinite"}, defaults)
         self.nonfinite = options.get("nonfinite", "raise")
         if self.nonfinite not in ("raise", "skip", "ignore"):
             raise ValueError(f'{type(self).__name__}: nonfinite must be "raise", "skip" or "ignore", not {self.nonfinite!r}')
@@ -87,7 +79,7 @@ class Optimizer:
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add parameters with hyperparameters of their own; those that are not given have the defaults."""
-        self._refuse_unknown(param_group.keys() - self.defaults.keys() - GROUP_KEYS)
+        refuse_unknown(type(self).__name__, param_group.keys() - self.defaults.keys() - GROUP_KEYS, self.defaults)
         group = {**self.defaults, **param_group}
         params = group["params"]
         params = [params] if isinstance(params, ag.Tensor) else list(params)
@@ -109,14 +101,6 @@ class Optimizer:
             taken.add(id(parameter))
         check(type(self).__name__, self._at_step(group), self.domains)
         self.param_groups.append(group)
-
-    def _refuse_unknown(self, names: Collection[str]) -> None:
-        for name in sorted(names):
-            if name in EXECUTION:
-                raise TypeError(f"{type(self).__name__}: {name} says how torch runs a rule; leave it out, results are the same for all its values")
-            near = difflib.get_close_matches(name, [*self.defaults, "nonfinite"], n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(self.defaults)}"
-            raise TypeError(f"{type(self).__name__}: unknown hyperparameter {name!r}{hint}")
 
     def _at_step(self, group: dict[str, Any]) -> dict[str, Any]:
         """The hyperparameters of a group as numbers."""
@@ -278,22 +262,8 @@ class Optimizer:
         self.skipped_steps = int(state_dict.get("skipped_steps", 0))
 
     def _loaded_entry(self, parameter: Any, saved: Mapping[str, Any], label: str) -> dict[str, Any]:
-        entry: dict[str, Any] = {}
-        for name, value in saved.items():
-            if value is None:
-                continue  # torch's momentum_buffer before the first step
-            array = np.array(value.detach().numpy() if hasattr(value, "detach") else value)
-            if name.rpartition(".")[2] in NUMBERS or not hasattr(value, "shape"):
-                entry[name] = int(array) if name.endswith("step") else array.item()
-                continue
-            if self._is_shaped_like_parameter and array.shape != parameter.shape:
-                raise ValueError(f"{type(self).__name__}: the state {name} of {label} has shape {array.shape}, but the parameter {parameter.shape}")
-            entry[name] = array.astype(parameter.dtype) if array.dtype.kind in "fc" else array
-        return entry
-
-    @property
-    def _is_shaped_like_parameter(self) -> bool:
-        return bool(getattr(self.rule, "per_element", False))
+        shape = parameter.shape if getattr(self.rule, "per_element", False) else None
+        return loaded_entry(saved, parameter.dtype, shape, f"{type(self).__name__}: {label}")
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

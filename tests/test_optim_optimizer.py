@@ -261,7 +261,7 @@ def test_the_state_of_another_model_is_refused_by_name_and_nothing_changes() -> 
     ours, other = optim.Adam([p]), optim.Adam([q])
     ours.step()
     other.step()
-    with pytest.raises(ValueError, match=r"the state exp_avg of parameter 0 of group 0 has shape \(3,\), but the parameter \(2,\)"):
+    with pytest.raises(ValueError, match=r"parameter 0 of group 0: its state exp_avg has shape \(3,\), but the parameter \(2,\)"):
         ours.load_state_dict(other.state_dict())
     with pytest.raises(ValueError, match=r"groups of \[2\] parameters, but this optimizer has groups of \[1\]"):
         ours.load_state_dict(optim.Adam([p, q]).state_dict())
