@@ -23,6 +23,7 @@ from optim.optimizers import (
     RMSprop,
     Rprop,
     Shampoo,
+    SparseAdam,
 )
 from optim.schedules import (
     Constant,
@@ -89,6 +90,7 @@ __all__ = [
     "Schedule",
     "Sequential",
     "Shampoo",
+    "SparseAdam",
     "Step",
     "Switch",
     "Warmup",

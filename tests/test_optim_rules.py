@@ -65,7 +65,8 @@ def test_parameters_and_states_keep_their_dtype(make: Any, dtype: Any, rng: np.r
     assert {a.dtype for a in arrays} <= {np.dtype(dtype)}
 
 
-PER_ELEMENT = [make for make in CLASSES if hasattr(getattr(rules, make.__name__.lower().replace("adamw", "adam")), "per_element")]
+RULES = {"AdamW": "adam", "SparseAdam": "sparse_adam"}  # whose names are not their classes' in small letters
+PER_ELEMENT = [make for make in CLASSES if hasattr(getattr(rules, RULES.get(make.__name__, make.__name__.lower())), "per_element")]
 
 
 @pytest.mark.parametrize("make", PER_ELEMENT, ids=lambda make: make.__name__)

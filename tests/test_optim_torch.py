@@ -182,10 +182,33 @@ def test_muon_is_torchs_but_for_its_bfloat16(
         optim.Muon([ag.tensor(np.ones(3), requires_grad=True)])
 
 
+@pytest.mark.parametrize("case", options(lr=[0.05], betas=[(0.9, 0.999), (0.5, 0.8)], eps=[1e-8, 0.1], maximize=BOTH))
+def test_sparse_adam_is_torchs_on_rows_that_have_a_gradient(case: dict[str, Any], rng: np.random.Generator) -> None:
+    start = rng.normal(size=(6, 3))
+    p, q = ag.tensor(start, requires_grad=True), torch.tensor(start, requires_grad=True)
+    ours, theirs = optim.SparseAdam([p], **case), torch.optim.SparseAdam([q], **case)
+    for step in range(1, STEPS + 1):
+        rows = np.sort(rng.choice(6, size=rng.integers(0, 5), replace=False))
+        values = rng.normal(size=(len(rows), 3))
+        g = np.zeros((6, 3))
+        g[rows] = values
+        p.grad = ag.tensor(g)
+        q.grad = torch.sparse_coo_tensor(rows[None], values, (6, 3), check_invariants=True)
+        before = p.data.copy()
+        ours.step()
+        theirs.step()
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-12, atol=1e-12, err_msg=f"step {step}")
+        assert np.array_equal(np.flatnonzero((p.data != before).any(axis=1)), rows)
+        if step == 20:
+            taken = optim.SparseAdam([p], **case)
+            taken.load_state_dict(theirs.state_dict())
+            ours = taken
+
+
 EXECUTION = {"foreach", "capturable", "differentiable", "fused"}  # how torch runs a rule, not what it computes
 
 
-@pytest.mark.parametrize("name", [*CASES, "Muon", "LBFGS"])
+@pytest.mark.parametrize("name", [*CASES, "SparseAdam", "Muon", "LBFGS"])
 def test_every_argument_of_torch_is_there_in_its_order(name: str) -> None:
     def names(make: Any, positional: bool) -> list[str]:
         kinds = [inspect.Parameter.POSITIONAL_OR_KEYWORD] if positional else [inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY]

@@ -1,6 +1,6 @@
 """The optimizers by their usual names: each a rule from `optim.rules` with its arguments and defaults, torch's where torch has it."""
 
-from optim.optimizers.adam import Adam, Adamax, AdamW, Lion, NAdam, RAdam
+from optim.optimizers.adam import Adam, Adamax, AdamW, Lion, NAdam, RAdam, SparseAdam
 from optim.optimizers.adaptive import Adadelta, Adagrad, RMSprop, Rprop
 from optim.optimizers.layerwise import LAMB, LARS, Adafactor
 from optim.optimizers.lbfgs import LBFGS
@@ -26,4 +26,5 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "Shampoo",
+    "SparseAdam",
 ]

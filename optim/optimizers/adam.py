@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from optim.optimizer import Optimizer, Options, Value
-from optim.rules import adam, adamax, lion, nadam, radam
+from optim.rules import adam, adamax, lion, nadam, radam, sparse_adam
 
-__all__ = ["Adam", "AdamW", "Adamax", "Lion", "NAdam", "RAdam"]
+__all__ = ["Adam", "AdamW", "Adamax", "Lion", "NAdam", "RAdam", "SparseAdam"]
 
 
 class Adam(Optimizer):
@@ -213,3 +213,26 @@ class Lion(Optimizer):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(params, lion, {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize}, **options)
+
+
+class SparseAdam(Optimizer):
+    """Adam that leaves alone the rows whose gradient is 0, for embeddings; see `optim.rules.sparse_adam` for the formula.
+
+    lr        step size
+    betas     decay of the running means of the gradient and of its square
+    eps       added to the denominator
+    maximize  ascend
+
+    torch's wants sparse gradients; here they are arrays, and a row is left alone if all of its gradient is 0.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Value = 1e-3,
+        betas: tuple[Value, Value] = (0.9, 0.999),
+        eps: Value = 1e-8,
+        maximize: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(params, sparse_adam, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize}, **options)

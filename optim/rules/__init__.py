@@ -10,7 +10,7 @@ Names of states and hyperparameters are torch's, so that a `state_dict` can go f
 calls ufuncs and `np.where` only, and does not ask for the values in its arrays.
 """
 
-from optim.rules.adam import adam, adamax, lion, nadam, radam
+from optim.rules.adam import adam, adamax, lion, nadam, radam, sparse_adam
 from optim.rules.adaptive import adadelta, adagrad, rmsprop, rprop
 from optim.rules.common import per_element
 from optim.rules.layerwise import adafactor, lamb, lars
@@ -35,4 +35,5 @@ __all__ = [
     "rprop",
     "sgd",
     "shampoo",
+    "sparse_adam",
 ]

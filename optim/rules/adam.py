@@ -13,7 +13,7 @@ import numpy as np
 
 from optim.rules.common import State, Step, decayed, per_element
 
-__all__ = ["adam", "adamax", "lion", "nadam", "radam"]
+__all__ = ["adam", "adamax", "lion", "nadam", "radam", "sparse_adam"]
 
 Betas = tuple[float, float]
 
@@ -131,3 +131,19 @@ def lion(g: Any, p: Any, state: State, *, lr: float, betas: Betas, weight_decay:
     m = state.get("exp_avg", 0.0)
     direction = np.sign(b1 * m + (1 - b1) * g)
     return -lr * (direction + weight_decay * p if weight_decay else direction), {"exp_avg": b2 * m + (1 - b2) * g}
+
+
+def sparse_adam(g: Any, p: Any, state: State, *, lr: float, betas: Betas, eps: float, maximize: bool) -> Step:
+    """Lazy Adam: Adam for the rows of p whose gradient is not 0; the moments of the others rest, where Adam's would decay.
+
+    For embeddings, of which a batch sees few rows. A row is what belongs to one index of the first axis. The corrections count
+    all steps, as in torch. Kingma & Ba 2015, "Adam", algorithm 1, restricted to these rows.
+    """
+    b1, b2 = betas
+    g = decayed(g, p, 0.0, maximize)
+    step = state.get("step", 0) + 1
+    seen = (g != 0).any(axis=tuple(range(1, g.ndim)), keepdims=True) if g.ndim else g != 0
+    m, v = state.get("exp_avg", 0.0 * g), state.get("exp_avg_sq", 0.0 * g)
+    m, v = np.where(seen, b1 * m + (1 - b1) * g, m), np.where(seen, b2 * v + (1 - b2) * (g * g), v)
+    change = m / (np.sqrt(v) + eps) * (-lr * math.sqrt(1 - b2**step) / (1 - b1**step))
+    return np.where(seen, change, 0.0), {"step": step, "exp_avg": m, "exp_avg_sq": v}
