@@ -148,6 +148,31 @@ def test_the_mean_of_weights_is_taken_off_again_when_the_block_raises() -> None:
     assert p.tolist() == [1, 1]
 
 
+def test_wrappers_take_schedules_too() -> None:
+    x = tensor(0.0)
+    follower = optim.Lookahead(optim.SGD([x], lr=1.0), k=2, alpha=optim.Piecewise({0: 0.0, 3: 1.0}))
+    for expected in (1.0, 0.0, 1.0, 2.0):  # the fast weights are taken back after two steps, and kept after four
+        x.grad = ag.tensor(-1.0)
+        follower.step()
+        assert x.item() == expected
+    with pytest.raises(ValueError, match="Lookahead: alpha must be"):
+        optim.Lookahead(optim.SGD([x]), alpha=optim.Constant(2.0))
+
+    x = tensor(1.0)
+    sharp = optim.SAM(optim.SGD([x], lr=0.1), rho=optim.Linear(0.0, 1.0, steps=1))
+
+    def closure() -> Any:
+        sharp.zero_grad()
+        loss = x * x
+        loss.backward()
+        return loss
+
+    sharp.step(closure)
+    assert x.item() == pytest.approx(1.0 - 0.1 * 2.0)
+    sharp.step(closure)
+    assert x.item() == pytest.approx(0.8 - 0.1 * 2.0 * 1.8)
+
+
 def test_switch_goes_on_when_told_to() -> None:
     x = tensor(0.0)
     optimizer = optim.Switch(optim.SGD([x], lr=1.0), optim.SGD([x], lr=10.0), optim.SGD([x], lr=100.0), at=[5, 6])
@@ -204,7 +229,7 @@ def test_accumulating_changes_no_gradient_and_leaves_alone_what_has_none() -> No
 
 MAKERS: dict[str, Any] = {
     "Lookahead": lambda p: optim.Lookahead(optim.Adam(p, lr=0.05), k=3),
-    "SAM": lambda p: optim.SAM(optim.SGD(p, lr=0.05, momentum=0.9)),
+    "SAM": lambda p: optim.SAM(optim.SGD(p, lr=0.05, momentum=0.9), rho=optim.Exponential(0.1, 0.8)),
     "Combined": lambda p: optim.Combined(optim.Adam(p[:2], lr=0.05), optim.SGD(p[2:], lr=0.05, momentum=0.9)),
     "Switch": lambda p: optim.Switch(optim.Adam(p, lr=0.05), optim.SGD(p, lr=0.05, momentum=0.9), at=7),
     "Accumulate": lambda p: optim.Accumulate(optim.Adam(p, lr=0.05), every=2),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from optim.hyperparameters import COUNT, between
+from optim.hyperparameters import COUNT, at_step, between
 from optim.wrappers.base import Wrapper
 
 __all__ = ["Lookahead"]
@@ -18,19 +18,20 @@ class Lookahead(Wrapper):
 
     optimizer  moves the fast weights, which are the parameters
     k          steps between two meetings
-    alpha      how far the slow weights go
+    alpha      how far the slow weights go: a number, or a schedule, which is asked with the number of steps done
 
     Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1.
     """
 
-    def __init__(self, optimizer: Any, k: int = 5, alpha: float = 0.5) -> None:
+    def __init__(self, optimizer: Any, k: int = 5, alpha: Any = 0.5) -> None:
         super().__init__(optimizer)
-        for name, value, (wanted, holds) in (("k", k, COUNT), ("alpha", alpha, between(0, 1))):
-            if not holds(value):
-                raise ValueError(f"Lookahead: {name} must be {wanted}, not {value!r}")
+        wanted, holds = COUNT
+        if not holds(k):
+            raise ValueError(f"Lookahead: k must be {wanted}, not {k!r}")
         self.k = k
         self.alpha = alpha
         self.count = 0
+        self._alpha()
         self.slow = [p.data.copy() for p in self.parameters()]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -38,10 +39,18 @@ class Lookahead(Wrapper):
         loss = super().step(closure)
         self.count += 1
         if self.count % self.k == 0:
+            alpha = self._alpha()
             for p, slow in zip(self.parameters(), self.slow, strict=True):
-                slow += self.alpha * (p.data - slow)
+                slow += alpha * (p.data - slow)
                 p.data[...] = slow
         return loss
+
+    def _alpha(self) -> float:
+        alpha = at_step(self.alpha, self.count)
+        wanted, holds = between(0, 1)
+        if not holds(alpha):
+            raise ValueError(f"Lookahead: alpha must be {wanted}, not {alpha!r}")
+        return float(alpha)
 
     def _own_state(self) -> dict[str, Any]:
         return {"count": self.count, "slow": [slow.copy() for slow in self.slow]}

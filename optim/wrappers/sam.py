@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import autograd_core as ag
-from optim.hyperparameters import at_least
+from optim.hyperparameters import at_least, at_step
 from optim.rules.common import norm
 from optim.wrappers.base import Wrapper
 
@@ -17,19 +17,18 @@ class SAM(Wrapper):
     """Steps by the gradient at w + e, the worst place near w: e = rho g / |g|, so that flat minima are found.
 
     optimizer  does the step
-    rho        how near
+    rho        how near: a number, or a schedule
     adaptive   nearness in proportion to the weights: e = rho w^2 g / |w g| (Kwon et al. 2021, "ASAM", eq. 7)
 
     Foret et al. 2021, "Sharpness-aware minimization for efficiently improving generalization", algorithm 1.
     """
 
-    def __init__(self, optimizer: Any, rho: float = 0.05, adaptive: bool = False) -> None:
+    def __init__(self, optimizer: Any, rho: Any = 0.05, adaptive: bool = False) -> None:
         super().__init__(optimizer)
-        wanted, holds = at_least(0)
-        if not holds(rho):
-            raise ValueError(f"SAM: rho must be {wanted}, not {rho!r}")
         self.rho = rho
         self.adaptive = adaptive
+        self.count = 0  # steps done
+        self._rho()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Two evaluations and one step.
@@ -45,14 +44,29 @@ class SAM(Wrapper):
         before = [p.data.copy() for p in moved]
         weights = [abs(data) if self.adaptive else 1.0 for data in before]
         total = sum(norm(weight * p.grad.data) ** 2 for weight, p in zip(weights, moved, strict=True)) ** 0.5
+        rho = self._rho()
         try:
             if total:
                 for p, weight in zip(moved, weights, strict=True):
-                    p.data[...] += self.rho / total * (weight * weight * p.grad.data)
+                    p.data[...] += rho / total * (weight * weight * p.grad.data)
                 with ag.enable_grad():
                     closure()
         finally:
             for p, data in zip(moved, before, strict=True):
                 p.data[...] = data
         self.optimizer.step()
+        self.count += 1
         return loss
+
+    def _rho(self) -> float:
+        rho = at_step(self.rho, self.count)
+        wanted, holds = at_least(0)
+        if not holds(rho):
+            raise ValueError(f"SAM: rho must be {wanted}, not {rho!r}")
+        return float(rho)
+
+    def _own_state(self) -> dict[str, Any]:
+        return {"count": self.count}
+
+    def _load_own_state(self, state_dict: Mapping[str, Any]) -> None:
+        self.count = int(state_dict["count"])
