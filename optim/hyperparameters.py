@@ -77,6 +77,7 @@ DOMAINS: dict[str, Domain] = {
     "decay": between(0, 1),
     "update_every": COUNT,
     "max_size": COUNT,
+    "grafting": ('None, "sgd" or "adagrad"', lambda value: value in (None, "sgd", "adagrad")),
 }
 
 

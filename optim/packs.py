@@ -105,7 +105,7 @@ class Pack:
         else:
             self._run_formula(rule, hyperparameters)
         self.gradient = None
-        for entry in self.entries:
+        for entry in self.entries if self.numbers else ():
             entry.update(self.numbers)
 
     def _run_formula(self, rule: Callable[..., Any], hyperparameters: dict[str, Any]) -> None:

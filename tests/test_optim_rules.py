@@ -169,6 +169,58 @@ def test_shampoo_leaves_long_axes_alone_and_renews_its_roots_now_and_then(rng: n
     assert entry["root_0"] is not first
 
 
+def test_shampoo_renews_its_roots_more_often_at_first(rng: np.random.Generator) -> None:
+    steps = [[rng.normal(size=(3, 3))] for _ in range(33)]
+    p = ag.tensor(np.zeros((3, 3)), requires_grad=True)
+    optimizer = optim.Shampoo([p], update_every=16)
+    renewed, last = [], None
+    for k, (g,) in enumerate(steps, 1):
+        p.grad = ag.tensor(g)
+        optimizer.step()
+        if optimizer.state[p]["root_0"] is not last:
+            renewed.append(k)
+        last = optimizer.state[p]["root_0"]
+    assert renewed == [1, 2, 4, 8, 17, 33]
+
+
+def test_shampoo_can_take_its_length_from_another_rule(rng: np.random.Generator) -> None:
+    gradients = [rng.normal(size=(4, 3)) for _ in range(2)]
+    lengths = {
+        "sgd": np.linalg.norm(gradients[1]),
+        "adagrad": np.linalg.norm(gradients[1] / np.sqrt(gradients[0] ** 2 + gradients[1] ** 2)),
+    }
+    for grafting, length in lengths.items():
+        p, q = (ag.tensor(np.zeros((4, 3)), requires_grad=True) for _ in range(2))
+        grafted, bare = optim.Shampoo([p], lr=0.5, grafting=grafting), optim.Shampoo([q], lr=0.5)
+        for g in gradients:
+            before, before_bare = p.data.copy(), q.data.copy()
+            p.grad = q.grad = ag.tensor(g)
+            grafted.step()
+            bare.step()
+        change, direction = p.data - before, q.data - before_bare
+        assert np.linalg.norm(change) == pytest.approx(0.5 * length)
+        np.testing.assert_allclose(change / np.linalg.norm(change), direction / np.linalg.norm(direction), rtol=1e-9)
+
+
+def test_grafted_shampoo_trains_with_roots_that_are_seldom_renewed() -> None:
+    datasets = pytest.importorskip("sklearn.datasets")
+    images, digits = datasets.load_digits(return_X_y=True)
+    x = (images / 16).astype(np.float32)
+
+    def after(make: Any) -> float:
+        model = nn.MLP(64, 64, 32, 10, generator=0)
+        optimizer = make(model.parameters())
+        loader = nn.batches(x, digits, batch_size=128, shuffle=True, seed=0)
+        for batch, labels in (b for _ in range(5) for b in loader):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(batch), labels).backward()
+            optimizer.step()
+        return float(nn.functional.cross_entropy(model(x), digits).item())
+
+    best_of_sgd = min(after(lambda p, lr=lr: optim.SGD(p, lr=lr, momentum=0.9)) for lr in (0.1, 0.3))
+    assert after(lambda p: optim.Shampoo(p, lr=0.1, momentum=0.9, update_every=20, grafting="sgd")) < 0.5 * best_of_sgd
+
+
 def test_centered_rmsprop_survives_a_constant_gradient() -> None:
     found = one_step(lambda ps: optim.RMSprop(ps, centered=True), np.zeros(3), [np.full(3, 0.1)] * 2000)
     assert np.isfinite(found).all()
@@ -179,6 +231,7 @@ def test_centered_rmsprop_survives_a_constant_gradient() -> None:
     [
         (optim.ASGD, {"alpha": 2.0}, r"ASGD: alpha must be in \[0, 1\], not 2.0"),
         (optim.Rprop, {"etas": (1.2, 0.5)}, "Rprop: etas must be two numbers with"),
+        (optim.Shampoo, {"grafting": "adam"}, 'Shampoo: grafting must be None, "sgd" or "adagrad", not \'adam\''),
         (optim.Rprop, {"step_sizes": (1.0, 0.1)}, "Rprop: step_sizes must be"),
         (optim.Adafactor, {"eps": 1e-3}, "Adafactor: eps must be a pair"),
         (optim.Adafactor, {"beta2_decay": 0.5}, "Adafactor: beta2_decay must be a finite number <= 0"),

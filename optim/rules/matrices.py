@@ -60,13 +60,18 @@ def shampoo(
     eps: float,
     update_every: int,
     max_size: int,
+    grafting: str | None,
     maximize: bool,
 ) -> Step:
     """Shampoo: H_i = H_i + G_(i) G_(i)^T for each axis i of g;  change = -lr times g multiplied by H_i^(-1/2k) along each axis.
 
     G_(i) is g unfolded along axis i, k the number of axes; H_i starts at eps I. Gupta et al. 2018, "Shampoo: preconditioned
     stochastic tensor optimization", algorithms 1 and 2. Axes longer than `max_size` are left as they are, and the roots are
-    taken anew every `update_every` steps, as their cost is cubic.
+    taken anew every `update_every` steps (more often at first), as their cost is cubic.
+
+    A direction in which no gradient has pointed yet is blown up by eps^(-1/2), the more steps the longer the roots are kept. With
+    `grafting` the change has the length of another rule's: -lr g for "sgd", -lr g / sqrt(sum of g^2) for "adagrad". Anil et al.
+    2021, "Scalable second order optimization for deep learning", section 3.
     """
     g = decayed(g, p, weight_decay, maximize)
     step = state.get("step", 0) + 1
@@ -76,13 +81,24 @@ def shampoo(
     for axis in axes:
         unfolded = np.moveaxis(g, axis, 0).reshape(g.shape[axis], -1)
         statistic = state.get(f"statistic_{axis}", eps * np.eye(len(unfolded), dtype=g.dtype)) + unfolded @ unfolded.T
-        renew = (step - 1) % update_every == 0 or f"root_{axis}" not in state
+        # Often at first, when the statistic is of few gradients: at steps 1, 2, 4, 8, ...
+        renew = (step - 1) % update_every == 0 or (step < update_every and step.bit_count() == 1)
         root = _inverse_root(statistic, 2 * len(axes), eps) if renew else state[f"root_{axis}"]
         new |= {f"statistic_{axis}": statistic, f"root_{axis}": root}
         direction = np.moveaxis(np.tensordot(root, direction, axes=(1, axis)), 0, axis)
+    if grafting == "adagrad":
+        squares = new["sum"] = state.get("sum", 0.0) + g * g
+        direction = _as_long_as(g / (np.sqrt(squares) + 1e-30), direction)
+    elif grafting == "sgd":
+        direction = _as_long_as(g, direction)
     if momentum:
         direction = new["momentum_buffer"] = momentum * state.get("momentum_buffer", 0.0) + direction
     return -lr * direction, new
+
+
+def _as_long_as(other: Any, direction: Any) -> Any:
+    length = norm(direction)
+    return direction * (norm(other) / length) if length else direction
 
 
 def _inverse_root(matrix: Any, power: int, eps: float) -> Any:
