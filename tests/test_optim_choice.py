@@ -164,3 +164,21 @@ def test_the_range_test_draws_its_picture_and_names_misuse() -> None:
     with pytest.raises(ValueError, match="begin lower"):
         choice.range_test(diverging, optim.SGD([p]))
     assert p.item() == 1.0
+
+
+def test_what_is_not_finite_is_named_instead_of_chosen_by() -> None:
+    x = np.array([[1.0, 2.0], [3.0, np.nan]])
+    for choose in (choice.step_from_data, choice.feature_scales):
+        with pytest.raises(ValueError, match=rf"{choose.__name__}: the data must be finite, but element \(1, 1\) is nan"):
+            choose(x)
+    with pytest.raises(ValueError, match=r"relevance: the targets must be finite, but element \(0, 0\) is inf"):
+        choice.relevance(np.ones((2, 1)), np.array([np.inf, 1.0]))
+    p = ag.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(FloatingPointError, match="largest_eigenvalue: a product with the Hessian is not finite"):
+        choice.largest_eigenvalue(lambda: (p * p).sum() * np.nan, [p])
+    noise = choice.GradientNoise()
+    with pytest.raises(FloatingPointError, match="a gradient is not finite; nothing was noted"):
+        noise.update([np.array([1.0, np.nan]), np.ones(2)], batch_size=2)
+    assert noise.scale == np.inf
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        noise.update([np.ones(2), np.ones(2)], batch_size=0)

@@ -105,6 +105,8 @@ def test_cross_validation_finds_the_decay_that_generalises(rng: np.random.Genera
 def test_misuse_is_named() -> None:
     with pytest.raises(TypeError, match=r"grid: lr is LogUniform.* random\(\) draws from distributions"):
         search.grid(lambda lr: lr, {"lr": search.LogUniform(0.1, 1)})
+    with pytest.raises(ValueError, match="grid: lr has no values to try"):
+        search.grid(lambda lr: lr, {"lr": []})
     with pytest.raises(ValueError, match="must have 0 < low < high"):
         search.LogUniform(0, 1)
     with pytest.raises(ValueError, match="trials must be at least 1"):

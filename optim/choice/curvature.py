@@ -6,6 +6,7 @@ overshoot. L is the Hessian's largest eigenvalue, which power iteration finds fr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -24,6 +25,7 @@ def largest_eigenvalue(closure: Callable[[], Any], params: Iterable[Any], iterat
     iterations  products with the Hessian, at most
     tolerance   relative change of the estimate at which it stops
     seed        of the first vector
+    raises      FloatingPointError if a product is not finite
 
     >>> import autograd_core as ag
     >>> x = ag.tensor([1.0, 1.0], requires_grad=True)
@@ -40,6 +42,10 @@ def largest_eigenvalue(closure: Callable[[], Any], params: Iterable[Any], iterat
         image = product(v.astype(vector.get().dtype, copy=False))
         previous, estimate = estimate, float(v @ image)
         size = float(np.linalg.norm(image))
+        if not math.isfinite(size):
+            raise FloatingPointError(
+                "largest_eigenvalue: a product with the Hessian is not finite at these parameters; look for the cause with ag.detect_anomaly()"
+            )
         if size == 0 or abs(estimate - previous) <= tolerance * abs(estimate):
             break
         v = image / size

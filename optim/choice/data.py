@@ -59,6 +59,7 @@ def relevance(x: Any, y: Any) -> Any:
     if y.ndim == 1 and y.dtype.kind in "iub":
         y = y[:, None] == np.unique(y)
     y = y.reshape(len(y), -1).astype(float)
+    _finite(y, "relevance", "the targets")
     if len(y) != len(x):
         raise ValueError(f"relevance: {len(x)} samples but {len(y)} targets")
     a, b = x - x.mean(axis=0), y - y.mean(axis=0)
@@ -71,4 +72,12 @@ def _samples(x: Any, name: str) -> Any:
     x = np.asarray(x, dtype=float)
     if x.ndim != 2 or not x.size:
         raise ValueError(f"{name}: the data has to be (samples, features) and not empty; its shape is {x.shape}")
+    _finite(x, name, "the data")
     return x
+
+
+def _finite(array: Any, name: str, what: str) -> None:
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        place = tuple(bad[0].tolist())
+        raise ValueError(f"{name}: {what} must be finite, but element {place} is {array[place]}")

@@ -43,6 +43,10 @@ class GradientNoise:
         parts = np.stack([np.asarray(g, dtype=float).reshape(-1) for g in gradients])
         if len(parts) < 2:
             raise ValueError(f"GradientNoise: needs gradients of two batches or more, not {len(parts)}")
+        if not np.isfinite(parts).all():
+            raise FloatingPointError("GradientNoise: a gradient is not finite; nothing was noted")
+        if batch_size < 1:
+            raise ValueError(f"GradientNoise: batch_size must be at least 1, not {batch_size!r}")
         small, large = batch_size, batch_size * len(parts)
         small_square = float((parts**2).sum(axis=1).mean())
         large_square = float((parts.mean(axis=0) ** 2).sum())

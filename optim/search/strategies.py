@@ -32,6 +32,8 @@ def grid(objective: Objective, space: Mapping[str, Any], progress: bool | None =
     for name, values in space.items():
         if isinstance(values, Distribution):
             raise TypeError(f"grid: {name} is {values!r}; a grid needs a list of values, random() draws from distributions")
+        if isinstance(values, list | tuple) and not values:
+            raise ValueError(f"grid: {name} has no values to try")
     lists = [list(values) if isinstance(values, list | tuple) else [values] for values in space.values()]
     choices = [dict(zip(space, values, strict=True)) for values in itertools.product(*lists)]
     return Results([_try(objective, choice) for choice in _bar(choices, "grid search", progress)])
