@@ -45,7 +45,7 @@ from optim.schedules import (
     Warmup,
 )
 from optim.second_order import GaussNewton, LevenbergMarquardt, NewtonCG
-from optim.wrappers import SAM, Accumulate, Combined, Lookahead, Switch, WeightAverage
+from optim.wrappers import SAM, SWATS, Accumulate, Combined, Lookahead, Switch, WeightAverage
 
 __all__ = [
     "ASGD",
@@ -54,6 +54,7 @@ __all__ = [
     "LBFGS",
     "SAM",
     "SGD",
+    "SWATS",
     "Accumulate",
     "Adadelta",
     "Adafactor",

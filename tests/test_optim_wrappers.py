@@ -188,6 +188,38 @@ def test_switch_goes_on_when_told_to() -> None:
         optimizer.advance()
 
 
+def test_swats_is_its_algorithm(rng: np.random.Generator) -> None:
+    curvature, start = np.array([1.0, 3.0, 10.0]), rng.normal(size=3)
+    w, switched = start.copy(), 0
+    m: Any = 0.0
+    v = mean = momentum = rate = m
+    expected = []
+    for k in range(1, 401):
+        g = curvature * w
+        if switched:
+            momentum = 0.9 * momentum + g
+            w = w - (1 - 0.9) * rate * momentum
+        else:
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+            d = -0.01 * np.sqrt(1 - 0.999**k) / (1 - 0.9**k) * m / (np.sqrt(v) + 1e-8 * np.sqrt(1 - 0.999**k))
+            w = w + d
+            if d @ g < 0:
+                found = d @ d / -(d @ g)
+                mean = 0.999 * mean + 0.001 * found
+                rate = mean / (1 - 0.999**k)
+                switched = k if k > 1 and abs(rate - found) < 1e-4 else 0
+        expected.append(w)
+    assert 10 < switched < 300
+    p = tensor(start)
+    optimizer = optim.SWATS([p], lr=0.01, tolerance=1e-4)
+    for k, wanted in enumerate(expected, 1):
+        optimizer.zero_grad()
+        (0.5 * curvature * p * p).sum().backward()
+        optimizer.step()
+        np.testing.assert_allclose(p.data, wanted, rtol=1e-9, atol=1e-12, err_msg=f"step {k}")
+        assert (optimizer.current is optimizer.optimizers[1]) == (k >= switched)
+
+
 def test_accumulated_batches_are_one_large_batch(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(24, 3)), rng.normal(size=(24, 2))
     models = [nn.MLP(3, 4, 2, dtype=np.float64, generator=0) for _ in range(2)]
@@ -234,6 +266,8 @@ MAKERS: dict[str, Any] = {
     "Switch": lambda p: optim.Switch(optim.Adam(p, lr=0.05), optim.SGD(p, lr=0.05, momentum=0.9), at=7),
     "Accumulate": lambda p: optim.Accumulate(optim.Adam(p, lr=0.05), every=2),
     "advanced by hand": lambda p: optim.Switch(optim.Adam(p, lr=0.05), optim.SGD(p, lr=0.05, momentum=0.9)),
+    "SWATS before": lambda p: optim.SWATS(p, lr=0.05, tolerance=0.02),
+    "SWATS after it switched": lambda p: optim.SWATS(p, lr=0.05, tolerance=0.5),
     "around": lambda p: optim.Lookahead(optim.SAM(optim.RMSprop(p, lr=0.01))),
 }
 
@@ -282,6 +316,10 @@ def test_misuse_is_named() -> None:
         optim.Lookahead(optim.SGD([p]), k=0)
     with pytest.raises(ValueError, match="Accumulate: every must be an integer >= 1, not 0"):
         optim.Accumulate(optim.SGD([p]), every=0)
+    with pytest.raises(ValueError, match="SWATS: tolerance must be"):
+        optim.SWATS([p], tolerance=-1.0)
+    with pytest.raises(ValueError, match="SWATS: all parameters have to be in one group"):
+        optim.SWATS([{"params": [p]}, {"params": [tensor(1.0)]}])
     with pytest.raises(ValueError, match="SAM: rho must be"):
         optim.SAM(optim.SGD([p]), rho=-1)
     with pytest.raises(ValueError, match="WeightAverage: got no parameters"):

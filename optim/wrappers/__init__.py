@@ -5,5 +5,6 @@ from optim.wrappers.averages import WeightAverage
 from optim.wrappers.combined import Combined, Switch
 from optim.wrappers.lookahead import Lookahead
 from optim.wrappers.sam import SAM
+from optim.wrappers.swats import SWATS
 
-__all__ = ["SAM", "Accumulate", "Combined", "Lookahead", "Switch", "WeightAverage"]
+__all__ = ["SAM", "SWATS", "Accumulate", "Combined", "Lookahead", "Switch", "WeightAverage"]
