@@ -141,6 +141,16 @@ def test_states_go_from_torch_to_us_and_back(name: str, case: dict[str, Any], rn
     pair.compare(30)
 
 
+def test_adafactor_is_torchs_where_whole_rows_have_no_gradient(rng: np.random.Generator) -> None:
+    pair = Pair(rng, "Adafactor", {"lr": 0.05}, [(4, 3), (2, 5, 3)])
+    for step in range(1, 21):
+        a, b = rng.normal(size=(4, 3)), rng.normal(size=(2, 5, 3))
+        a[[1, 3]] = 0.0
+        b[1, :, 2] = 1e-30
+        pair.step([a, b])
+        pair.compare(step)
+
+
 @pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in CASES.items() if name not in REAL_ONLY for case in (cases[0], cases[-1])])
 def test_complex_parameters_are_torchs(name: str, case: dict[str, Any], rng: np.random.Generator) -> None:
     start = rng.normal(size=(3, 2)) + 1j * rng.normal(size=(3, 2))

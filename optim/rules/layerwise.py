@@ -56,14 +56,22 @@ def adafactor(
     step = state.get("step", 0) + 1
     weight = step**beta2_decay
     new: State = {"step": step}
-    squares = g * g
     if g.ndim > 1:
-        rows = new["row_var"] = (1 - weight) * state.get("row_var", 0.0) + weight * squares.mean(axis=-1, keepdims=True)
-        columns = new["col_var"] = (1 - weight) * state.get("col_var", 0.0) + weight * squares.mean(axis=-2, keepdims=True)
-        v = rows @ columns / np.maximum(rows.mean(axis=-2, keepdims=True), eps1)
+        mean_of_rows = np.vecdot(g, g)[..., None] / g.shape[-1]
+        mean_of_columns = np.einsum("...ij,...ij->...j", g, g)[..., None, :] / g.shape[-2]
+        rows = new["row_var"] = (1 - weight) * state.get("row_var", 0.0) + weight * mean_of_rows
+        columns = new["col_var"] = (1 - weight) * state.get("col_var", 0.0) + weight * mean_of_columns
+        u = _divided(g, rows / np.maximum(rows.mean(axis=-2, keepdims=True), eps1), columns, eps1 * eps1)
     else:
-        v = new["variance"] = (1 - weight) * state.get("variance", 0.0) + weight * squares
-    u = g / np.sqrt(np.maximum(v, eps1 * eps1))
+        v = new["variance"] = (1 - weight) * state.get("variance", 0.0) + weight * (g * g)
+        u = g / np.sqrt(np.maximum(v, eps1 * eps1))
     size = math.sqrt(p.size)
     rate = max(eps[1], norm(p) / size) * min(lr, 1 / math.sqrt(step)) / max(1.0, norm(u) / (size * d))
-    return -rate * u - lr * weight_decay * p, new
+    return -rate * u - lr * weight_decay * p if weight_decay else -rate * u, new
+
+
+def _divided(g: Any, rows: Any, columns: Any, least: float) -> Any:
+    """G / sqrt(max(rows x columns, least)), without the product's being formed where none of its elements is too small."""
+    if rows.size and (rows.min(axis=-2) * columns.min(axis=-1)).min() > least:
+        return g * rows**-0.5 * columns**-0.5
+    return g / np.sqrt(np.maximum(rows * columns, least))
