@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
 
+from optim.hyperparameters import loaded_entry
 from optim.optimizer import Optimizer, Options, Work, is_finite
-from optim.parallel import Task
+from optim.parallel import Task, run_all
 from optim.rules.common import State, Step
 from optim.transformations import Link
 
@@ -20,8 +22,8 @@ class Chain(Optimizer):
 
     links  see `optim.transformations`; their hyperparameters appear in the groups as "name.hyperparameter"
 
-    A chain whose links all treat every element alone, but for a first one that may look at all gradients, is one rule: it runs
-    as quickly as the optimizers that have a name.
+    The last links that treat every element alone (the first of them may look at all updates, as clipping by the global norm
+    does) are run as one rule, as quickly as the optimizers that have a name.
 
     >>> import autograd_core as ag, optim
     >>> from optim.transformations import clip, scale, trace
@@ -41,33 +43,54 @@ class Chain(Optimizer):
             same = sum(other.name == link.name for other in links[: len(self.links)])
             self.links[f"{link.name}{same + 1}" if same else link.name] = link
         defaults = {f"{name}.{key}": value for name, link in self.links.items() for key, value in link.hyperparameters.items()}
-        one_rule = all(link.per_element and (link.survey is None or k == 0) for k, link in enumerate(links))
-        super().__init__(params, _OneRule(self.links) if one_rule else None, defaults, **options)
+        names = list(self.links)
+        single = next((k for k in range(len(links)) if _is_one_rule(links[k:])), len(links))
+        self.head = {name: self.links[name] for name in names[:single]}
+        self.tail = {name: self.links[name] for name in names[single:]}
+        super().__init__(params, _OneRule(self.tail), defaults, **options)
 
     def _prepare(self, work: list[Work]) -> tuple[list[Task], list[Task]]:
-        if self.rule is None:
-            checks: list[Task] = [(g.size, lambda _, g=g: is_finite(g)) for _, _, gradients, _ in work for g in gradients]  # type: ignore[misc]
-            return checks, [(0, lambda _: self._run(work))]
-        name, first = next(iter(self.links.items()))
-        if first.survey is not None:
-            surveyed = first.survey([g for _, _, gradients, _ in work for g in gradients])
-            more = {f"{name}.{key}": value for key, value in surveyed.items()}
-            work = [(i, parameters, gradients, hyperparameters | more) for i, parameters, gradients, hyperparameters in work]
-        return super()._prepare(work)
+        if not self.head:
+            return super()._prepare(self._surveyed(work))
+        checks: list[Task] = [(g.size, partial(is_finite, g)) for _, _, gradients, _ in work for g in gradients]
+        return checks, [(0, lambda _: self._run(work))]
 
     def _run(self, work: list[Work]) -> None:
-        """All links for all parameters: link by link, because some have to see all updates."""
-        rows = [(p, hyperparameters) for _, parameters, _, hyperparameters in work for p in parameters]
-        updates = [g for _, _, gradients, _ in work for g in gradients]
-        changed: list[State] = [{} for _ in rows]
-        for name, link in self.links.items():
-            surveyed = link.survey(updates) if link.survey is not None else {}
-            for k, (p, hyperparameters) in enumerate(rows):
-                updates[k], new = link.rule(updates[k], p.data, _own(self.state[p], name), **_own(hyperparameters, name), **surveyed)
-                changed[k] |= {f"{name}.{key}": np.asarray(value) if isinstance(value, np.generic) else value for key, value in new.items()}
-        for (p, _), update, new in zip(rows, updates, changed, strict=True):
-            p.data[...] += update
+        """The head link by link, because some links have to see all updates; then the tail at once."""
+        work = [(i, parameters, list(gradients), hyperparameters) for i, parameters, gradients, hyperparameters in work]
+        changed: dict[Any, State] = {p: {} for _, parameters, _, _ in work for p in parameters}
+        for name, link in self.head.items():
+            surveyed = link.survey([u for _, _, updates, _ in work for u in updates]) if link.survey is not None else {}
+            for _, parameters, updates, hyperparameters in work:
+                own = _own(hyperparameters, name) | surveyed
+                for k, p in enumerate(parameters):
+                    updates[k], new = link.rule(updates[k], p.data, _own(self.state[p], name), **own)
+                    changed[p] |= {f"{name}.{key}": np.asarray(value) if isinstance(value, np.generic) else value for key, value in new.items()}
+        for p, new in changed.items():
             self.state[p].update(new)
+        _, tasks = super()._prepare(self._surveyed(work))
+        run_all(tasks, self._workspaces)
+
+    def _owns(self, name: str) -> bool:
+        return name.partition(".")[0] in self.tail
+
+    def _loaded_entry(self, parameter: Any, saved: Mapping[str, Any], label: str) -> dict[str, Any]:
+        entry = super()._loaded_entry(parameter, {name: value for name, value in saved.items() if self._owns(name)}, label)
+        others = {name: value for name, value in saved.items() if not self._owns(name)}
+        return entry | loaded_entry(others, parameter.dtype, None, label)
+
+    def _surveyed(self, work: list[Work]) -> list[Work]:
+        """The work with what the tail's first link wants to know about all updates."""
+        name, first = next(iter(self.tail.items()), ("", None))
+        if first is None or first.survey is None:
+            return work
+        more = {f"{name}.{key}": value for key, value in first.survey([u for _, _, updates, _ in work for u in updates]).items()}
+        return [(i, parameters, updates, hyperparameters | more) for i, parameters, updates, hyperparameters in work]
+
+
+def _is_one_rule(links: Sequence[Link]) -> bool:
+    """Whether the links together treat every element alone, but for what the first one wants to know about all updates."""
+    return all(link.per_element and (link.survey is None or k == 0) for k, link in enumerate(links))
 
 
 def _own(values: Mapping[str, Any], name: str) -> dict[str, Any]:

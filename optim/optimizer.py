@@ -198,11 +198,15 @@ class Optimizer:
         key = [id(p) for p in parameters]
         known, packs, places = self._packs.get(i, ([], [], []))
         if known != key or not all(pack.is_current() for pack in packs):
-            packs = make_packs(parameters, [self.state[p] for p in parameters])
+            packs = make_packs(parameters, [self.state[p] for p in parameters], self._owns)
             place = {id(p): k for k, p in enumerate(parameters)}
             places = [[place[id(p)] for p in pack.parameters] for pack in packs]
             self._packs[i] = key, packs, places
         return packs, places
+
+    def _owns(self, name: str) -> bool:
+        """Whether that part of a parameter's state is the rule's; in a chain, some are of links before it."""
+        return True
 
     def _not_finite(self, work: list[Work]) -> FloatingPointError:
         """The error that names the first parameter whose gradient is not finite."""

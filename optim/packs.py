@@ -34,9 +34,10 @@ class Pack:
 
     parameters  tensors
     entries     their states, dicts, which are kept up to date
+    owns        name -> whether that part of the states is the rule's
     """
 
-    def __init__(self, parameters: Sequence[Any], entries: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, parameters: Sequence[Any], entries: Sequence[dict[str, Any]], owns: Callable[[str], bool]) -> None:
         self.parameters = parameters
         self.entries = entries
         self.dtype = np.empty(0, parameters[0].dtype).real.dtype
@@ -48,10 +49,10 @@ class Pack:
         self.alone = len(parameters) == 1
         self.buffers: dict[str, tuple[Any, list[Any]]] = {}
         self.gradient: Any = None
-        self.numbers = {name: value for name, value in entries[0].items() if not isinstance(value, np.ndarray)}
+        self.numbers, names = _numbers_and_arrays(entries[0], owns)
         self.arrays: dict[str, Any] = {}
         self.views: list[tuple[dict[str, Any], str, Any]] = []  # what the entries hold, to notice when somebody replaces it
-        for name in [name for name, value in entries[0].items() if isinstance(value, np.ndarray)]:
+        for name in names:
             arrays = [flat(np.asarray(entry[name], dtype=p.dtype)) for entry, p in zip(entries, parameters, strict=True)]
             self._keep(name, np.concatenate(arrays, out=memory.empty(self.size, self.dtype)))
 
@@ -139,7 +140,13 @@ class Pack:
         self.numbers.update(program.numbers)
 
 
-def make_packs(parameters: Sequence[Any], entries: Sequence[dict[str, Any]]) -> list[Pack]:
+def _numbers_and_arrays(entry: dict[str, Any], owns: Callable[[str], bool]) -> tuple[dict[str, Any], list[str]]:
+    """The numbers in a state, and the names of its arrays, of what `owns` says."""
+    own = {name: value for name, value in entry.items() if owns(name)}
+    return {name: value for name, value in own.items() if not isinstance(value, np.ndarray)}, [k for k, v in own.items() if isinstance(v, np.ndarray)]
+
+
+def make_packs(parameters: Sequence[Any], entries: Sequence[dict[str, Any]], owns: Callable[[str], bool]) -> list[Pack]:
     """Packs of parameters that can be stepped together."""
     waiting: dict[Any, list[int]] = {}
     groups: list[list[int]] = []
@@ -147,13 +154,12 @@ def make_packs(parameters: Sequence[Any], entries: Sequence[dict[str, Any]]) -> 
         if parameter.size >= JOINED:
             groups.append([i])
         elif parameter.size:
-            numbers = tuple((name, value) for name, value in entry.items() if not isinstance(value, np.ndarray))
-            names = tuple(name for name, value in entry.items() if isinstance(value, np.ndarray))
-            kind = (parameter.dtype, numbers, names)
+            numbers, names = _numbers_and_arrays(entry, owns)
+            kind = (parameter.dtype, tuple(numbers.items()), tuple(names))
             if sum(parameters[k].size for k in waiting.get(kind, ())) + parameter.size > PACK:
                 groups.append(waiting.pop(kind))
             waiting.setdefault(kind, []).append(i)
-    return [Pack([parameters[i] for i in group], [entries[i] for i in group]) for group in (*groups, *waiting.values())]
+    return [Pack([parameters[i] for i in group], [entries[i] for i in group], owns) for group in (*groups, *waiting.values())]
 
 
 def run_whole(rule: Callable[..., Any], parameter: Any, gradient: Any, entry: dict[str, Any], hyperparameters: dict[str, Any], _: Workspace) -> None:
