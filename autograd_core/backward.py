@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from autograd_core import recording
-from autograd_core.batching.array import Batched
-from autograd_core.duals import Dual
+from autograd_core.batch_loops import recorded_loop
+from autograd_core.batching.array import Batched, BatchingError
+from autograd_core.duals import Dual, without_tangents
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
-from autograd_core.node import Node, by_number
+from autograd_core.layers import ArrayLayer, in_charge
+from autograd_core.node import Node, by_number, map_began
 from autograd_core.recording import lift, raw, untracked
 from autograd_core.sweep import Sweep, freed_error
 
@@ -43,7 +45,7 @@ def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_gr
                 if tensor is not None:
                     tensor.grad = untracked(g if tensor.grad is None else raw(tensor.grad) + g)
             else:
-                _leave_array(leaf.tensor(), _own_array(g))
+                _leave_array(leaf.tensor(), _outside(leaf, g) if isinstance(g, ArrayLayer) else _own_array(g))
         for node, g in sweep.retained:
             if g is None:
                 continue
@@ -87,6 +89,16 @@ def gradient(
     >>> first, ag.gradient(first, x)
     (tensor(12., op=multiply), tensor(12.))
     """
+    found = gradients_of(outputs, inputs, grad_outputs, create_graph, allow_unused, retain_graph)
+    if not create_graph:  # a constant, in forward mode too
+        for g in (found,) if isinstance(found, recording.tensor_class) else found:
+            if g is not None and isinstance(g._array, ArrayLayer):
+                g._array = without_tangents(g._array)
+    return found
+
+
+def gradients_of(outputs: Any, inputs: Any, grad_outputs: Any, create_graph: bool, allow_unused: bool, retain_graph: bool | None) -> Any:
+    """`gradient`, with the derivatives that its results carry forward on dual arrays."""
     output_list = _as_list(outputs, "outputs")
     input_list = _as_list(inputs, "inputs")
     given = [None] * len(output_list) if grad_outputs is None else grad_outputs if isinstance(grad_outputs, list | tuple) else [grad_outputs]
@@ -204,6 +216,7 @@ def _sweep(
         wanted=wanted,
         retain_graph=create_graph if retain_graph is None else retain_graph,
         lift=lift if create_graph else None,
+        recorded_loop=recorded_loop if create_graph else None,
         batched=Batched in kinds,
         dual=Dual in kinds,
         on_watched=on_watched,
@@ -278,6 +291,16 @@ def _read_only(g: Any) -> Any:
     view = g.view()
     view.flags.writeable = False
     return view
+
+
+def _outside(leaf: Any, g: Any) -> Any:
+    """The gradient `g`, which is a layer, as `grad` of a leaf: a constant, and not of a batch that the leaf will outlive."""
+    if isinstance(in_charge((g,)), Batched) and leaf.number < map_began.get():
+        raise BatchingError(
+            f"backward() inside of a mapped function, down to a tensor of shape {leaf.shape} from outside: its grad would differ over the batch. "
+            "Use ag.grad inside, or call backward() on what the mapped function returns"
+        )
+    return without_tangents(g)
 
 
 def _leave_array(tensor: Any, g: Any) -> None:

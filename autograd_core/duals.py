@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.layers import SCALARS, ArrayLayer, in_charge, is_foreign, level_of, method_of
+from autograd_core.layers import SCALARS, ArrayLayer, able_to_hold, in_charge, is_foreign, method_of
 
 __all__ = ["Dual", "ForwardModeError", "carrying_tangents", "dual", "primal_of", "refuse_tangents", "tangent_of", "without_tangents"]
 
@@ -64,8 +64,8 @@ def _refused(what: str) -> Callable[..., Any]:
 
 def without_tangents(values: Any) -> Any:
     """`values`, a nest of tuples and lists, as constants: no dual is left in it."""
-    while isinstance(values, Dual):
-        values = values.primal
+    if isinstance(values, ArrayLayer):
+        return values.without_tangents()
     if isinstance(values, tuple | list):
         parts = [without_tangents(value) for value in values]
         return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
@@ -235,12 +235,10 @@ class Dual(ArrayLayer):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index = primal_of(index, self.level)
-        if isinstance(self.primal, np.generic):
-            self.primal = np.array(self.primal)
-        if isinstance(self.tangent, np.generic):
-            self.tangent = np.array(self.tangent)
-        self.primal[index] = primal_of(value, self.level)
-        self.tangent[index] = tangent_of(value, self.level)
+        primal, tangent = primal_of(value, self.level), tangent_of(value, self.level)
+        self.primal, self.tangent = _assignable(self.primal, primal), _assignable(self.tangent, tangent)
+        self.primal[index] = primal
+        self.tangent[index] = tangent
 
     # --- methods of ndarray that rules and tensors use ------------------------------------------------------------------------------
 
@@ -266,8 +264,10 @@ class Dual(ArrayLayer):
         return Dual(self.primal.astype(dtype, copy=copy), self.tangent.astype(dtype, copy=copy), self.level)
 
     def holding(self, array: Any) -> Any:
-        """`array` as a dual that can hold this one's elements; itself if it is one already."""
-        return array if level_of(array) >= self.level else Dual(array.copy(), np.zeros_like(array), self.level)
+        return Dual(array.copy(), np.zeros_like(array), self.level)
+
+    def without_tangents(self) -> Any:
+        return without_tangents(self.primal)
 
     def copy(self, order: str = "C") -> Dual:
         return Dual(self.primal.copy(), self.tangent.copy(), self.level)
@@ -287,6 +287,11 @@ class Dual(ArrayLayer):
     cumsum, cumprod, clip, round = map(method_of, (np.cumsum, np.cumprod, np.clip, np.round))
     squeeze, ravel, flatten, repeat = map(method_of, (np.squeeze, np.ravel, np.ravel, np.repeat))
     take, diagonal, trace, dot, nonzero = map(method_of, (np.take, np.diagonal, np.trace, np.dot, np.nonzero))
+
+
+def _assignable(array: Any, value: Any) -> Any:
+    """`array` as something to which elements like `value` can be assigned."""
+    return able_to_hold(np.array(array) if isinstance(array, np.generic) else array, value)
 
 
 def primal_of(values: Any, level: int) -> Any:

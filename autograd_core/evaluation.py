@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core.forward  # noqa: F401  duals compute by it
-from autograd_core.backward import gradient
+from autograd_core.backward import gradients_of
 from autograd_core.duals import Dual, carrying_tangents
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad
 from autograd_core.layers import ArrayLayer, new_level
@@ -28,8 +28,10 @@ __all__ = ["Call", "DualCall", "Linearised", "fitting_tangent", "is_nested", "ke
 
 # How many transforms are evaluating their function: inside one, results stay tensors, and are recorded for it to differentiate.
 _depth: ContextVar[int] = ContextVar("autograd_core_transform_depth", default=0)
-# How many maps are: inside one, results stay tensors too, but it differentiates nothing.
+# How many maps are, and evaluations that only carry derivatives forward: inside one, results stay tensors too, but it sweeps nothing.
 _maps: ContextVar[int] = ContextVar("autograd_core_map_depth", default=0)
+# Whether an evaluation that only carries derivatives forward is the outermost: nothing inside has to be recorded for it.
+_only_forward: ContextVar[bool] = ContextVar("autograd_core_only_forward", default=False)
 
 
 @contextmanager
@@ -88,7 +90,7 @@ class Call:
         self.name_of = name_of
         self.nested = keeps_tensors() or any(isinstance(leaf, Tensor) for leaf in leaves)
         start = next_number()
-        with _one_more(_depth), enable_grad():
+        with self._evaluating(), enable_grad():
             self.variables = self._variables(leaves, name_of)
             replaced = list(args)
             for i, x in zip(argnums, self.rebuild_inputs(self.variables), strict=True):
@@ -96,9 +98,14 @@ class Call:
             self.output = function(*replaced, **kwargs)
         parts, self.rebuild_output = flatten(self.output)
         self.tensors = [part if isinstance(part, Tensor) else tensor(part) for part in parts]
-        self.recorded = is_nested() or any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves)
-        if self.nested and not self.recorded:
-            self.recorded = bool(nodes_before(start, self.tensors, {v.node for v in self.variables}))
+        self.recorded = is_nested()
+        if not self.recorded and not _only_forward.get():
+            tracked = any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves)
+            self.recorded = tracked or (self.nested and bool(nodes_before(start, self.tensors, {v.node for v in self.variables})))
+
+    def _evaluating(self) -> AbstractContextManager[None]:
+        """Around the evaluation of the function."""
+        return _one_more(_depth)
 
     def _variables(self, leaves: Sequence[Any], name_of: Callable[[int], str]) -> list[Tensor]:
         return [_variable(leaf, partial(name_of, k), self.what) for k, leaf in enumerate(leaves)]
@@ -116,7 +123,7 @@ class Call:
         found: Sequence[Any] = [None] * len(self.variables)
         if used:
             outputs, given = [t for t, _ in used], [c for _, c in used]
-            found = gradient(outputs, self.variables, given, create_graph=create_graph, retain_graph=retain_graph, allow_unused=True)
+            found = gradients_of(outputs, self.variables, given, create_graph=create_graph, retain_graph=retain_graph, allow_unused=True)
         if not allow_unused and any(g is None for g in found):
             unused = self.name_of(next(k for k, g in enumerate(found) if g is None))
             raise RuntimeError(f"{self.what}: the value does not depend on {unused}; with allow_unused=True its gradient is zeros")
@@ -124,9 +131,11 @@ class Call:
 
     def result(self, value: Any) -> Any:
         """A tensor as the caller wants it: itself in a nested call, else its array."""
-        if self.nested:
-            return value
-        return value._array if isinstance(value, Tensor) else value
+        if not self.nested:
+            return value._array if isinstance(value, Tensor) else value
+        if _only_forward.get() and isinstance(value, Tensor) and not value.requires_grad and value.dtype.kind in "fc":
+            value.requires_grad = True  # an operation that is not recorded then makes a constant of it, as elsewhere
+        return value
 
     def value(self) -> Any:
         return self.rebuild_output([self.result(t) for t in self.tensors])
@@ -147,15 +156,35 @@ def positions_of(argnums: int | Sequence[int], args: Sequence[Any], what: str) -
 
 
 class DualCall(Call):
-    """One evaluation that carries the derivative along `tangents` with it: arrays, one for each leaf of the differentiated arguments."""
+    """One evaluation that carries the derivative along `tangents` with it: arrays, one for each leaf of the differentiated arguments.
+
+    swept : a backward pass is to follow
+    """
 
     def __init__(
-        self, what: str, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int], tangents: Sequence[Any]
+        self,
+        what: str,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        argnums: Sequence[int],
+        tangents: Sequence[Any],
+        swept: bool = False,
     ) -> None:
+        self.swept = swept
         self.level = new_level()
         self.tangents = tangents
         with carrying_tangents():
             super().__init__(what, function, args, kwargs, argnums)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        token = _only_forward.set(not self.swept)
+        try:
+            with _one_more(_depth if self.swept else _maps):
+                yield
+        finally:
+            _only_forward.reset(token)
 
     @staticmethod
     def applies(args: Any, tangents: Any) -> bool:
@@ -198,7 +227,8 @@ class Linearised:
         pairs = [(g, t) for g, t in zip(self.pulled, tangents, strict=True) if g.requires_grad]
         if not pairs:
             return [zeros_of(p) for p in self.probes]
-        found = gradient([g for g, _ in pairs], self.probes, [t for _, t in pairs], create_graph=create_graph, retain_graph=True, allow_unused=True)
+        outputs, given = [g for g, _ in pairs], [t for _, t in pairs]
+        found = gradients_of(outputs, self.probes, given, create_graph=create_graph, retain_graph=True, allow_unused=True)
         return [zeros_of(p) if g is None else g for g, p in zip(found, self.probes, strict=True)]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core import duals, recording
-from autograd_core.backward import gradient
+from autograd_core.backward import gradients_of
 from autograd_core.duals import Dual, ForwardModeError, dual, primal_of, tangent_of
 from autograd_core.grad_mode import enable_grad
 from autograd_core.plan import Like
@@ -225,9 +225,10 @@ def _with_tangents(result: Any, leaves: list[Any], tangents: list[Any], level: i
         return result._array
     probe = untracked(np.zeros_like(result._array))
     probe.requires_grad = True
-    pulled = gradient(result, leaves, probe, create_graph=True, retain_graph=True, allow_unused=True)
+    pulled = gradients_of(result, leaves, probe, create_graph=True, retain_graph=True, allow_unused=True)
     pairs = [(g, t) for g, t in zip(pulled, tangents, strict=True) if g is not None and g.requires_grad]
-    found = gradient([g for g, _ in pairs], probe, [t for _, t in pairs], allow_unused=True) if pairs else None
+    outputs, given = [g for g, _ in pairs], [t for _, t in pairs]
+    found = gradients_of(outputs, probe, given, create_graph=False, allow_unused=True, retain_graph=None) if pairs else None
     tangent = np.zeros_like(result._array) if found is None else found._array
     return Dual(result._array, tangent, level)
 

@@ -1,6 +1,6 @@
 """Layers: arrays that wrap arrays, so that a program written for plain ones computes more without knowing.
 
-A `Batched` (batching/array.py) computes for many arrays at once, a `Dual` (duals/array.py) a derivative beside the value. NumPy's
+A `Batched` (batching/array.py) computes for many arrays at once, a `Dual` (duals.py) a derivative beside the value. NumPy's
 functions and operators reach them by the array protocols. Layers nest: each has a level, and of several in one call that
 of the highest level, the innermost transform's, is in charge; to it the others are plain arrays. So `x * y` means the same
 whichever layers x and y have, and derivatives with respect to different variables cannot be confused.
@@ -15,7 +15,19 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["SCALARS", "ArrayLayer", "for_all", "for_any", "in_charge", "is_foreign", "layers_in", "level_of", "method_of", "new_level"]
+__all__ = [
+    "SCALARS",
+    "ArrayLayer",
+    "able_to_hold",
+    "for_all",
+    "for_any",
+    "in_charge",
+    "is_foreign",
+    "layers_in",
+    "level_of",
+    "method_of",
+    "new_level",
+]
 
 new_level = itertools.count(1).__next__
 
@@ -39,8 +51,17 @@ class ArrayLayer:
         return (self.primary,)
 
     def holding(self, array: Any) -> Any:
-        """`array` as a layer to which this one's elements can be assigned."""
+        """`array` as a layer of this level, to which this one's elements can be assigned."""
         raise NotImplementedError
+
+    def without_tangents(self) -> Any:
+        """The layer as a constant: the duals in it replaced by their primals."""
+        raise NotImplementedError
+
+
+def able_to_hold(array: Any, value: Any) -> Any:
+    """`array`, as a layer of the level of `value` if that is one of a higher level: so that elements can be assigned."""
+    return value.holding(array) if isinstance(value, ArrayLayer) and value.level > level_of(array) else array
 
 
 def is_foreign(value: Any) -> bool:
@@ -101,7 +122,7 @@ def for_all(mask: Any) -> bool:
     """
     while isinstance(mask, ArrayLayer):
         mask = mask.primary
-    return bool(mask.all())
+    return bool(np.all(mask))
 
 
 def for_any(mask: Any) -> bool:

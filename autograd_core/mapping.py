@@ -5,8 +5,8 @@ few that cannot are run for one element after the other, so everything that work
 program for all elements: an `if` on a value that differs over the batch is refused.
 
 On tracked tensors a call is one node of the outer graph. It keeps the graph of what was computed inside; its rule sends the
-gradient back through that as a batch, and for tensors that f refers to by itself (weights), sums over the batch. A graph of the
-gradient is made by mapping f's own backward pass, so derivatives of any order follow.
+gradient back through that as a batch, and for tensors that f refers to by itself (weights), sums over the batch. In a recorded
+pass that backward pass is again a mapped evaluation of one node, so derivatives of any order follow.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import partial_gradients
-from autograd_core.batching.array import Batched, BatchingError
+from autograd_core.batching.array import Batched
+from autograd_core.duals import without_tangents
 from autograd_core.evaluation import keeps_tensors, mapping, nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
 from autograd_core.layers import new_level
-from autograd_core.node import Node, next_number
+from autograd_core.node import Node, map_began, next_number
 from autograd_core.recording import record, untracked
 from autograd_core.table import Op
 from autograd_core.tensor import Tensor, tensor
@@ -99,8 +100,11 @@ def _size(batches: list[tuple[str, Any, int]]) -> int:
 
 
 def _batch_first(leaf: Any, axis: int) -> Any:
-    """`leaf` with the batch's axis first; of an array, a copy: a graph may keep it, and the user may change it."""
-    array: Any = leaf if isinstance(leaf, Tensor) else np.array(leaf)
+    """`leaf` with the batch's axis first; if it is not tracked, a copy: the graph may keep it, and the user may change it."""
+    if isinstance(leaf, Tensor):
+        array: Any = untracked(np.array(leaf._array)) if not leaf.requires_grad and isinstance(leaf._array, np.ndarray) else leaf
+    else:
+        array = np.array(leaf)
     return np.moveaxis(array, axis, 0) if axis else array
 
 
@@ -112,40 +116,52 @@ def map_over(function: Callable[[Sequence[Any]], list[Any]], leaves: Sequence[An
 
     It returns tensors with the batch's axis first, and None where the function does.
     """
-    run = _Run(function, leaves, size)
+    level, start = new_level(), next_number()
+    tracked = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.requires_grad]
+    variables = [_variable(leaf, level, isinstance(leaf, Tensor) and leaf.requires_grad) for leaf in leaves]
+    token = map_began.set(start)
+    try:
+        parts = function(variables)
+    finally:
+        map_began.reset(token)
+    outputs = [None if part is None else part if isinstance(part, Tensor) else tensor(part) for part in parts]
+    nodes = [v.node for v, leaf in zip(variables, leaves, strict=True) if isinstance(leaf, Tensor) and leaf.requires_grad]
+    return _recorded(_Run(outputs, nodes, start, level, size), tracked)
+
+
+def _variable(leaf: Any, level: int, tracked: bool) -> Tensor:
+    return tensor(Batched(leaf._array if isinstance(leaf, Tensor) else leaf, level), requires_grad=tracked)
+
+
+def _recorded(run: _Run, inputs: Sequence[Tensor]) -> list[Any]:
+    """The results of a mapped evaluation of `inputs`, as one node of the outer graph."""
     mode = current_mode()
-    parents = [*(leaves[i].node for i in run.tracked), *run.captured]
-    if mode is NOT_RECORDING or not parents or all(t is None for t in run.outputs):
-        return [None if t is None else untracked(run.whole(t._array)) for t in run.outputs]
+    parents = [*(x.node for x in inputs), *run.captured]
     present = [t for t in run.outputs if t is not None]
+    if mode is NOT_RECORDING or not parents or not present:
+        return [None if t is None else untracked(run.whole(without_tangents(t._array) if parents else t._array)) for t in run.outputs]
     plan = _mapped.plan(tuple((0, i) for i in range(len(parents))))
-    values = tuple(leaves[i]._array for i in run.tracked) + (None,) * len(run.captured)
-    results = iter(record(plan, parents, (values, run), {}, tuple(run.whole(t._array) for t in present), bool(run.tracked), mode))
+    values = tuple(x._array for x in inputs) + (None,) * len(run.captured)
+    results = iter(record(plan, parents, (values, run), {}, tuple(run.whole(t._array) for t in present), bool(inputs), mode))
     return [None if t is None else next(results) for t in run.outputs]
 
 
 class _Run:
-    """One evaluation with batches in the places of the leaves, and the graph that it made.
+    """A mapped evaluation: its results, and the graph that it made.
 
-    tracked   which leaves are tracked tensors
+    outputs   tensors of batches of `level`, with `size` elements; None in some places
+    nodes     of the variables for the tracked inputs
+    start     when it began, as a number of nodes
     captured  nodes of tensors that the function refers to by itself
     """
 
-    def __init__(self, function: Callable[[Sequence[Any]], list[Any]], leaves: Sequence[Any], size: int) -> None:
-        self.function = function
+    def __init__(self, outputs: list[Any], nodes: list[Node], start: int, level: int, size: int) -> None:
+        self.outputs = outputs
+        self.nodes = nodes
+        self.start = start
+        self.level = level
         self.size = size
-        self.level = new_level()
-        self.tracked = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.requires_grad]
-        self.others = [None if i in self.tracked else leaf for i, leaf in enumerate(leaves)]
-        start = next_number()
-        self.variables = [self._variable(leaf, i in self.tracked) for i, leaf in enumerate(leaves)]
-        own = [None if part is None else part if isinstance(part, Tensor) else tensor(part) for part in function(self.variables)]
-        self.outputs: list[Any] = own
-        self.nodes = [self.variables[i].node for i in self.tracked]
-        self.captured: list[Node] = nodes_before(start, [t for t in own if t is not None], set(self.nodes))
-
-    def _variable(self, leaf: Any, tracked: bool) -> Tensor:
-        return tensor(Batched(leaf._array if isinstance(leaf, Tensor) else leaf, self.level), requires_grad=tracked)
+        self.captured = nodes_before(start, self._present(), set(nodes))
 
     def whole(self, value: Any) -> Any:
         """A value as an array with the batch's axis first; one that is the same over the batch, repeated."""
@@ -158,7 +174,7 @@ class _Run:
         return g.payload.sum(0) if isinstance(g, Batched) and g.level == self.level else g * self.size
 
     def pull(self, gs: Sequence[Any]) -> list[Any]:
-        """The gradients for the tracked leaves and the captured nodes, through the graph that is there."""
+        """The gradients for the inputs and the captured nodes."""
         used = [(t, Batched(g, self.level)) for t, g in zip(self._present(), gs, strict=True) if g is not None and t.requires_grad]
         found = partial_gradients([t for t, _ in used], [*self.nodes, *self.captured], [g for _, g in used], create_graph=False)
         count = len(self.nodes)
@@ -166,25 +182,15 @@ class _Run:
         return [*own, *(None if g is None else self.summed(g) for g in found[count:])]
 
     def pull_recorded(self, inputs: Sequence[Any], gs: Sequence[Any]) -> list[Any]:
-        """The same on tensors, recorded: the function's backward pass is mapped in its turn."""
-        wanted = [i for i, (t, g) in enumerate(zip(self._present(), gs, strict=True)) if g is not None and t.requires_grad]
-        count = len(inputs)
-
-        def pulled(parts: Sequence[Any]) -> list[Any]:
-            own, cotangents = list(parts[: len(self.others)]), parts[len(self.others) :]
-            outputs = [t for t in self.function(own) if t is not None]
-            nodes = [*(own[i].node for i in self.tracked), *self.captured]
-            return partial_gradients([outputs[i] for i in wanted], nodes, cotangents, create_graph=True)
-
-        leaves = list(self.others)
-        for i, t in zip(self.tracked, inputs, strict=True):
-            leaves[i] = t
-        parts = [*leaves, *(gs[i] for i in wanted)]
-        try:
-            found = map_over(pulled, parts, self.size)
-        except BatchingError:  # a rule that needs Python values, such as a rank: one element after the other
-            found = _looped(pulled, parts, self.size)
-        return [*found[:count], *(None if g is None else g.sum(0) for g in found[count:])]
+        """The same on tensors, recorded. The backward pass through the graph that is there is a mapped evaluation like the first:
+        of the same inputs, and of the gradients."""
+        used = [(t, g) for t, g in zip(self._present(), gs, strict=True) if g is not None and t.requires_grad]
+        variables = [_variable(g, self.level, g.requires_grad) for _, g in used]
+        count = len(self.nodes)
+        found = partial_gradients([t for t, _ in used], [*self.nodes, *self.captured], variables, create_graph=True)
+        nodes = [*self.nodes, *(v.node for v in variables if v.requires_grad)]
+        results = _recorded(_Run(found, nodes, self.start, self.level, self.size), [*inputs, *(g for _, g in used if g.requires_grad)])
+        return [*results[:count], *(None if g is None else g.sum(0) for g in results[count:])]
 
     def inner_nodes(self) -> Iterator[Node]:
         """The operations of the graph that the call keeps, down to what was there before."""
@@ -203,16 +209,9 @@ class _Run:
         return [t for t in self.outputs if t is not None]
 
 
-def _looped(function: Callable[[Sequence[Any]], list[Any]], leaves: Sequence[Any], size: int) -> list[Any]:
-    """What `map_over` returns, by a loop that is recorded."""
-    tensors = [leaf if isinstance(leaf, Tensor) else untracked(leaf) for leaf in leaves]
-    rows = [function([t[i, ...] for t in tensors]) for i in range(size)]
-    return [None if parts[0] is None else np.stack(parts) for parts in zip(*rows, strict=True)]
-
-
 def _rule(g: Any, inputs: Any, run: _Run) -> Any:
     if any(isinstance(part, Tensor) for part in g):
-        return run.pull_recorded(inputs[: len(run.tracked)], g)
+        return run.pull_recorded(inputs[: len(inputs) - len(run.captured)], g)
     return run.pull(g)
 
 

@@ -11,6 +11,7 @@ import itertools
 import operator
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ import numpy as np
 from autograd_core.plan import NO_PARENT, ONE_PARENT, TWO_PARENTS, Like, Plan
 from autograd_core.table import Op
 
-__all__ = ["FLOAT64_SCALAR", "Leaf", "Node", "Watchers", "like_of", "make_leaf", "make_node", "next_number", "program_order", "watch"]
+__all__ = ["FLOAT64_SCALAR", "Leaf", "Node", "Watchers", "like_of", "make_leaf", "make_node", "map_began", "next_number", "program_order", "watch"]
 
 next_number = itertools.count().__next__
+
+# When the innermost map (ag.vmap) began to evaluate its function, as a number of nodes: what is older is the same for all its elements.
+map_began: ContextVar[int] = ContextVar("autograd_core_map_began", default=0)
 by_number = operator.attrgetter("number")
 
 _likes: dict[Any, Like] = {}

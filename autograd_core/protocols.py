@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core import recording
+from autograd_core.batch_loops import recorded_loop
+from autograd_core.batching.array import BatchingError
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
 from autograd_core.recording import apply, as_operand, note_views, raw, tensors_in, wrap
 from autograd_core.signatures import rule_parameters
@@ -40,7 +42,10 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return apply(op, tuple(args), kwargs)
     composition = COMPOSITIONS.get(function)
     if composition is not None:
-        return composition.compute(*args, **kwargs)
+        try:
+            return composition.compute(*args, **kwargs)
+        except BatchingError:
+            return recorded_loop(composition.compute, tuple(args), kwargs)
     update = UPDATES.get(function)
     if update is not None:
         changed = args[0] if args else kwargs.get(rule_parameters(update, skip=0)[0])

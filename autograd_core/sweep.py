@@ -71,6 +71,7 @@ class Sweep:
 
     wanted       nodes whose gradients are asked for, if not just those of the leaves; they come to be in `found`
     lift         (raw value, node) -> tensor; given when a graph of the gradient is wanted (create_graph), else None
+    recorded_loop  (function, args, kwargs) -> the results over a batch in tensors (batch_loops.py); given with `lift`
     batched      gradients may be batches (batching/array.py): a rule that cannot take one is run for its elements
     dual         gradients may be duals (duals.py), which no plain array can be made to hold: nothing is added in place
     on_watched   (node, gradient) -> gradient, for nodes with watchers
@@ -83,6 +84,7 @@ class Sweep:
         wanted: Iterable[Node] | None = None,
         retain_graph: bool = False,
         lift: Callable[[Any, Node], Any] | None = None,
+        recorded_loop: Callable[..., Any] | None = None,
         batched: bool = False,
         dual: bool = False,
         on_watched: Callable[[Node, Any], Any],
@@ -92,6 +94,7 @@ class Sweep:
         self.wanted = None if wanted is None else set(wanted)
         self.retain_graph = retain_graph
         self.lift = lift
+        self.recorded_loop = recorded_loop
         self.batched = batched
         self.on_watched = on_watched
         self.instrument = instrument
@@ -236,7 +239,7 @@ class Sweep:
             g = g.conjugate()
         for edge in plan.edges if self.lift is None else plan.graph_edges:
             if isinstance(edge.place, tuple):
-                contributions = _contribution(edge, g, links)
+                contributions = self._contribution(edge, g, links)
                 for link, element in edge.place:
                     if needed is None or links[link] in needed:
                         self._add(node, g, contributions[element], link, links[link], conjugate)
@@ -245,12 +248,12 @@ class Sweep:
             if needed is not None and parent not in needed:
                 continue
             if edge.accumulate is None:
-                self._add(node, g, _contribution(edge, g, links), edge.place, parent, conjugate)
+                self._add(node, g, self._contribution(edge, g, links), edge.place, parent, conjugate)
             else:
                 try:
                     total = edge.accumulate(table.get(parent), parent in self.owned, g, node in self.owned, links)
                 except BatchingError:
-                    self._add(node, g, _contribution(edge, g, links), edge.place, parent, conjugate)
+                    self._add(node, g, self._contribution(edge, g, links), edge.place, parent, conjugate)
                     continue
                 table[parent] = total
                 if self.instrument is not None:
@@ -258,6 +261,22 @@ class Sweep:
                 if type(total) in _ADDED_IN_PLACE:  # a list of several results' gradients, or a lazy array, is not
                     self.owned.add(parent)
         return True
+
+    def _contribution(self, edge: Edge, g: Any, links: tuple[Any, ...]) -> Any:
+        """What a rule makes of `g`; of a batch that it cannot take as a whole, for one element after the other."""
+        try:
+            if edge.takes == ALL_LINKS:
+                return edge.rule(g, links)
+            if edge.takes == G_ITSELF:
+                return g
+            return edge.rule(g) if edge.takes == NOTHING_MORE else edge.rule(g, links[edge.takes])
+        except BatchingError:
+            if self.recorded_loop is not None:
+                return self.recorded_loop(lambda g, links: self._contribution(edge, g, links), (g, links), {})
+            level = level_of((g, links))
+            if not level:
+                raise
+            return each(lambda g, links: self._contribution(edge, g, links), (g, links), {}, level)
 
     def _attend(self, node: Node, g: Any) -> Any:
         """What a node asks for before its rules run: its hooks, its place among the results, structural zeros."""
@@ -362,20 +381,6 @@ def lifted_links(node: Node, lift: Callable[[Any, Node], Any]) -> tuple[Any, ...
         else:
             lifted[at] = [lift(value, lifted[where[i]]) if i in where else value for i, value in enumerate(lifted[at])]
     return tuple(lifted)
-
-
-def _contribution(edge: Edge, g: Any, links: tuple[Any, ...]) -> Any:
-    try:
-        if edge.takes == ALL_LINKS:
-            return edge.rule(g, links)
-        if edge.takes == G_ITSELF:
-            return g
-        return edge.rule(g) if edge.takes == NOTHING_MORE else edge.rule(g, links[edge.takes])
-    except BatchingError:
-        level = level_of((g, links))
-        if not level:
-            raise
-        return each(lambda g, links: _contribution(edge, g, links), (g, links), {}, level)
 
 
 def fitted(contribution: Any, parent: Node, plan: Plan, place: int) -> Any:

@@ -22,7 +22,7 @@ from autograd_core.duals import without_tangents
 from autograd_core.fingerprint import note_handed_out
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.indices import is_basic, may_repeat, settled
-from autograd_core.layers import ArrayLayer
+from autograd_core.layers import ArrayLayer, able_to_hold, layers_in, level_of
 from autograd_core.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
 from autograd_core.operators import binary_operator, reflected_operator, unary_method
 from autograd_core.protocols import array_function, array_ufunc
@@ -40,8 +40,8 @@ def astype(x: Any, dtype: Any) -> Any:
 def setitem(x: Any, index: Any, value: Any) -> Any:
     """A copy of `x` with `x[index] = value` done: item assignment as a function of values."""
     result = Tensor(x) if isinstance(value, Tensor) and not isinstance(x, Tensor) else np.array(x) if isinstance(x, np.generic) else x.copy()
-    if isinstance(value, ArrayLayer):
-        result = value.holding(result)
+    for layer in sorted(layers_in((value, index)), key=lambda layer: layer.level):
+        result = able_to_hold(result, layer)
     result[index] = value
     return result
 
@@ -78,7 +78,8 @@ def _constant_method(name: str) -> Callable[..., Any]:
     """A method of ndarray whose result has no derivative: it returns plain arrays."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return getattr(np.asanyarray(self._array), name)(*raw(args), **raw(kwargs))
+        data = self._array if isinstance(self._array, ArrayLayer) else np.asanyarray(self._array)
+        return getattr(data, name)(*raw(args), **raw(kwargs))
 
     method.__name__ = name
     method.__doc__ = f"`ndarray.{name}`: a plain result, without derivative."
@@ -469,13 +470,15 @@ class Tensor:
             if isinstance(index, Tensor) and index.node is not None:
                 return apply(_getitem, (self, index), {})  # refused there
             index = settled(raw(index))
-            if parent is not None:
+            if parent is not None or level_of(index):
                 return apply(_getitem, (self, index), {})
         elif mode is not RECORDING and mode is not NOT_RECORDING:
             return apply(_getitem, (self, index), {})
         data = self._array[index]
-        if parent is None or mode is NOT_RECORDING:
+        if parent is None:
             result = untracked(data)
+        elif mode is NOT_RECORDING:
+            result = untracked(without_tangents(data))
         else:
             if parent.plan.op is _setitem:
                 # This tensor is being filled: a view would force the next assignment to copy the whole of it.
@@ -520,7 +523,9 @@ class Tensor:
         if source is not None and self.dtype.kind not in "fc":
             raise TypeError(f"item assignment of a tracked tensor into one of {self.dtype} would lose its gradient; assign into t.astype(float)")
         index, raw_value = settled(raw(index)), raw(value)
-        if may_repeat(index):
+        if source is None and isinstance(value, Tensor) and value.node is not None:
+            raw_value = without_tangents(raw_value)
+        if may_repeat(index) and not isinstance(raw_value, ArrayLayer):
             raw_value = np.array(raw_value, order="C", copy=None)  # see `settled`
         data = self._array
         if isinstance(data, np.generic):
@@ -528,9 +533,9 @@ class Tensor:
         # Held here alone: no node saved the array, no view of it is alive, the user does not hold it.
         elif sys.getrefcount(data) > _HELD_HERE_ALONE or not _owns_memory(data):
             data = data.copy()
-        for part in (raw_value, index):
-            if isinstance(part, ArrayLayer):
-                data = part.holding(data)
+        if isinstance(raw_value, ArrayLayer) or type(index) is tuple or isinstance(index, ArrayLayer):
+            for layer in sorted(layers_in((raw_value, index)), key=lambda layer: layer.level):
+                data = able_to_hold(data, layer)
         data[index] = raw_value
         if data is not self._array:
             self._array = data
@@ -538,6 +543,7 @@ class Tensor:
         if mode is NOT_RECORDING:
             if not isinstance(self.node, Leaf):
                 self.node = None  # without recording, a computed tensor's changed value has no history
+                self._array = without_tangents(self._array)
         elif self.node is not None or source is not None:
             parents = [node for node in (self.node, source) if node is not None]
             plan = _setitem.plan((0,) * (self.node is not None) + (2,) * (source is not None))

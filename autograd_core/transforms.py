@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backward import gradient
+from autograd_core.backward import gradients_of
 from autograd_core.derivatives import jacobian_blocks
 from autograd_core.duals import ForwardModeError
 from autograd_core.evaluation import Call, DualCall, Linearised, fitting_tangent, is_nested, positions_of, zeros_of
@@ -184,7 +184,8 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
 
     Backward from all output elements at once, or forward from all input elements, whichever are fewer: the passes of one for
     each are made as one, on batches of gradients (in parts, if these would be large). Containers as values and arguments give
-    containers: of the value's structure, in each place of which stands the argument's.
+    containers: of the value's structure, in each place of which stands the argument's. Of complex numbers: a real value has
+    df/dRe + i df/dIm, as with `grad`, a complex value of complex numbers the complex derivative; ValueError if it has none.
 
     >>> import numpy as np, autograd_core as ag
     >>> ag.jacobian(lambda x: np.array([[0.0, 1.0], [1.0, 0.0]]) @ x ** 2)(np.array([1.0, 2.0]))
@@ -195,10 +196,7 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
     @functools.wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         positions = positions_of(argnums, args, "jacobian")
-        call = Call("jacobian", function, args, kwargs, positions)
-        if any(t.dtype.kind not in "fc" for t in call.tensors):
-            raise TypeError(f"jacobian: the function must return floats, it returned {', '.join(str(t.dtype) for t in call.tensors)}")
-        blocks = jacobian_blocks(call)
+        call, blocks = jacobian_blocks(function, args, kwargs, positions)
         per_output = [call.rebuild_inputs([call.result(b) for b in row]) for row in blocks]
         per_output = [row[0] if isinstance(argnums, int) else tuple(row) for row in per_output]
         return call.rebuild_output(per_output)
@@ -244,9 +242,8 @@ def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
         if not pairs:
             found: Any = [None] * len(first.variables)
         else:
-            found = gradient(
-                [g for g, _ in pairs], first.variables, [t for _, t in pairs], create_graph=nested, retain_graph=nested, allow_unused=True
-            )
+            outputs, given = [g for g, _ in pairs], [t for _, t in pairs]
+            found = gradients_of(outputs, first.variables, given, create_graph=nested, retain_graph=nested, allow_unused=True)
         results = [zeros_of(v) if g is None else g for g, v in zip(found, first.variables, strict=True)]
         return first.rebuild_inputs([g if nested else first.result(g) for g in results])[0]
 
@@ -255,7 +252,7 @@ def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
 def _hvp_on_duals(function: Callable[..., Any], points: Sequence[Any], kwargs: dict[str, Any], argnums: int, vector: Any) -> Any:
     """The derivative along `vector` of the gradient: one forward and one backward pass, on duals."""
-    call = DualCall("hvp", function, points, kwargs, positions_of(argnums, points, "hvp"), flatten([vector])[0])
+    call = DualCall("hvp", function, points, kwargs, positions_of(argnums, points, "hvp"), flatten([vector])[0], swept=True)
     output = call.scalar()
     one = np.ones(output.shape, output.dtype)[()]
     return call.rebuild_inputs([call.derivative(g) for g in call.pull([one], create_graph=False, retain_graph=False)])[0]

@@ -32,7 +32,7 @@ FLOORS = [
         "trees",
     },  # 0: knows no Tensor
     {"collector", "node", "sweep"},  # 1: the tape; knows no Tensor either
-    {"backward", "forward", "operators", "protocols", "recording", "tensor"},  # 2: Tensor; knows no single operation
+    {"backward", "batch_loops", "forward", "operators", "protocols", "recording", "tensor"},  # 2: Tensor; knows no single operation
     {"define"},  # 3: the door for authors of operations
     {"rules"},  # 4: rules by family
     {

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.layers import SCALARS, ArrayLayer, in_charge, is_foreign, level_of, method_of
+from autograd_core.duals import without_tangents
+from autograd_core.layers import SCALARS, ArrayLayer, in_charge, is_foreign, method_of
 
 __all__ = ["Batched", "BatchingError", "stretched", "wrapped"]
 
@@ -196,10 +197,11 @@ class Batched(ArrayLayer):
         return Batched(self.payload.astype(dtype, copy=copy), self.level)
 
     def holding(self, array: Any) -> Any:
-        """`array` as a batch of copies that can hold this one's elements; itself if it is such a batch already."""
-        if level_of(array) >= self.level:
-            return array
         return Batched(np.copy(np.broadcast_to(array, (self.payload.shape[0], *np.shape(array)))), self.level)
+
+    def without_tangents(self) -> Any:
+        parts = without_tangents(self.payload)
+        return self if parts is self.payload else Batched(parts, self.level)
 
     def copy(self, order: str = "C") -> Batched:
         return Batched(self.payload.copy(), self.level)

@@ -10,7 +10,7 @@ import numpy as np
 from autograd_core.batching.array import Batched, BatchingError, stretched
 from autograd_core.batching.loop import each
 from autograd_core.indices import is_basic
-from autograd_core.layers import level_of
+from autograd_core.layers import able_to_hold, level_of
 
 __all__ = ["get", "put"]
 
@@ -43,6 +43,7 @@ def put(batch: Batched, index: Any, value: Any) -> None:
         each(operator.setitem, (batch, index, value), {}, batch.level)
         return
     places = (slice(None), *entries)
+    batch.payload = able_to_hold(batch.payload, value.payload if isinstance(value, Batched) and value.level == batch.level else value)
     if isinstance(value, Batched) and value.level == batch.level:
         ndim = batch.payload[places].ndim - 1
         if value.ndim > ndim:  # NumPy drops leading axes of size 1 here

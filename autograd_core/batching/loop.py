@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from autograd_core.batching.array import Batched, BatchingError
-from autograd_core.layers import layers_in
+from autograd_core.layers import ArrayLayer, layers_in
 
 __all__ = ["each", "element_of"]
 
@@ -54,13 +54,18 @@ def _joined(results: list[Any], level: int, function: Any, keep: int) -> Any:
             raise _ragged(function)
         parts = [_joined([result[k] for result in results], level, function, keep) for k in range(len(first))]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    if isinstance(first, Batched | ndarray | np.generic | bool | int | float | complex):
-        if any(np.shape(result) != np.shape(first) for result in results):
+    if isinstance(first, ArrayLayer | ndarray | np.generic | bool | int | float | complex):
+        if len({np.shape(result) for result in results}) > 1:
             raise _ragged(function)
         return Batched(np.stack(results)[:keep], level)
-    return first
+    if any(result is not first and result != first for result in results):
+        raise BatchingError(f"{_name(function)}: results of type {type(first).__name__} that differ over the batch")
+    return first  # None, a dtype, a text
 
 
 def _ragged(function: Any) -> BatchingError:
-    name = getattr(function, "__name__", repr(function))
-    return BatchingError(f"{name}: results of different shapes over the batch; there is no array of them. Use a mask with np.where instead")
+    return BatchingError(f"{_name(function)}: results of different shapes over the batch; there is no array of them. Mask with np.where instead")
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", None) or repr(function))

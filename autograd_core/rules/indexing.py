@@ -15,7 +15,7 @@ import numpy as np
 
 from autograd_core.define import defvjp, op
 from autograd_core.indices import may_repeat
-from autograd_core.layers import ArrayLayer
+from autograd_core.layers import ArrayLayer, able_to_hold
 from autograd_core.plan import Like
 from autograd_core.samples import Arrays, Call, call
 from autograd_core.tensor import astype, setitem
@@ -131,7 +131,7 @@ def scatter(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
 def add_read(total: Any, total_owned: bool, g: Any, g_owned: bool, index: Any, like: Any) -> Any:
     """The gradient of a read, added into what is there already: n small reads of one array never make n large arrays."""
     if isinstance(g, ArrayLayer) and total is not None:
-        total = g.holding(total)
+        total = able_to_hold(total, g)
     if total is None:
         total = gradient_of_zeros(g, like.shape)
         if isinstance(total, np.ndarray) and not may_repeat(index):

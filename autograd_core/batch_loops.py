@@ -1,0 +1,106 @@
+"""Loops over a batch that are recorded: for rules and compositions of tensors that cannot take all elements at once.
+
+An element is taken out of a batch, and a batch is put together, by operations of their own; each is the other's rule, so
+gradients of any order go through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from autograd_core import recording
+from autograd_core.batching.array import Batched, BatchingError
+from autograd_core.batching.loop import element_of
+from autograd_core.layers import layers_in, level_of
+from autograd_core.recording import apply
+from autograd_core.table import Op
+
+__all__ = ["recorded_loop"]
+
+
+def recorded_loop(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`function` for one element of the innermost batch after the other, where the batches may be in tensors.
+
+    raises : the BatchingError under way, if there is no batch; BatchingError for results that differ in shape
+    """
+    found = list(_batches_in((args, kwargs)))
+    if not found:
+        raise
+    level = max(batch.level for batch in found)
+    (size,) = {len(batch.payload) for batch in found if batch.level == level}
+    rows = [function(*_element((args, kwargs), level, i, size)[0], **_element((args, kwargs), level, i, size)[1]) for i in range(size)]
+    if not rows:
+        raise BatchingError(f"{getattr(function, '__name__', 'a rule')}: needs Python values, of which an empty batch has none")
+    return _joined(rows, level)
+
+
+def _batches_in(values: Any) -> Iterator[Batched]:
+    if isinstance(values, recording.tensor_class):
+        values = values._array
+    if isinstance(values, tuple | list):
+        for value in values:
+            yield from _batches_in(value)
+    elif isinstance(values, dict):
+        yield from _batches_in(list(values.values()))
+    else:
+        yield from (layer for layer in layers_in(values) if isinstance(layer, Batched))
+
+
+def _element(values: Any, level: int, i: int, size: int) -> Any:
+    """`values` with element `i` in place of each batch of `level`, taken from tensors by a recorded operation.
+
+    From a tracked tensor that is the same over the batch too: its gradient then is that of element `i`.
+    """
+    if isinstance(values, recording.tensor_class):
+        return apply(_take, (values, level, i, size), {}) if values.node is not None or level_of(values._array) == level else values
+    if isinstance(values, tuple | list):
+        parts = [_element(value, level, i, size) for value in values]
+        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
+    if isinstance(values, dict):
+        return {key: _element(value, level, i, size) for key, value in values.items()}
+    return element_of(values, level, i)
+
+
+def _joined(rows: list[Any], level: int) -> Any:
+    first = rows[0]
+    if isinstance(first, tuple | list):
+        parts = [_joined([row[k] for row in rows], level) for k in range(len(first))]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    if first is None:
+        return None
+    if len({np.shape(row) for row in rows}) > 1:
+        raise BatchingError("results of different shapes over the batch; there is no array of them. Use a mask with np.where instead")
+    if any(isinstance(row, recording.tensor_class) for row in rows):
+        return apply(_put_together, (list(rows), level), {})
+    return Batched(np.stack(rows), level) if hasattr(first, "dtype") else first
+
+
+def _among_zeros(g: Any, level: int, i: int, size: int) -> Any:
+    """A batch of zeros with `g` as its element `i`."""
+    payload = np.zeros_like(g, shape=(size, *g.shape))
+    payload[i] = g
+    return Batched(payload, level)
+
+
+def _either(op: Op, compute: Callable[..., Any]) -> Callable[..., Any]:
+    """`compute` of arrays, recorded as `op` of tensors."""
+    return lambda x, *rest: apply(op, (x, *rest), {}) if isinstance(x, recording.tensor_class) else compute(x, *rest)
+
+
+# They stand in no table: nobody calls them by name.
+_take = Op(lambda batch, level, i, size: element_of(batch, level, i), name="element of a batch", signature="batch, level, i, size")
+_place = Op(_among_zeros, name="element among zeros", signature="g, level, i, size")
+_put_together = Op(lambda parts, level: Batched(np.stack(parts), level), name="batch", signature="parts, level")
+
+_taken, _placed = _either(_take, element_of), _either(_place, _among_zeros)
+_take.define({"batch": lambda g, level, i, size: _placed(g, level, i, size)})
+_place.define({"g": lambda g, level, i, size: _taken(g, level, i, size)})
+_put_together.define({"parts": lambda g, like, level: [_taken_any(g, level, i, len(like)) for i in range(len(like))]})
+
+
+def _taken_any(g: Any, level: int, i: int, size: int) -> Any:
+    data = g._array if isinstance(g, recording.tensor_class) else g
+    return _taken(g, level, i, size) if isinstance(data, Batched) and data.level == level else g
