@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd_core import rules, table
 from autograd_core.backward import gradient
+from autograd_core.batching.array import BatchingError
 from autograd_core.collector import watch_collections
 from autograd_core.define import composed, constant, defvjp, op
 from autograd_core.grad_mode import enable_grad, is_grad_enabled, no_grad, observer, scope
@@ -15,6 +16,7 @@ from autograd_core.tensor import Tensor, tensor
 
 __all__ = [
     "AnomalyError",
+    "BatchingError",
     "GradcheckError",
     "Tensor",
     "assert_no_leak",

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from autograd_core.batching.array import Batched
-from autograd_core.batching.loop import element_of
+from autograd_core.batching.axes import element_of
 from autograd_core.drawing.source_lines import inside_sweep, place_text, user_place
 from autograd_core.grad_mode import NOT_RECORDING, Instrument, current_mode, instrumented, no_grad, observer
 from autograd_core.instruments import Layer

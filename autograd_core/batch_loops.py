@@ -13,8 +13,8 @@ import numpy as np
 
 from autograd_core import recording
 from autograd_core.batching.array import Batched, BatchingError
-from autograd_core.batching.loop import element_of
-from autograd_core.layers import layers_in, level_of
+from autograd_core.batching.axes import among_zeros, element_of, has_level, put_together
+from autograd_core.layers import layers_in
 from autograd_core.recording import apply
 from autograd_core.table import Op
 
@@ -55,7 +55,7 @@ def _element(values: Any, level: int, i: int, size: int) -> Any:
     From a tracked tensor that is the same over the batch too: its gradient then is that of element `i`.
     """
     if isinstance(values, recording.tensor_class):
-        return apply(_take, (values, level, i, size), {}) if values.node is not None or level_of(values._array) == level else values
+        return apply(_take, (values, level, i, size), {}) if values.node is not None or has_level(values._array, level) else values
     if isinstance(values, tuple | list):
         parts = [_element(value, level, i, size) for value in values]
         return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
@@ -75,14 +75,7 @@ def _joined(rows: list[Any], level: int) -> Any:
         raise BatchingError("results of different shapes over the batch; there is no array of them. Use a mask with np.where instead")
     if any(isinstance(row, recording.tensor_class) for row in rows):
         return apply(_put_together, (list(rows), level), {})
-    return Batched(np.stack(rows), level) if hasattr(first, "dtype") else first
-
-
-def _among_zeros(g: Any, level: int, i: int, size: int) -> Any:
-    """A batch of zeros with `g` as its element `i`."""
-    payload = np.zeros_like(g, shape=(size, *g.shape))
-    payload[i] = g
-    return Batched(payload, level)
+    return put_together(rows, level) if hasattr(first, "dtype") else first
 
 
 def _either(op: Op, compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,17 +83,16 @@ def _either(op: Op, compute: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, *rest: apply(op, (x, *rest), {}) if isinstance(x, recording.tensor_class) else compute(x, *rest)
 
 
-# They stand in no table: nobody calls them by name.
-_take = Op(lambda batch, level, i, size: element_of(batch, level, i), name="element of a batch", signature="batch, level, i, size")
-_place = Op(_among_zeros, name="element among zeros", signature="g, level, i, size")
-_put_together = Op(lambda parts, level: Batched(np.stack(parts), level), name="batch", signature="parts, level")
+def _taken_array(batch: Any, level: int, i: int, size: int) -> Any:
+    return element_of(batch, level, i)
 
-_taken, _placed = _either(_take, element_of), _either(_place, _among_zeros)
+
+# They stand in no table: nobody calls them by name.
+_take = Op(_taken_array, name="element of a batch", signature="batch, level, i, size")
+_place = Op(among_zeros, name="element among zeros", signature="g, level, i, size")
+_put_together = Op(put_together, name="batch", signature="parts, level")
+
+_taken, _placed = _either(_take, _taken_array), _either(_place, among_zeros)
 _take.define({"batch": lambda g, level, i, size: _placed(g, level, i, size)})
 _place.define({"g": lambda g, level, i, size: _taken(g, level, i, size)})
-_put_together.define({"parts": lambda g, like, level: [_taken_any(g, level, i, len(like)) for i in range(len(like))]})
-
-
-def _taken_any(g: Any, level: int, i: int, size: int) -> Any:
-    data = g._array if isinstance(g, recording.tensor_class) else g
-    return _taken(g, level, i, size) if isinstance(data, Batched) and data.level == level else g
+_put_together.define({"parts": lambda g, like, level: [_taken(g, level, i, len(like)) for i in range(len(like))]})

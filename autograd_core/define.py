@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, overload
 
 from autograd_core import recording
-from autograd_core.duals import Dual
 from autograd_core.layers import ArrayLayer, in_charge
 from autograd_core.recording import apply, operation
 from autograd_core.samples import Arrays, Call, elementwise_calls
@@ -35,6 +34,7 @@ def defvjp(
     holomorphic: bool | None = None,
     hermitian: tuple[str, ...] | None = None,
     linear: bool | None = None,
+    batches: bool | None = None,
     name: str | None = None,
     domain: Any = None,
     samples: Callable[[Arrays], list[Call]] | None = None,
@@ -50,7 +50,7 @@ def defvjp(
     inert       arguments that do not change the rules
     domain      (low, high): where an elementwise function's samples may lie, or one such pair per argument
     samples     sample calls for the tests and the gradient checker: lambda a: [call(a(2, 3), axis=0)]; see samples.py
-    accumulate, selects, structural, elementwise, linear, hermitian, real_only : see `table.Op`
+    accumulate, selects, structural, elementwise, linear, batches, hermitian, real_only : see `table.Op`
     raises      TypeError for a rule on an argument that the function does not have
 
     A rule is written with operators, NumPy functions that have rules, and Python scalars; then it can itself be
@@ -78,6 +78,7 @@ def defvjp(
         "holomorphic": holomorphic,
         "hermitian": hermitian,
         "linear": linear,
+        "batches": batches,
         "name": name,
         "samples": samples,
     }
@@ -118,19 +119,18 @@ def op(function: Callable[..., Any] | None = None, **definition: Any) -> Any:
         return functools.partial(op, **definition)
     row = Op(function)
     row.in_python = True
+    row.batches = (function.__module__ or "").startswith("autograd_core.")
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        dual = False
+        layered = False
         for value in (*args, *kwargs.values()):
             if isinstance(value, recording.tensor_class) or (
                 isinstance(value, list | tuple) and any(isinstance(v, recording.tensor_class) for v in value)
             ):
                 return apply(row, args, kwargs)
-            dual = dual or isinstance(value, ArrayLayer)
-        if dual and isinstance(in_charge((args, kwargs)), Dual):
-            return recording.apply_to_duals(row, args, kwargs)
-        return function(*args, **kwargs)
+            layered = layered or isinstance(value, ArrayLayer)
+        return recording.computed_in_layers(row, args, kwargs, in_charge((args, kwargs))) if layered else function(*args, **kwargs)
 
     called.op = row  # type: ignore[attr-defined]
     TABLE[called] = row

@@ -13,7 +13,7 @@ Comparisons, truth and numbers are those of the primal: a program's decisions ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.layers import SCALARS, ArrayLayer, able_to_hold, in_charge, is_foreign, method_of
+from autograd_core.layers import SCALARS, ArrayLayer, able_to_hold, finite, in_charge, is_foreign, method_of
 
 __all__ = ["Dual", "ForwardModeError", "carrying_tangents", "dual", "primal_of", "refuse_tangents", "tangent_of", "without_tangents"]
 
@@ -263,8 +263,17 @@ class Dual(ArrayLayer):
             return np.real(self).astype(dtype)
         return Dual(self.primal.astype(dtype, copy=copy), self.tangent.astype(dtype, copy=copy), self.level)
 
+    def rebuilt(self, parts: Sequence[Any]) -> Any:
+        return Dual(parts[0], parts[1], self.level)
+
+    def parts_of(self, value: Any) -> tuple[Any, ...]:
+        return value.parts if isinstance(value, Dual) and value.level == self.level else (value, np.zeros_like(value))
+
     def holding(self, array: Any) -> Any:
         return Dual(array.copy(), np.zeros_like(array), self.level)
+
+    def is_finite(self) -> Any:
+        return finite(self.primal) & finite(self.tangent)
 
     def without_tangents(self) -> Any:
         return without_tangents(self.primal)

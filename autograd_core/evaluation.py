@@ -208,7 +208,8 @@ class DualCall(Call):
     def derivative(self, value: Any) -> Any:
         """The derivative of a value along the tangents."""
         data = value._array if isinstance(value, Tensor) else value
-        return data.tangent if isinstance(data, Dual) else np.zeros_like(data)[()]
+        tangent = data.tangent if isinstance(data, Dual) else np.zeros_like(data)
+        return tangent[()] if isinstance(tangent, np.ndarray) else tangent
 
 
 class Linearised:

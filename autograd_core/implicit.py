@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import partial_gradients
+from autograd_core.batching.array import BatchingError
 from autograd_core.checkpointing import References
 from autograd_core.duals import refuse_tangents
 from autograd_core.evaluation import is_nested, nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.krylov import gmres
+from autograd_core.layers import ArrayLayer
 from autograd_core.node import next_number
 from autograd_core.recording import raw, record
 from autograd_core.table import Op
@@ -104,6 +106,7 @@ class _Problem:
     """
 
     def __init__(self, what: str, function: Callable[..., Any], start: Any, args: Sequence[Any]) -> None:
+        refuse_tangents(what)  # before anything is solved: it is evaluated again
         self.what = what
         self.function = function
         self.args = args
@@ -143,7 +146,10 @@ class _Problem:
     def plain(self, x: Any) -> Any:
         """F(x) of a plain array, as one."""
         with no_grad():
-            return self.residual(tensor(np.asarray(x, dtype=self.dtype).reshape(self.start.shape)))._array
+            value = self.residual(tensor(np.asarray(x, dtype=self.dtype).reshape(self.start.shape)))._array
+        if isinstance(value, ArrayLayer):
+            raise BatchingError(f"{self.what} cannot be mapped (ag.vmap), as each element takes steps of its own; solve for all as one unknown")
+        return value
 
     def accuracy(self, tolerance: float | None) -> float:
         return 64 * float(np.finfo(self.dtype).eps) if tolerance is None else tolerance
@@ -162,7 +168,6 @@ def _recorded_solution(solution: Any, residual_of: Residual) -> Tensor:
     mode = current_mode()
     if mode is NOT_RECORDING:
         return tensor(solution)
-    refuse_tangents("the solution of an equation")
     start = next_number()
     captured = nodes_before(start, [residual_of(tensor(solution))])
     if not captured:

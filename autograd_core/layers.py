@@ -9,7 +9,7 @@ whichever layers x and y have, and derivatives with respect to different variabl
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = [
     "SCALARS",
     "ArrayLayer",
     "able_to_hold",
+    "finite",
     "for_all",
     "for_any",
     "in_charge",
@@ -50,6 +51,14 @@ class ArrayLayer:
         """All arrays of the layer below."""
         return (self.primary,)
 
+    def rebuilt(self, parts: Sequence[Any]) -> Any:
+        """A layer of the same kind and level around other arrays."""
+        raise NotImplementedError
+
+    def parts_of(self, value: Any) -> tuple[Any, ...]:
+        """The parts of `value` as if it were a layer of this kind and level, if it is none."""
+        raise NotImplementedError
+
     def holding(self, array: Any) -> Any:
         """`array` as a layer of this level, to which this one's elements can be assigned."""
         raise NotImplementedError
@@ -57,6 +66,15 @@ class ArrayLayer:
     def without_tangents(self) -> Any:
         """The layer as a constant: the duals in it replaced by their primals."""
         raise NotImplementedError
+
+    def is_finite(self) -> Any:
+        """Where all that the layer carries is finite, as a mask of the layer's shape."""
+        raise NotImplementedError
+
+
+def finite(array: Any) -> Any:
+    """`np.isfinite` of an array, and of all that it carries if it is a layer."""
+    return array.is_finite() if isinstance(array, ArrayLayer) else np.isfinite(array)
 
 
 def able_to_hold(array: Any, value: Any) -> Any:

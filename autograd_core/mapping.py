@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backward import partial_gradients
-from autograd_core.batching.array import Batched
+from autograd_core.batching.axes import has_level, unwrapped, wrapped_beneath
 from autograd_core.duals import without_tangents
 from autograd_core.evaluation import keeps_tensors, mapping, nodes_before
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
 from autograd_core.layers import new_level
 from autograd_core.node import Node, map_began, next_number
-from autograd_core.recording import record, untracked
+from autograd_core.recording import raw, record, untracked
 from autograd_core.table import Op
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import axes_of_leaves, flatten, paths
@@ -38,11 +38,13 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> C
     in_axes   which axis of each positional argument holds the batch; None for an argument that is the same for all. One number
               for all arguments, or a tuple with an entry for each, which may be a container like the argument.
               Keyword arguments are the same for all.
-    out_axes  where the batch's axis is to stand in each result, likewise
+    out_axes  where the batch's axis is to stand in each result, likewise; None for one that is the same for all
     raises    ValueError for axes that an argument does not have, or batches of different sizes; BatchingError (a TypeError)
               where the function needs one Python value for the whole batch: `if x > 0`, `float(x)`, `np.asarray(x)`
 
-    Arguments and results may be containers of arrays. It nests, and composes with the other transforms in either order:
+    The function is evaluated once: what it prints, counts or draws from a random generator, it does once for the whole batch (hand
+    random numbers in as an argument, if each element is to have its own). Arguments and results may be containers of arrays. It
+    nests, and composes with the other transforms in either order:
     `vmap(grad(f))` are the gradients of each example by itself.
 
     >>> import numpy as np, autograd_core as ag
@@ -64,24 +66,47 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> C
         batched = [i for i, axis in enumerate(places) if axis is not None]
         size = _size([(names[i], leaves[i], places[i]) for i in batched])
         nested = keeps_tensors() or any(isinstance(leaf, Tensor) for leaf in leaves)
-        build: list[Any] = []
+        build: Callable[[list[Any]], Any] = list
+        depends: list[bool] = []
 
         def of_leaves(parts: Sequence[Any]) -> list[Any]:
+            nonlocal build
             own = list(leaves)
             for i, part in zip(batched, parts, strict=True):
                 own[i] = part
             with mapping():
-                results, put_together = flatten(function(*rebuild(own), **kwargs))
-            build[:] = [put_together]
+                results, build = flatten(function(*rebuild(own), **kwargs))
+            depends[:] = [has_level(raw(result), parts[0]._array.level) for result in results]
             return results
 
         found = map_over(of_leaves, [_batch_first(leaves[i], places[i]) for i in batched], size)
-        value = build[0]([0] * len(found))
-        placed = [np.moveaxis(t, 0, axis) if axis else t for t, axis in zip(found, axes_of_leaves(value, out_axes, "vmap: out_axes"), strict=True)]
-        tensors = nested or any(t.requires_grad for t in placed)
-        return build[0]([t if tensors else t._array for t in placed])
+        ends = axes_of_leaves(build([0] * len(found)), out_axes, "vmap: out_axes")
+        placed = [_placed(t, axis, own) for t, axis, own in zip(found, ends, depends, strict=True)]
+        return build(placed if nested or any(t.requires_grad for t in placed) else _own_arrays(placed))
 
     return mapped
+
+
+def _placed(t: Any, axis: int | None, depends: bool) -> Any:
+    """A result with the batch's axis where it is wanted."""
+    if axis is not None:
+        return np.moveaxis(t, 0, axis) if axis else t
+    if depends:
+        raise ValueError(f"vmap: out_axes=None for a result of shape {t.shape[1:]} that differs over the batch; say where its axis is to stand")
+    return t[0]
+
+
+def _own_arrays(tensors: Sequence[Tensor]) -> list[Any]:
+    """The arrays of tensors, none of which shares memory with another, or with an argument."""
+    taken: set[int] = set()
+    arrays = []
+    for t in tensors:
+        array = t._array
+        if isinstance(array, np.ndarray) and (array.base is not None or id(array) in taken):
+            array = array.copy()
+        taken.add(id(array))
+        arrays.append(array)
+    return arrays
 
 
 def _size(batches: list[tuple[str, Any, int]]) -> int:
@@ -92,7 +117,8 @@ def _size(batches: list[tuple[str, Any, int]]) -> int:
     for name, leaf, axis in batches:
         shape = np.shape(leaf)
         if not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
-            raise ValueError(f"vmap: {name} of shape {shape} has no axis {axis} to map over")
+            hint = "; pass lists as np.array([...])" if "[" in name and not shape else ""
+            raise ValueError(f"vmap: {name} of shape {shape} has no axis {axis} to map over{hint}")
         sizes[f"{name} (axis {axis})"] = shape[axis]
     if len(set(sizes.values())) > 1:
         raise ValueError("vmap: batches of different sizes: " + ", ".join(f"{n} of {name}" for name, n in sizes.items()))
@@ -130,7 +156,7 @@ def map_over(function: Callable[[Sequence[Any]], list[Any]], leaves: Sequence[An
 
 
 def _variable(leaf: Any, level: int, tracked: bool) -> Tensor:
-    return tensor(Batched(leaf._array if isinstance(leaf, Tensor) else leaf, level), requires_grad=tracked)
+    return tensor(wrapped_beneath(leaf._array if isinstance(leaf, Tensor) else leaf, level), requires_grad=tracked)
 
 
 def _recorded(run: _Run, inputs: Sequence[Tensor]) -> list[Any]:
@@ -165,17 +191,15 @@ class _Run:
 
     def whole(self, value: Any) -> Any:
         """A value as an array with the batch's axis first; one that is the same over the batch, repeated."""
-        if isinstance(value, Batched) and value.level == self.level:
-            return value.payload
-        return np.broadcast_to(value, (self.size, *np.shape(value))).copy()
+        return unwrapped(value, self.level, self.size)
 
     def summed(self, g: Any) -> Any:
         """The gradient of what is the same for all elements: the sum of theirs."""
-        return g.payload.sum(0) if isinstance(g, Batched) and g.level == self.level else g * self.size
+        return self.whole(g).sum(0) if has_level(g, self.level) else g * self.size
 
     def pull(self, gs: Sequence[Any]) -> list[Any]:
         """The gradients for the inputs and the captured nodes."""
-        used = [(t, Batched(g, self.level)) for t, g in zip(self._present(), gs, strict=True) if g is not None and t.requires_grad]
+        used = [(t, wrapped_beneath(g, self.level)) for t, g in zip(self._present(), gs, strict=True) if g is not None and t.requires_grad]
         found = partial_gradients([t for t, _ in used], [*self.nodes, *self.captured], [g for _, g in used], create_graph=False)
         count = len(self.nodes)
         own = [None if g is None else self.whole(g) for g in found[:count]]

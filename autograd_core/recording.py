@@ -170,15 +170,13 @@ def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """The value of `op`; for one element after the other of a batch that its function cannot take as a whole.
 
     NumPy's functions differentiate dual arrays by the op's rules; of a function in Python it has to be asked for, as its lines
-    might have another derivative (ops that pass gradients straight through, say). And NumPy asks no keyword for its protocol
-    (np.nansum(a, initial=x)).
+    might have another derivative (ops that pass gradients straight through, say), or look at the type of what they get. And NumPy
+    asks no keyword for its protocol (np.nansum(a, initial=x)).
     """
     unasked = kwargs and any(isinstance(value, ArrayLayer) for value in kwargs.values())
-    if (op.in_python or unasked) and isinstance(in_charge((args, kwargs)), Dual):
-        return apply_to_duals(op, args, kwargs)
+    if (op.in_python or unasked) and (top := in_charge((args, kwargs))) is not None:
+        return computed_in_layers(op, args, kwargs, top)
     try:
-        if unasked:
-            raise BatchingError(f"{op.name}: a batched keyword")
         return op.function(*args, **kwargs)
     except BatchingError:
         level = level_of((args, kwargs))
@@ -187,11 +185,18 @@ def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return each(op.function, args, kwargs, level)
 
 
-def apply_to_duals(op: Op, args: Any, kwargs: dict[str, Any]) -> Any:
-    """`op` of arrays of which some are duals."""
-    from autograd_core.forward import apply_op
+def computed_in_layers(op: Op, args: Any, kwargs: dict[str, Any], top: Any) -> Any:
+    """The value of `op`, written in Python, where `top` is the innermost layer among the arguments."""
+    if isinstance(top, Dual):
+        from autograd_core.forward import apply_op
 
-    return apply_op(op, args, kwargs, level_of((args, kwargs)))
+        return apply_op(op, args, kwargs, top.level)
+    if not op.batches:
+        return each(op.function, args, kwargs, top.level)
+    try:
+        return op.function(*args, **kwargs)
+    except BatchingError:
+        return each(op.function, args, kwargs, top.level)
 
 
 def tensors_in(values: Any) -> Iterator[Any]:
@@ -270,6 +275,8 @@ def _unwrap_sequence(value: Any, where: int | str, tracked: list[Any], parents: 
             parents.append(v.node)
         elif type(v) in (list, tuple) and current_mode() is not NOT_RECORDING and _holds_tracked(v):
             raise TypeError("tracked tensors in a list within a list would lose their gradients; join the inner ones first, with np.stack([...])")
+    if any(isinstance(v, tensor_class) and v.node is not None for v in value):
+        value = type(value)(np.asarray(v) if _is_nested_numbers(v) and type(v) in (list, tuple) else v for v in value)  # np.concatenate([t, [1.0]])
     return raw(value)
 
 

@@ -27,7 +27,7 @@ from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.batching.loop import each
 from autograd_core.fingerprint import check_unchanged, handed_out
 from autograd_core.grad_mode import Instrument
-from autograd_core.layers import level_of
+from autograd_core.layers import finite, level_of
 from autograd_core.node import Leaf, Node, by_number, program_order
 from autograd_core.plan import ALL_LINKS, G_ITSELF, MORE_PARENTS, NO_PARENT, NOTHING_MORE, OUT, SAVED_FIRST, SAVED_SECOND, TWO_PARENTS, Edge, Plan
 from autograd_core.shapes import unbroadcast
@@ -411,10 +411,10 @@ def without_structural_zeros(g: Any, contribution: Any) -> Any:
         return contribution
     if isinstance(contribution, ndarray) and math.isfinite(np.vdot(contribution, contribution).real):
         return contribution
-    finite = np.isfinite(contribution)
-    if isinstance(finite, ndarray | np.bool_) and finite.all():  # a lazy array is not computed to be asked
+    good = finite(contribution)
+    if isinstance(good, ndarray | np.bool_) and good.all():  # a lazy array is not computed to be asked
         return contribution
-    return np.where((g == 0) & ~finite, 0.0, contribution)
+    return np.where((g == 0) & ~good, 0.0, contribution)
 
 
 def _wrong_contribution(plan: Plan, place: int, contribution: Any, parent: Node) -> Exception:

@@ -39,6 +39,8 @@ class Op:
     exact        the rules give the result's own shape and dtype before un-broadcasting: the sweep need not look
     linear       the function is linear in each argument that has a rule, the others held fixed: its derivative in one is itself
     in_python    the function is written in Python, not one of NumPy's
+    batches      such a function takes batches (ag.vmap) as it takes arrays: it uses NumPy's functions, operators, methods, shape and
+                 dtype only. Else it is called for one element after the other
     real_only    refuse tracked complex arguments: the function has no complex derivative
     hermitian    arguments read as Hermitian matrices, by one triangle (of a function with a keyword `hermitian`: where it is
                  true). Their gradients are Hermitian, and are checked along Hermitian directions
@@ -57,6 +59,7 @@ class Op:
         self.real_only = False
         self.linear = False
         self.in_python = False
+        self.batches = False
         self.hermitian: tuple[str, ...] = ()
         self.exact = False
         self.holomorphic = False

@@ -18,6 +18,7 @@ import numpy as np
 
 from autograd_core import operators, recording
 from autograd_core.backward import backward
+from autograd_core.batching.array import Batched
 from autograd_core.duals import without_tangents
 from autograd_core.fingerprint import note_handed_out
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
@@ -53,7 +54,16 @@ _reshape, _transpose, _swapaxes = operation(np.reshape), operation(np.transpose)
 
 
 def _owns_memory(data: Any) -> bool:
+    if isinstance(data, ArrayLayer):
+        return _references_to_parts(data) <= _PARTS_ALONE and all(map(_owns_memory, data.parts))
     return isinstance(data, np.ndarray) and data.base is None and data.flags.writeable
+
+
+def _references_to_parts(layer: ArrayLayer) -> int:
+    return max(sys.getrefcount(part) for part in layer.parts)
+
+
+_PARTS_ALONE = _references_to_parts(Batched(np.empty(1), 0))
 
 
 def _stacked(values: Any) -> Any:

@@ -101,6 +101,18 @@ def constant_part(x: Any) -> Any:
     return np.sum(x**3 * y)
 
 
+def unrecorded(compute: Callable[[], Any]) -> Any:
+    with ag.no_grad():
+        return compute()
+
+
+def assigned_without_grad(x: Any) -> Any:
+    with ag.no_grad():
+        t = ag.tensor(np.zeros(2))
+        t[0] = x[1]
+    return np.sum(t[0] * x)
+
+
 def gradient_as_a_constant(x: Any) -> Any:
     inner = ag.grad(lambda y: np.sum(y**3))(x)
     with ag.no_grad():
@@ -150,6 +162,13 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "the norm of zero": lambda x: np.linalg.norm(x - x) + np.sum(np.abs(x) ** 1.5),
     "products with a zero": lambda x: np.prod(x) + np.sum(np.cumprod(x) * DIRECTION),
     "a part that is not recorded": constant_part,
+    "an element that is not recorded": lambda x: np.sum(x * unrecorded(lambda: x[1])),
+    "elements that are not recorded": lambda x: np.sum(x * unrecorded(lambda: list(x)[2])),
+    "an assignment that is not recorded": assigned_without_grad,
+    "a map that is not recorded": lambda x: np.sum(x * unrecorded(lambda: ag.vmap(lambda a: a * 2)(x))),
+    "a stopped gradient in a map": lambda x: ag.vmap(lambda a: a * ag.stop_gradient(a))(x).sum(),
+    "the data of a tensor in a map": lambda x: ag.vmap(lambda a: a * a.detach() ** 2)(x).sum(),
+    "a gradient that is not recorded": lambda x: np.sum(x * ag.gradient((x**2).sum(), x)),
     "a stopped gradient": lambda x: np.sum(x * ag.stop_gradient(x) ** 2),
     "the data of a tensor": lambda x: np.sum(x * x.data + x**3 * x.detach()),
     "a Python number": lambda x: np.sum(x) * float(np.sum(x)),
@@ -190,6 +209,10 @@ def test_jvp_and_hvp_are_those_of_backward_passes(program: Callable[[Any], Any],
     np.testing.assert_equal(value, ag.jvp(program, (POINT,), (DIRECTION,))[0])
     np.testing.assert_allclose(along, ag.jvp(program, (POINT,), (DIRECTION,))[1], rtol=1e-12)
     np.testing.assert_allclose(product, ag.hvp(program)(POINT, DIRECTION), rtol=1e-12, atol=1e-14)
+
+
+def test_second_derivatives_of_masked_infinities_are_zero() -> None:
+    assert ag.hvp(lambda x: np.sum(np.where(x > 0, x**1.5, 0.0)))(np.array([0.0, 1.0]), np.ones(2)).tolist() == [0.0, 0.75]
 
 
 def test_jvp_of_a_straight_through_estimator_is_by_its_rule_and_not_by_its_lines() -> None:

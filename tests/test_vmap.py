@@ -341,3 +341,137 @@ def test_activations_can_be_mapped(name):
 def test_a_label_that_does_not_exist_is_refused_in_a_map_too():
     with pytest.raises(ValueError, match=r"classes 0\.\.2"):
         ag.vmap(lambda x, t: nn.functional.cross_entropy(x, t))(X, np.array([0, 1, 2, 3, 0]))
+
+
+# --- found by a critical reading ------------------------------------------------------------------------------------------------------
+
+
+ROWS = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda x: np.convolve(x, [1.0, 2.0]), lambda x: np.quantile(x, 0.3), lambda x: np.kron(x, x), lambda x: np.linalg.slogdet(np.diag(x))[1]],
+    ids=["convolve", "quantile", "kron", "slogdet"],
+)
+def test_derivatives_forward_through_a_loop_over_the_batch_are_each_elements(f):
+    value, along = ag.jvp(ag.vmap(f), (ROWS,), (ROWS,))
+    np.testing.assert_allclose(value, [f(x) for x in ROWS])
+    np.testing.assert_allclose(along, [ag.jvp(f, (x,), (x,))[1] for x in ROWS], rtol=1e-12)
+
+
+@pytest.mark.parametrize("f", [np.linalg.det, lambda a: np.linalg.norm(a, 2), lambda a: np.median(a) ** 2, lambda a: np.quantile(a**2, 0.4)])
+def test_second_derivatives_are_mapped_where_a_rule_needs_python_values(f):
+    stack = np.random.default_rng(3).normal(size=(3, 2, 2)) + 2 * np.eye(2)
+    np.testing.assert_allclose(ag.vmap(ag.hessian(f))(stack), [ag.hessian(f)(a) for a in stack], rtol=1e-9, atol=1e-11)
+
+
+def test_an_index_that_differs_over_the_batch_has_the_same_gradient_recorded_and_not():
+    weights = ag.tensor([2.0, 3.0], requires_grad=True)
+
+    def permuted(x):
+        t = ag.tensor(np.zeros(2))
+        t[np.argsort(x)] = weights
+        return t @ np.array([1.0, 10.0])
+
+    y = ag.vmap(permuted)(np.array([[1.0, 2.0], [2.0, 1.0]])).sum()
+    assert ag.gradient(y, weights, retain_graph=True).tolist() == [11.0, 11.0]
+    assert ag.gradient(y, weights, create_graph=True).tolist() == [11.0, 11.0]
+
+
+def test_a_recorded_pass_is_of_what_was_computed_and_not_of_another_evaluation():
+    x = ag.tensor([1.0, 2.0], requires_grad=True)
+    total = sum(ag.vmap(lambda x: x**2 * k)(x) for k in (1.0, 2.0, 3.0)).sum()  # noqa: B023  the point of this test
+    assert ag.gradient(total, x, create_graph=True).tolist() == [12.0, 24.0]
+    random = np.random.default_rng(0)
+    y = ag.vmap(lambda a: a * random.normal())(x)
+    np.testing.assert_allclose(ag.gradient(y.sum(), x, create_graph=True).data, y.data / x.data)
+    given = ag.tensor([3.0, 4.0])
+    y = ag.vmap(lambda a, t: a * a * t)(x, given)
+    given.data[:] = 100.0
+    assert ag.gradient(y.sum(), x, create_graph=True).tolist() == [6.0, 16.0]
+
+
+def test_backward_inside_of_a_map_reaches_no_leaf_from_outside():
+    w = ag.tensor(np.ones(2), requires_grad=True)
+    with pytest.raises(ag.BatchingError, match=r"Use ag\.grad inside"):
+        ag.vmap(lambda x: (x * w).sum().backward() or x)(np.ones((3, 2)))
+
+    def own(x):
+        leaf = ag.tensor(np.ones(2), requires_grad=True)
+        (leaf * x).sum().backward()
+        return leaf.grad
+
+    assert ag.vmap(own)(np.eye(2)).tolist() == np.eye(2).tolist()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: ag.tensor(np.arange(20.0).reshape(5, 4))[:, np.argmax(x)],
+        lambda x: np.take(x, np.argmax(x)) * x,
+        lambda x: np.interp(x, np.arange(3.0), x),
+        lambda x: np.piecewise(x, [x < 4, x >= 4], [lambda x: x**2, lambda x: -x]),
+        lambda x: np.clip(x, 2, None),
+        lambda x: np.sum(x[0], axis=0),
+    ],
+    ids=["a column of its own", "take", "interp", "piecewise", "one bound", "axis of a number"],
+)
+def test_what_works_in_a_loop_works_in_a_map(f):
+    np.testing.assert_allclose(ag.vmap(f)(ROWS), [_array(f(ag.tensor(x))) for x in ROWS])
+
+
+def test_an_operation_of_the_users_gets_plain_arrays_unless_it_takes_batches():
+    seen = []
+
+    @ag.op(x=lambda g, x: g * 2 * x)
+    def square(x):
+        seen.append(type(x))
+        return x * x if isinstance(x, np.ndarray) else 0 * x
+
+    @ag.op(x=lambda g, x: g * 2 * x, batches=True)
+    def square_of_batches(x):
+        seen.append(type(x))
+        return x * x
+
+    np.testing.assert_allclose(ag.vmap(square)(ROWS), ROWS**2)
+    assert set(seen) == {np.ndarray}
+    seen.clear()
+    np.testing.assert_allclose(ag.vmap(ag.grad(lambda x: square_of_batches(x).sum()))(ROWS), 2 * ROWS)
+    assert [kind.__name__ for kind in seen] == ["Batched"]
+
+
+def test_errors_of_numpy_stay_errors():
+    with pytest.raises(ValueError, match="Improper number of dimensions"):
+        ag.vmap(lambda x: np.linalg.norm(x, 1))(np.ones((2, 3, 4, 5)))
+    with pytest.raises(ValueError, match="shape-mismatch"):
+        ag.vmap(lambda x, y: np.tensordot(x, y, axes=([0, 1], [0, 1])))(np.ones((2, 3, 4)), np.ones((2, 4, 3)))
+
+
+def test_a_result_that_is_the_same_for_all_may_come_without_the_batch():
+    values, same = ag.vmap(lambda x: (x.sum(), np.arange(2.0)), out_axes=(0, None))(ROWS)
+    assert (values.shape, same.tolist()) == ((2,), [0.0, 1.0])
+    with pytest.raises(ValueError, match="differs over the batch"):
+        ag.vmap(lambda x: x.sum(), out_axes=None)(ROWS)
+
+
+def test_results_do_not_share_memory():
+    a, b, c = ag.vmap(lambda x: (x, x, x[:1]))(ROWS)
+    a[:] = 9
+    assert (b == ROWS).all()
+    assert (c == ROWS[:, :1]).all()
+
+
+def test_a_complex_jacobian_does_not_depend_on_how_many_results_there_are():
+    z = np.array([1 + 2j, 0.5 - 1j])
+    one = ag.jacobian(lambda z: z**2)(z)
+    np.testing.assert_allclose(one, np.diag(2 * z))
+    np.testing.assert_allclose(ag.jacobian(lambda z: np.concatenate([z**2, z**2]))(z), np.concatenate([one, one]))
+    np.testing.assert_allclose(ag.jacobian(lambda x: x * (1 + 2j))(np.ones(2)), (1 + 2j) * np.eye(2))
+    np.testing.assert_allclose(ag.jacobian(lambda x: x * (1 + 2j))(np.ones(9)), (1 + 2j) * np.eye(9))
+    for many in (1, 3):  # of a real result it is dL/dRe + i dL/dIm, as of grad
+        squares = ag.jacobian(lambda z, n=many: np.concatenate([np.abs(z) ** 2] * n))(z)
+        np.testing.assert_allclose(squares, np.concatenate([np.diag(2 * z)] * many))
+    for f in (np.conj, lambda z: np.concatenate([z * abs(z)] * 2)):
+        with pytest.raises(ValueError, match="not complex differentiable"):
+            ag.jacobian(f)(z)

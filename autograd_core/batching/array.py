@@ -12,14 +12,14 @@ What would need one Python value for the whole batch (`if x > 0`, `float(x)`, `n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from autograd_core.duals import without_tangents
-from autograd_core.layers import SCALARS, ArrayLayer, in_charge, is_foreign, method_of
+from autograd_core.layers import SCALARS, ArrayLayer, finite, in_charge, is_foreign, method_of
 
 __all__ = ["Batched", "BatchingError", "stretched", "wrapped"]
 
@@ -196,8 +196,19 @@ class Batched(ArrayLayer):
     def astype(self, dtype: Any, copy: bool = True) -> Batched:
         return Batched(self.payload.astype(dtype, copy=copy), self.level)
 
+    def rebuilt(self, parts: Sequence[Any]) -> Any:
+        return Batched(parts[0], self.level)
+
+    def parts_of(self, value: Any) -> tuple[Any, ...]:
+        if isinstance(value, Batched) and value.level == self.level:
+            return (value.payload,)
+        return (np.broadcast_to(value, (self.payload.shape[0], *np.shape(value))),)
+
     def holding(self, array: Any) -> Any:
         return Batched(np.copy(np.broadcast_to(array, (self.payload.shape[0], *np.shape(array)))), self.level)
+
+    def is_finite(self) -> Any:
+        return Batched(finite(self.payload), self.level)
 
     def without_tangents(self) -> Any:
         parts = without_tangents(self.payload)

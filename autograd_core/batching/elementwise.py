@@ -73,5 +73,7 @@ def _where(level: int, condition: Any, x: Any = _NoValue, y: Any = _NoValue) -> 
 def _clip(level: int, a: Any, *bounds: Any, **named: Any) -> Any:
     if named or len(bounds) != 2:
         return NotImplemented
-    low, high = bounds
-    return Batched(np.clip(*aligned((a, -math.inf if low is None else low, math.inf if high is None else high), level)), level)
+    given = iter(aligned((a, *(bound for bound in bounds if bound is not None)), level))
+    array = next(given)
+    low, high = (None if bound is None else next(given) for bound in bounds)
+    return Batched(np.clip(array, low, high), level)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy import ndarray
 
 from autograd_core.batching.array import Batched, BatchingError
+from autograd_core.batching.axes import element_of
 from autograd_core.layers import ArrayLayer, layers_in
 
-__all__ = ["each", "element_of"]
+__all__ = ["each"]
 
 
 def each(function: Callable[..., Any], args: Any, kwargs: Any, level: int) -> Any:
@@ -28,22 +29,6 @@ def each(function: Callable[..., Any], args: Any, kwargs: Any, level: int) -> An
         own_args, own_kwargs = element_of((args, kwargs), level, i)
         results.append(function(*own_args, **own_kwargs))
     return _joined(results, level, function, keep=size)
-
-
-def element_of(values: Any, level: int, i: int | None) -> Any:
-    """`values` with each batch of `level` replaced by its element `i`, a view; by ones if `i` is None."""
-    if isinstance(values, Batched):
-        if values.level != level:
-            return values
-        return values.payload[(i, ...)] if i is not None else np.ones_like(values.payload, shape=values.shape)
-    if isinstance(values, tuple | list):
-        parts = [element_of(value, level, i) for value in values]
-        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
-    if isinstance(values, dict):
-        return {key: element_of(value, level, i) for key, value in values.items()}
-    if isinstance(values, slice):
-        return slice(*(element_of(part, level, i) for part in (values.start, values.stop, values.step)))
-    return values
 
 
 def _joined(results: list[Any], level: int, function: Any, keep: int) -> Any:

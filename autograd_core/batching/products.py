@@ -51,6 +51,8 @@ def _tensordot(level: int, a: Any, b: Any, axes: Any = 2) -> Any:
         second = [operator.index(i) % ndim2 for i in sides[1]]
     else:
         first, second = list(range(ndim1 - axes, ndim1)), list(range(axes))
+    if [np.shape(a)[i] for i in first] != [np.shape(b)[i] for i in second]:
+        raise ValueError("shape-mismatch for sum")
     batched = [isinstance(v, Batched) and v.level == level for v in (a, b)]
     if batched == [True, False]:
         return Batched(np.tensordot(a.payload, b, ([i + 1 for i in first], second)), level)
@@ -116,6 +118,8 @@ def _norm(level: int, x: Any, ord: Any = None, axis: Any = None, keepdims: bool 
     if axis is None:
         if ord is None:
             return NotImplemented if keepdims else _norm(level, np.ravel(x), None, 0)
+        if x.ndim not in (1, 2):
+            return NotImplemented  # NumPy's error
         axis = 0 if x.ndim == 1 else (0, 1)
     return Batched(np.linalg.norm(x.payload, ord, axes_behind(axis, x.ndim), keepdims), level)
 

@@ -19,7 +19,7 @@ from autograd_core.batching.table import FUNCTIONS, axes_behind, batch_size, bro
 def _reshape(level: int, a: Any, shape: Any = None, order: Any = "C", **kwargs: Any) -> Any:
     if order not in ("C", None) or kwargs or shape is None:
         return NotImplemented
-    given = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    given = tuple(shape) if np.ndim(shape) else (shape,)
     known = math.prod(n for n in given if n != -1)
     settled = tuple(a.size // known if n == -1 and known else n for n in given)
     if -1 in settled or math.prod(settled) != a.size:

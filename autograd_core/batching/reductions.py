@@ -16,6 +16,8 @@ def _reduction(function: Any) -> Callable[..., Any]:
     def rule(level: int, a: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
         if not first_is_batched(level, a, args, kwargs):
             return NotImplemented
+        if a.ndim == 0 and axis in (0, -1):
+            axis = None  # NumPy allows it
         if kwargs.get("mean", _NoValue) is not _NoValue:
             return NotImplemented  # its axes would have to be lined up
         return Batched(function(a.payload, axes_behind(axis, a.ndim), *args, **kwargs), level)

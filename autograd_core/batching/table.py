@@ -1,7 +1,7 @@
 """The table of NumPy's functions of batches, and what its lines are written with.
 
 A rule takes the level and then what the function takes; it returns NotImplemented for what it does not cover, and the loop
-over the batch (array.each) does it. So the table is about speed: what is missing in it is right all the same.
+over the batch (loop.py) does it. So the table is about speed: what is missing in it is right all the same.
 """
 
 from __future__ import annotations

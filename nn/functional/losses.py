@@ -49,6 +49,7 @@ def _one_hot(like: Any, index: Any) -> Any:
 # factor[i] * (log(sum(exp(logits[i]))) - logits[i, index[i]]), or the sum of it, in one node that keeps the logits only. The
 # gradient is the famous softmax - one_hot; written with `softmax`, itself an operation, it can be differentiated again.
 @ag.op(
+    batches=True,
     name="cross_entropy",
     real_only=True,
     logits=lambda g, logits, index, factor: (softmax(logits) - _one_hot(logits, index)) * (g * factor)[:, None],

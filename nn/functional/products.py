@@ -18,6 +18,7 @@ def _rows(x: Any) -> Any:
 
 # One node instead of three (transpose, product, sum), and each gradient is one product.
 @ag.op(
+    batches=True,
     name="linear",
     x=lambda g, weight: g @ weight.conjugate(),
     weight=lambda g, x: _rows(g).T @ _rows(x).conjugate(),
