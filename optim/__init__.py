@@ -44,11 +44,12 @@ from optim.schedules import (
     Step,
     Warmup,
 )
-from optim.second_order import GaussNewton, LevenbergMarquardt, NewtonCG
+from optim.second_order import KFAC, GaussNewton, LevenbergMarquardt, NewtonCG
 from optim.wrappers import SAM, SWATS, Accumulate, Combined, Lookahead, Switch, WeightAverage
 
 __all__ = [
     "ASGD",
+    "KFAC",
     "LAMB",
     "LARS",
     "LBFGS",
