@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["EXECUTION", "Domain", "at_step", "check", "loaded", "loaded_entry", "refuse_unknown", "saved"]
+__all__ = ["DOMAINS", "Domain", "at_step", "check", "loaded", "loaded_entry", "refuse_unknown", "saved"]
 
 # torch's arguments that say how a rule is run, not what it computes: there is one way here. Its states carry them along.
 EXECUTION = frozenset({"foreach", "fused", "capturable", "differentiable"})

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 import numpy as np
 
 import autograd_core as ag
-from optim.hyperparameters import EXECUTION, Domain, at_step, check, loaded, loaded_entry, refuse_unknown, saved
+from optim.hyperparameters import DOMAINS, Domain, at_step, check, loaded, loaded_entry, refuse_unknown, saved
 from optim.packs import Pack, make_packs, run_whole
 from optim.parallel import Task, run_all
 from optim.program import Workspace
@@ -22,7 +22,7 @@ Work = tuple[int, list[Any], list[Any], dict[str, Any]]  # a group's number, par
 Value = Any  # of a hyperparameter: a number, or a schedule, which is a function of the step
 
 # What a group may hold besides hyperparameters: the first by its user, the others by schedulers.
-GROUP_KEYS = frozenset({"params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum"})
+GROUP_KEYS = frozenset({"params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr"})
 
 
 class Options(TypedDict, total=False):
@@ -240,7 +240,7 @@ class Optimizer:
         if lengths != own:
             raise ValueError(f"{type(self).__name__}: the state is of groups of {lengths} parameters, but this optimizer has groups of {own}")
         for group, other in zip(self.param_groups, groups, strict=True):
-            strange = other.keys() - group.keys() - GROUP_KEYS - EXECUTION
+            strange = (other.keys() - group.keys()) & DOMAINS.keys()  # other names may be a user's own
             if strange:
                 raise ValueError(
                     f"{type(self).__name__}: the state is of another optimizer: it has {', '.join(sorted(strange))}, which is unknown here"

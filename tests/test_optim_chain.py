@@ -13,6 +13,7 @@ import autograd_core as ag
 import optim
 from optim import packs
 from optim import transformations as t
+from optim.rules.common import norm
 
 
 def run(make: Any, starts: list[Any], steps: list[list[Any]]) -> list[Any]:
@@ -101,6 +102,10 @@ def test_the_global_norm_is_that_of_all_parameters() -> None:
 def test_the_norm_of_huge_elements_is_finite() -> None:
     (found,) = update(t.clip_by_global_norm(1.0), p=[np.zeros(2, np.float32)], g=[np.array([3e30, 4e30], np.float32)])
     np.testing.assert_allclose(found, [0.6, 0.8], rtol=1e-6)
+    assert norm(np.full(70_000, 2.0, np.float16)) == pytest.approx(2 * 70_000**0.5)
+    assert norm(np.array([3e200, 4e200j])) == pytest.approx(5e200)
+    assert norm(np.array([np.inf, 1.0])) == np.inf
+    assert np.isnan(norm(np.array([np.nan, 1.0])))
 
 
 def test_the_global_norm_after_another_link_is_that_of_its_updates() -> None:

@@ -141,6 +141,17 @@ def test_states_go_from_torch_to_us_and_back(name: str, case: dict[str, Any], rn
     pair.compare(30)
 
 
+def test_what_torchs_schedulers_and_users_put_into_groups_is_taken_over() -> None:
+    q = torch.tensor(1.0, requires_grad=True)
+    theirs = torch.optim.SGD([{"params": [q], "lr_scale": 0.5}], lr=0.1, momentum=0.9)
+    torch.optim.lr_scheduler.OneCycleLR(theirs, 0.2, total_steps=10)
+    torch.optim.swa_utils.SWALR(theirs, swa_lr=0.05)
+    ours = optim.SGD([ag.tensor(1.0, requires_grad=True)], lr=0.1)
+    ours.load_state_dict(theirs.state_dict())
+    assert ours.param_groups[0]["lr"] == theirs.param_groups[0]["lr"]
+    assert ours.param_groups[0]["lr_scale"] == 0.5
+
+
 def test_adafactor_is_torchs_where_whole_rows_have_no_gradient(rng: np.random.Generator) -> None:
     pair = Pair(rng, "Adafactor", {"lr": 0.05}, [(4, 3), (2, 5, 3)])
     for step in range(1, 21):

@@ -34,5 +34,9 @@ def norm(array: Any) -> float:
         square = float(np.vdot(flat, flat).real)
     if math.isfinite(square):
         return square**0.5
-    largest = float(np.abs(flat).max())  # squares of large elements are not finite, though their norm may be
-    return largest * norm(flat / largest) if math.isfinite(largest) else largest
+    # Squares of large elements are not finite, nor sums of many in half precision, though the norm may be.
+    largest = float(np.abs(flat).max())
+    if not math.isfinite(largest):
+        return largest
+    scaled = flat.astype(np.result_type(flat.dtype, np.float64)) / largest
+    return largest * float(np.vdot(scaled, scaled).real) ** 0.5
