@@ -19,7 +19,7 @@ import autograd_core as ag
 from autograd_core.batching import BatchingError
 from autograd_core.evaluation import DualCall
 
-COUNT = int(os.environ.get("PROGRAMS", "200"))
+COUNT = int(os.environ.get("PROGRAMS", "150"))
 tried: Counter[str] = Counter()
 
 
@@ -81,6 +81,42 @@ def check_map(program: Program) -> None:
         for g, e in zip(gradients, expected, strict=True):
             assert close(g[i], e, largest(expected)), f"mapped gradient {g[i]}, expected {e}"
     tried["map"] += 1
+    check_composed(program, batch)
+
+
+def check_composed(program: Program, batch: tuple[Any, ...]) -> None:
+    """Second derivatives inside of a map, and derivatives of a map in forward mode and of second order."""
+    along = directions_for(program)
+    directions = tuple(np.stack([v, 2 * v]) for v in along)
+
+    def loss(point: Any) -> Any:
+        return program(*point)
+
+    def product(point: Any) -> Any:
+        return ag.hvp(loss)(point, along)
+
+    elements = [tuple(b[i, ...] for b in batch) for i in range(2)]
+    expected = [product(element) for element in elements]
+    if all(np.isfinite(np.asarray(e)).all() for es in expected for e in es):
+        try:
+            found = ag.vmap(product)(batch)
+        except BatchingError:
+            tried["second order not mapped"] += 1
+        else:
+            for i, es in enumerate(expected):
+                for f, e in zip(found, es, strict=True):
+                    assert close(f[i], e, largest(es)), f"mapped hvp {f[i]}, expected {e}"
+            tried["hvp in a map"] += 1
+        whole = ag.hvp(lambda batch: ag.vmap(loss)(batch).sum())(batch, directions)
+        for i, es in enumerate(expected):
+            for f, e in zip(whole, es, strict=True):
+                assert close(f[i], (1 + i) * e, largest(es)), f"hvp of a map {f[i]}, expected {(1 + i) * e}"
+        tried["hvp of a map"] += 1
+    slopes = ag.jvp(ag.vmap(loss), (batch,), (directions,))[1]
+    for i, element in enumerate(elements):
+        e = (1 + i) * ag.jvp(loss, (element,), (along,))[1]
+        if np.isfinite(e):
+            assert close(slopes[i], e, abs(float(e))), f"jvp of a map {slopes[i]}, expected {e}"
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -100,5 +136,5 @@ def test_random_programs_have_the_same_derivatives_forward_backward_and_mapped()
 
     run()
     print(dict(tried))
-    for what, share in {"jvp": 0.9, "hvp": 0.9, "map": 0.8}.items():
+    for what, share in {"jvp": 0.9, "hvp": 0.9, "map": 0.8, "hvp in a map": 0.7, "hvp of a map": 0.7}.items():
         assert tried[what] > share * tried["programs"], f"{what}: only {tried[what]} of {tried['programs']} programs say anything"
