@@ -14,7 +14,7 @@ import numpy as np
 from autograd_core import recording
 from autograd_core.batch_loops import recorded_loop
 from autograd_core.batching.array import Batched, BatchingError
-from autograd_core.duals import Dual, without_tangents
+from autograd_core.duals import has_tangents, without_tangents
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.layers import ArrayLayer, in_charge
 from autograd_core.node import Node, by_number, map_began
@@ -210,15 +210,15 @@ def _sweep(
             retained.append((node, None))  # not g: a leaf's gradient that nobody else holds needs no copy
         return g
 
-    kinds = {type(value) for value in [*(t._array for t in outputs), *map(raw, seeds.values())]}
+    values = [*(t._array for t in outputs), *map(raw, seeds.values())]
     sweep = kind(
         seeds,
         wanted=wanted,
         retain_graph=create_graph if retain_graph is None else retain_graph,
         lift=lift if create_graph else None,
         recorded_loop=recorded_loop if create_graph else None,
-        batched=Batched in kinds,
-        dual=Dual in kinds,
+        batched=any(type(value) is Batched for value in values),
+        dual=any(map(has_tangents, values)),
         on_watched=on_watched,
         instrument=None if mode is RECORDING or mode is NOT_RECORDING else mode,
     )

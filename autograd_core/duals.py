@@ -23,7 +23,7 @@ from numpy import ndarray
 
 from autograd_core.layers import SCALARS, ArrayLayer, able_to_hold, finite, in_charge, is_foreign, method_of
 
-__all__ = ["Dual", "ForwardModeError", "carrying_tangents", "dual", "primal_of", "refuse_tangents", "tangent_of", "without_tangents"]
+__all__ = ["Dual", "ForwardModeError", "carrying_tangents", "dual", "has_tangents", "primal_of", "refuse_tangents", "tangent_of", "without_tangents"]
 
 
 # What computes NumPy's functions of duals: set by forward.py, which knows the table of operations.
@@ -70,6 +70,11 @@ def without_tangents(values: Any) -> Any:
         parts = [without_tangents(value) for value in values]
         return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
     return values
+
+
+def has_tangents(value: Any) -> bool:
+    """Whether there is a dual in `value`, at any depth of layers."""
+    return isinstance(value, ArrayLayer) and (isinstance(value, Dual) or any(map(has_tangents, value.parts)))
 
 
 def dual(primal: Any, tangent: Any, level: int) -> Dual:
