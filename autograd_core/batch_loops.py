@@ -6,15 +6,13 @@ gradients of any order go through.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-
-import numpy as np
 
 from autograd_core import recording
 from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.batching.axes import among_zeros, element_of, has_level, put_together
-from autograd_core.layers import layers_in
+from autograd_core.batching.loop import batches_in, joined
 from autograd_core.recording import apply
 from autograd_core.table import Op
 
@@ -26,27 +24,37 @@ def recorded_loop(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
 
     raises : the BatchingError under way, if there is no batch; BatchingError for results that differ in shape
     """
-    found = list(_batches_in((args, kwargs)))
+    found = list(_batches((args, kwargs)))
     if not found:
         raise
     level = max(batch.level for batch in found)
     (size,) = {len(batch.payload) for batch in found if batch.level == level}
-    rows = [function(*_element((args, kwargs), level, i, size)[0], **_element((args, kwargs), level, i, size)[1]) for i in range(size)]
+    name = str(getattr(function, "__name__", None) or repr(function))
+    rows = []
+    for i in range(size):
+        own_args, own_kwargs = _element((args, kwargs), level, i, size)
+        rows.append(function(*own_args, **own_kwargs))
     if not rows:
-        raise BatchingError(f"{getattr(function, '__name__', 'a rule')}: needs Python values, of which an empty batch has none")
-    return _joined(rows, level)
+        raise BatchingError(f"{name}: needs Python values, of which an empty batch has none")
+    return joined(rows, name, lambda rows: _stacked(rows, level))
 
 
-def _batches_in(values: Any) -> Iterator[Batched]:
+def _stacked(rows: Sequence[Any], level: int) -> Any:
+    tracked = any(isinstance(row, recording.tensor_class) for row in rows)
+    return apply(_put_together, (list(rows), level), {}) if tracked else put_together(rows, level)
+
+
+def _batches(values: Any) -> Iterator[Batched]:
+    """The batches in `values`, a nest, also those in tensors."""
     if isinstance(values, recording.tensor_class):
-        values = values._array
-    if isinstance(values, tuple | list):
+        yield from batches_in(values._array)
+    elif isinstance(values, tuple | list):
         for value in values:
-            yield from _batches_in(value)
+            yield from _batches(value)
     elif isinstance(values, dict):
-        yield from _batches_in(list(values.values()))
+        yield from _batches(list(values.values()))
     else:
-        yield from (layer for layer in layers_in(values) if isinstance(layer, Batched))
+        yield from batches_in(values)
 
 
 def _element(values: Any, level: int, i: int, size: int) -> Any:
@@ -62,20 +70,6 @@ def _element(values: Any, level: int, i: int, size: int) -> Any:
     if isinstance(values, dict):
         return {key: _element(value, level, i, size) for key, value in values.items()}
     return element_of(values, level, i)
-
-
-def _joined(rows: list[Any], level: int) -> Any:
-    first = rows[0]
-    if isinstance(first, tuple | list):
-        parts = [_joined([row[k] for row in rows], level) for k in range(len(first))]
-        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    if first is None:
-        return None
-    if len({np.shape(row) for row in rows}) > 1:
-        raise BatchingError("results of different shapes over the batch; there is no array of them. Use a mask with np.where instead")
-    if any(isinstance(row, recording.tensor_class) for row in rows):
-        return apply(_put_together, (list(rows), level), {})
-    return put_together(rows, level) if hasattr(first, "dtype") else first
 
 
 def _either(op: Op, compute: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from autograd_core.batching.loop import each
 from autograd_core.duals import Dual, without_tangents
 from autograd_core.fingerprint import fingerprint, full_fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
-from autograd_core.layers import ArrayLayer, in_charge, level_of
+from autograd_core.layers import ArrayLayer, in_charge
 from autograd_core.node import Node, make_node
 from autograd_core.plan import (
     ALL_LINKS,
@@ -179,10 +179,7 @@ def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
     try:
         return op.function(*args, **kwargs)
     except BatchingError:
-        level = level_of((args, kwargs))
-        if not level:
-            raise
-        return each(op.function, args, kwargs, level)
+        return each(op.function, args, kwargs)
 
 
 def computed_in_layers(op: Op, args: Any, kwargs: dict[str, Any], top: Any) -> Any:
@@ -196,7 +193,7 @@ def computed_in_layers(op: Op, args: Any, kwargs: dict[str, Any], top: Any) -> A
     try:
         return op.function(*args, **kwargs)
     except BatchingError:
-        return each(op.function, args, kwargs, top.level)
+        return each(op.function, args, kwargs)
 
 
 def tensors_in(values: Any) -> Iterator[Any]:

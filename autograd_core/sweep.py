@@ -27,7 +27,7 @@ from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.batching.loop import each
 from autograd_core.fingerprint import check_unchanged, handed_out
 from autograd_core.grad_mode import Instrument
-from autograd_core.layers import finite, level_of
+from autograd_core.layers import finite
 from autograd_core.node import Leaf, Node, by_number, program_order
 from autograd_core.plan import ALL_LINKS, G_ITSELF, MORE_PARENTS, NO_PARENT, NOTHING_MORE, OUT, SAVED_FIRST, SAVED_SECOND, TWO_PARENTS, Edge, Plan
 from autograd_core.shapes import unbroadcast
@@ -273,10 +273,7 @@ class Sweep:
         except BatchingError:
             if self.recorded_loop is not None:
                 return self.recorded_loop(lambda g, links: self._contribution(edge, g, links), (g, links), {})
-            level = level_of((g, links))
-            if not level:
-                raise
-            return each(lambda g, links: self._contribution(edge, g, links), (g, links), {}, level)
+            return each(lambda g, links: self._contribution(edge, g, links), (g, links), {})
 
     def _attend(self, node: Node, g: Any) -> Any:
         """What a node asks for before its rules run: its hooks, its place among the results, structural zeros."""
