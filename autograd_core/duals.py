@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.layers import SCALARS, ArrayLayer, able_to_hold, finite, in_charge, is_foreign, method_of
+from autograd_core.layers import SCALARS, ArrayLayer, able_to_hold, finite, in_charge, is_foreign
 
 __all__ = ["Dual", "ForwardModeError", "carrying_tangents", "dual", "has_tangents", "primal_of", "refuse_tangents", "tangent_of", "without_tangents"]
 
@@ -175,13 +175,8 @@ class Dual(ArrayLayer):
     def __len__(self) -> int:
         return len(self.primal)
 
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
-
     def __repr__(self) -> str:
         return f"<dual of {self.primal!r}, {self.tangent!r}>"
-
-    __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
         return bool(self.primal)
@@ -294,13 +289,6 @@ class Dual(ArrayLayer):
     mT = property(lambda self: self.swapaxes(-1, -2))
     real = property(lambda self: Dual(self.primal.real, self.tangent.real, self.level))
     imag = property(lambda self: Dual(self.primal.imag, self.tangent.imag, self.level))
-
-    prod, mean, var, std = map(method_of, (np.prod, np.mean, np.var, np.std))
-    max, min, any, all = map(method_of, (np.max, np.min, np.any, np.all))
-    argmax, argmin, argsort = map(method_of, (np.argmax, np.argmin, np.argsort))
-    cumsum, cumprod, clip, round = map(method_of, (np.cumsum, np.cumprod, np.clip, np.round))
-    squeeze, ravel, flatten, repeat = map(method_of, (np.squeeze, np.ravel, np.ravel, np.repeat))
-    take, diagonal, trace, dot, nonzero = map(method_of, (np.take, np.diagonal, np.trace, np.dot, np.nonzero))
 
 
 def _assignable(array: Any, value: Any) -> Any:

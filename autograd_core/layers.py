@@ -26,13 +26,21 @@ __all__ = [
     "is_foreign",
     "layers_in",
     "level_of",
-    "method_of",
     "new_level",
 ]
 
 new_level = itertools.count(1).__next__
 
 SCALARS = frozenset({float, int, complex, bool, *np.sctypeDict.values()})
+
+
+def _method(function: Any) -> Callable[..., Any]:
+    """The method that does what a function of NumPy does with its first argument."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    return method
 
 
 class ArrayLayer:
@@ -70,6 +78,26 @@ class ArrayLayer:
     def is_finite(self) -> Any:
         """Where all that the layer carries is finite, as a mask of the layer's shape."""
         raise NotImplementedError
+
+    # --- as of any array ------------------------------------------------------------------------------------------------------------
+
+    __hash__ = object.__hash__
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __getitem__(self, index: Any) -> Any:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    sum, prod, mean, var, std = map(_method, (np.sum, np.prod, np.mean, np.var, np.std))
+    max, min, any, all = map(_method, (np.max, np.min, np.any, np.all))
+    argmax, argmin, argsort, argpartition, searchsorted = map(_method, (np.argmax, np.argmin, np.argsort, np.argpartition, np.searchsorted))
+    cumsum, cumprod, clip, round = map(_method, (np.cumsum, np.cumprod, np.clip, np.round))
+    swapaxes, squeeze, ravel, flatten, repeat = map(_method, (np.swapaxes, np.squeeze, np.ravel, np.ravel, np.repeat))
+    take, diagonal, trace, dot, nonzero = map(_method, (np.take, np.diagonal, np.trace, np.dot, np.nonzero))
 
 
 def finite(array: Any) -> Any:
@@ -153,12 +181,3 @@ def for_any(mask: Any) -> bool:
     while isinstance(mask, ArrayLayer):
         mask = mask.primary
     return bool(np.any(mask))
-
-
-def method_of(function: Any) -> Callable[..., Any]:
-    """The method that does what a function of NumPy does with its first argument."""
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
-
-    return method

@@ -12,14 +12,14 @@ What would need one Python value for the whole batch (`if x > 0`, `float(x)`, `n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from autograd_core.duals import without_tangents
-from autograd_core.layers import SCALARS, ArrayLayer, finite, in_charge, is_foreign, method_of
+from autograd_core.layers import SCALARS, ArrayLayer, finite, in_charge, is_foreign
 
 __all__ = ["Batched", "BatchingError", "stretched", "wrapped"]
 
@@ -103,13 +103,9 @@ class Batched(ArrayLayer):
             raise TypeError("len() of unsized object")
         return int(self.payload.shape[1])
 
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
-
     def __repr__(self) -> str:
         return f"<{self.payload.shape[0]} arrays of shape {self.shape}, {self.dtype}>"
 
-    __hash__ = object.__hash__
     __bool__ = _refused("the truth")
     __float__ = _refused("float()")
     __int__ = _refused("int()")
@@ -237,13 +233,6 @@ class Batched(ArrayLayer):
     @property
     def imag(self) -> Batched:
         return Batched(self.payload.imag, self.level)
-
-    sum, prod, mean, var, std = map(method_of, (np.sum, np.prod, np.mean, np.var, np.std))
-    max, min, any, all = map(method_of, (np.max, np.min, np.any, np.all))
-    argmax, argmin, argsort = map(method_of, (np.argmax, np.argmin, np.argsort))
-    cumsum, cumprod, clip, round = map(method_of, (np.cumsum, np.cumprod, np.clip, np.round))
-    swapaxes, squeeze, ravel, flatten, repeat = map(method_of, (np.swapaxes, np.squeeze, np.ravel, np.ravel, np.repeat))
-    take, diagonal, trace, dot, nonzero = map(method_of, (np.take, np.diagonal, np.trace, np.dot, np.nonzero))
 
 
 def wrapped(result: Any, level: int) -> Any:
