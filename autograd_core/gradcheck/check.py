@@ -262,9 +262,8 @@ class Check:
                 gs, eps = above.gs, max(eps, above.eps)
 
     def _failed_above(self, variation: Variation, failure: RuleFailed, order: int) -> None:
-        """A rule that refuses to be differentiated says so; one that breaks is wrong."""
-        refused = isinstance(failure.__cause__, TypeError | RuntimeError | NotImplementedError) and failure.cause == "raises"
-        if refused:
+        """A rule that cannot be differentiated says so, loudly; one that gives something of the wrong form is wrong."""
+        if failure.cause == "raises":
             self.report.notes.append(f"order {order} could not be checked: {failure}")
         else:
             self.outcomes.append(Outcome(variation, failure=failure, order=order))

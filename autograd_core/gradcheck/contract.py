@@ -85,9 +85,24 @@ def _changes(spot: Spot) -> Iterator[Breach]:
         if a != b:
             yield Breach("changes input", name, f"the backward pass changes the argument {name} in place")
     if bits(gs) != bits(spot.gs):
-        yield Breach("changes incoming gradient", "", "the backward pass changes the incoming gradient in place")
+        guilty = _who_changes(spot)
+        of = f" for {guilty}" if guilty else ""
+        yield Breach("changes incoming gradient", guilty, f"the backward pass{of} changes the incoming gradient in place")
     if bits(results) != values:
         yield Breach("changes result", "", "the backward pass changes the result in place")
+
+
+def _who_changes(spot: Spot) -> str:
+    """The first argument whose rule alone changes the incoming gradient."""
+    for place in spot.subject.places:
+        gs = fresh(spot)
+        try:
+            spot.subject.only([place]).vjp([place.array.copy()], gs)
+        except Exception:  # noqa: BLE001  alone it may not work
+            continue
+        if bits(gs) != bits(spot.gs):
+            return place.name
+    return ""
 
 
 def _not_repeatable(spot: Spot) -> Iterator[Breach]:

@@ -81,8 +81,9 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
         return Diagnosis("formula", "")
     return (
         _factor(outcomes, case, second, argument)
-        or _by_tests(WHOLE_GRADIENT, case, second)
+        or _by_tests(FIRST, case, second)
         or mask
+        or _by_tests(WHOLE_GRADIENT, case, second)
         or _precision(wrong, case, argument, most=1e-6)
         or (_by_tests(ACTIVITY, case, second) if len(case.spot.arrays) > 2 else None)
         or _by_elements([o for o in outcomes if o.variation.topic in ORDINARY or o.variation.topic == "negative"], argument)
@@ -127,12 +128,14 @@ def _by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None
     for cause, masks in signs.items():
         if any(_explains(mask, wrong) for mask in masks):
             return Diagnosis(cause, f"wrong for all {int(wrong.sum())} {cause} elements tried, right for the other {int(agreed.sum())}")
-    sizes = np.abs(values)
-    if sizes[wrong].min() > sizes[agreed].max():
-        return Diagnosis("large", f"right up to a size of {sizes[agreed].max():.4g}, wrong from {sizes[wrong].min():.4g}")
     for name, masks in places.items():
         if len(agreed_by_place) and _explains(np.concatenate(masks), ~agreed_by_place):
             return Diagnosis(name.split(":")[0], f"wrong for {name.split(':')[-1]}, right elsewhere")
+    if min(wrong.sum(), agreed.sum()) < 2:
+        return None
+    sizes = np.abs(values)
+    if sizes[wrong].min() > sizes[agreed].max():
+        return Diagnosis("large", f"right up to a size of {sizes[agreed].max():.4g}, wrong from {sizes[wrong].min():.4g}")
     if sizes[wrong].max() < sizes[agreed].min():
         return Diagnosis("small", f"wrong up to a size of {sizes[wrong].max():.4g}, right from {sizes[agreed].min():.4g}")
     if values[wrong].min() > values[agreed].max() or values[wrong].max() < values[agreed].min():
@@ -233,19 +236,24 @@ def _by_topic(outcomes: Sequence[Outcome], wrong: Sequence[Outcome], argument: i
 
 def _cases(wrong: Sequence[Outcome], argument: int) -> tuple[Case | None, Case | None]:
     """The argument at two places of the same shapes where it is wrong: what is said of the first must hold at the second too."""
-    small = [o.spot for o in wrong if o.spot is not None and o.spot.x.size <= LARGEST_CASE and o.spot.y.size <= 4 * LARGEST_CASE]
-    if not small:
+    small = [o for o in wrong if o.spot is not None and o.spot.x.size <= LARGEST_CASE and o.spot.y.size <= 4 * LARGEST_CASE]
+    if not small or small[0].spot is None:
         return None, None
-    # Zeros and ties make many suppositions alike.
-    second = next((s for s in small[1:] if s.x.shape == small[0].x.shape and np.unique(s.x).size == s.x.size), None)
-    return Case(small[0], argument), None if second is None else Case(second, argument)
+    shape = small[0].spot.x.shape
+    # Zeros and ties make many suppositions alike, extreme sizes make derivatives unsure.
+    second = next(
+        (o.spot for o in small[1:] if o.spot is not None and o.spot.x.shape == shape and o.variation.topic in (*ORDINARY, "negative")), None
+    )
+    return Case(small[0].spot, argument), None if second is None else Case(second, argument)
 
 
 # What changes the gradient as a whole, and what changes parts of it: in the order in which they are tried.
-WHOLE_GRADIENT: dict[str, Any] = {
+FIRST: dict[str, Any] = {
     "missing gradient": hypotheses.missing_gradient,
     "swapped inputs": hypotheses.swapped_inputs,
     "unused output": hypotheses.unused_output,
+}
+WHOLE_GRADIENT: dict[str, Any] = {
     "missing sum over a broadcast axis": mistakes.missing_sum,
     "wrong axis of a reduction": mistakes.wrong_reduction,
     "transpose": hypotheses.transpose,
@@ -291,10 +299,15 @@ def _factor(outcomes: Sequence[Outcome], case: Case, second: Case | None, argume
         return None
     if abs(value + 1) < 1e-6:
         return Diagnosis("sign", text)
+    if abs(value - 1) < 0.05 and (eps := _eps([o for o in outcomes if o.disagreements(argument)], argument)) is not None:
+        return eps
     sizes = {n for a in [*case.spot.arrays, *case.spot.results] for n in (a.size, *a.shape) if n > 1}
     count = abs(value) if abs(value) > 1 else 1 / abs(value)
     near = next((n for n in sorted(sizes) if abs(count / n - 1) < 1e-5), None)
     elsewhere = _factors_elsewhere(outcomes, case, argument)
+    root = next((n for n in sorted(sizes) if abs(count**2 / n - 1) < 1e-5), None)
+    if near is None and root is not None:
+        return Diagnosis("constant factor", f"{text}, the root of {root}")
     if any(abs(other / value - 1) > 1e-3 for _, other in elsewhere):
         n = f" with n = {near}" if near else ", which changes with the number of elements"
         return Diagnosis("1/n", f"{text}, {'n' if abs(value) > 1 else '1/n'}{n}")

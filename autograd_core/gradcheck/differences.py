@@ -168,7 +168,7 @@ def _noise(above: Any, below: Any, centre: Any, eps: float) -> tuple[Any, Any]:
     relative = np.where(np.abs(centre) > 0, tread / np.where(centre == 0, 1.0, np.abs(centre)), 0.0)
     relative = np.where((relative > 1e-8) & (relative < 3e-7), relative, 0.0)  # of single precision: grows with the value
     treads = np.where(stairs, np.maximum(tread, relative * sizes), 0.0)
-    return 4 * np.maximum(eps * sizes, np.maximum(bend, treads)) + 1e-300, stairs & (tread > 1e-9 * sizes.max(axis=0))
+    return 4 * np.maximum(eps * sizes, np.maximum(bend, treads)) + 1e-300, stairs & (tread > 1e-12 * sizes.max(axis=0))
 
 
 def _slopes_up_to(slopes: Any) -> Any:

@@ -183,7 +183,7 @@ def activity(case: Case) -> tuple[str, str] | None:
                 agreeing.append(f"{name} {'+' if sign > 0 else '-'} {abs(sign):g}")
     if agreeing and flat:
         return "mask", f"it is right with {agreeing[0]}, where everything is active, and not zero where the value is flat"
-    return ("range", f"it is right with {agreeing[0]}, wrong here") if agreeing else None
+    return None
 
 
 def other_loss(case: Case) -> str | None:

@@ -109,24 +109,46 @@ class Spot:
         return self.inputs.join(found)
 
     def claimed_noise(self) -> Any:
-        """How far the claimed gradient is off from a smooth one near here, by rounding inside of the rules.
+        """How far the claimed gradient is off by rounding inside of the rules: as the same rules with more digits show near here.
 
-        Seen as differences of high order at places next to this one: a special case at just this place must not excuse itself.
+        Where they do not compute with more digits, differences of high order at places next to this one tell it.
         """
         if self._noise is None:
-            close, wide = self._claimed_near(3e-8), self._claimed_near(3e-4)
-            bends = np.abs(np.diff(close, 2, axis=0)).max(axis=0)
-            # A wide look sees coarser steps of the rounding (1 - cos(x) at 1e-6), but also that the gradient is curved.
-            curves = np.abs(np.diff(wide, 4, axis=0)).max(axis=0)
-            noise = np.maximum(4 * bends, np.minimum(curves, 1e-3 * np.abs(self.claimed)))
-            # A rule that computes in single precision is noisy too, but less than terms in double precision that cancel, and
-            # relative to its own size: that is no excuse.
-            finite = np.abs(self.claimed[np.isfinite(self.claimed)])
-            sizes = [float(np.max(v, initial=1.0)) for v in (np.abs(self.x), np.abs(self.y[self.usable]), finite)]
-            limit = 1e3 * self.eps * max(sizes) * max(1.0, float(np.max(np.abs(self.g), initial=0.0)))
-            noise = np.where(noise <= 1e-6 * np.abs(self.claimed), np.minimum(noise, limit), noise)
+            noise = self._noise_by_digits()
+            noise = self._noise_by_differences() if noise is None else noise
             self._noise = np.where(np.isfinite(noise), noise, 0.0)
         return self._noise
+
+    def _noise_by_digits(self) -> Any:
+        if np.finfo(np.longdouble).eps > 1e-18:
+            return None
+        errors = []
+        for k in range(4):
+            arrays = self.inputs.split(self.x * (1 + k * 1e-7))
+            wide, wide_gs = in_long_double(arrays), in_long_double(self.gs)
+            try:
+                more = self.subject.vjp(wide, wide_gs)
+                if not any(d is not None and d.dtype.itemsize > a.dtype.itemsize for d, a in zip(more, arrays, strict=True)):
+                    return None
+                plain = self.subject.vjp(arrays, [g.copy() for g in self.gs])
+                errors.append(np.abs(self.inputs.join(plain) - self.inputs.join(in_double(more))))
+            except Exception:  # noqa: BLE001  not made for so many digits
+                return None
+        return 4 * np.max(errors, axis=0)
+
+    def _noise_by_differences(self) -> Any:
+        close, wide = self._claimed_near(3e-8), self._claimed_near(3e-4)
+        bends = np.abs(np.diff(close, 2, axis=0)).max(axis=0)
+        # A wide look sees coarser steps of the rounding (1 - cos(x) at 1e-6), but also that the gradient is curved.
+        curves = np.abs(np.diff(wide, 4, axis=0)).max(axis=0)
+        noise = np.maximum(4 * bends, np.minimum(curves, 1e-3 * np.abs(self.claimed)))
+        # A rule that computes in single precision is noisy too, but less than terms in double precision that cancel, and
+        # relative to its own size: that is no excuse.
+        finite = np.abs(self.claimed[np.isfinite(self.claimed)])
+        sizes = [float(np.max(v, initial=1.0)) for v in (np.abs(self.x), np.abs(self.y[self.usable]), finite)]
+        limit = 1e3 * self.eps * max(sizes) * max(1.0, float(np.max(np.abs(self.g), initial=0.0)))
+        single = (noise > 5e-9 * np.abs(self.claimed)) & (noise <= 1e-6 * np.abs(self.claimed))
+        return np.where(single, np.minimum(noise, limit), noise)
 
     def all_rounding(self) -> bool:
         """Whether the value changes as a whole when the arguments change in their last digits: the deviation of a constant, the
@@ -158,9 +180,8 @@ class Spot:
 
     def _error_of_value(self, x: Any) -> Any:
         arrays = self.inputs.split(x)
-        wide = [a.astype(np.clongdouble if a.dtype.kind == "c" else np.longdouble) for a in arrays]
         try:
-            values, more = self.subject.value(arrays), self.subject.value(wide)
+            values, more = self.subject.value(arrays), self.subject.value(in_long_double(arrays))
             if not any(v.dtype.itemsize > r.dtype.itemsize for v, r in zip(more, self.results, strict=True)):
                 return np.zeros(self.y.size)
             joined = [self.outputs.join([as_kind(v, r).astype(r.dtype) for v, r in zip(vs, self.results, strict=True)]) for vs in (values, more)]
@@ -173,6 +194,16 @@ class Spot:
             return np.array([self.gradient(self.inputs.split(self.x * (1 + k * distance)), self.gs) for k in range(1, 6)])
         except RuleFailed:
             return np.zeros((5, self.x.size))
+
+
+def in_long_double(arrays: Sequence[Any]) -> list[Any]:
+    """The arrays with as many digits as NumPy has on this machine."""
+    return [a.astype(np.clongdouble if a.dtype.kind == "c" else np.longdouble) for a in arrays]
+
+
+def in_double(arrays: Sequence[Any]) -> list[Any]:
+    """The arrays in double precision; None stays None."""
+    return [None if a is None else a.astype(np.complex128 if a.dtype.kind == "c" else np.float64) for a in arrays]
 
 
 def check_form(name: str, argument: Any, gradient: Any) -> None:
