@@ -78,7 +78,9 @@ class Spot:
         self._value_noise: Any = None
         self.known_wrong: frozenset[int] = frozenset()  # arguments that were found wrong elsewhere
         self.degenerate = False  # a place of zeros and ties that the checker has made
+        self.elementwise = elementwise
         self.directions: Any = None  # those of the comparison that is being made here
+        self.nearby: Any = None  # gradients at places next to this one
 
     def _scale_of(self, array: Any, part: slice) -> Any:
         return np.maximum(np.abs(self.x[part]), 0.05 * typical_size(array))

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.gradcheck.differences import Examined, evaluated
-from autograd_core.gradcheck.spots import Spot
+from autograd_core.gradcheck.differences import Examined, evaluated, examine
+from autograd_core.gradcheck.spots import RuleFailed, Skip, Spot
 
 __all__ = ["Comparison", "Disagreement", "floor_of", "judge"]
 
@@ -55,10 +55,11 @@ def floor_of(spot: Spot) -> float:
     return max(FLOOR, 64 * spot.eps)
 
 
-def judge(spot: Spot, component: int | None, direction: Any, given: float, seen: Examined, g: Any, result: Comparison) -> None:
+def judge(spot: Spot, component: int | None, direction: Any, given: float, seen: Examined, g: Any, result: Comparison, *, alone: bool = False) -> None:
     """Add to `result` what is to be said of `given`, the claimed derivative along `direction`, after what was `seen` along it.
 
     component : which one the direction moves, or None for several
+    alone : the result's elements do not depend on others: then the slopes on both sides tell all, places nearby nothing more
     """
     used = g != 0
     low, high = _contracted(seen.low[used], seen.high[used], g[used])
@@ -79,23 +80,15 @@ def judge(spot: Spot, component: int | None, direction: Any, given: float, seen:
     slack = _slack(spot, direction, given, seen, g, kinked=kinked)
     if low - slack <= given <= high + slack or _agrees_coarsely(given, seen, g, slack):
         return
-    if given == 0 and seen.stairs[used].any():
-        result.undecided.append((component, "a step function, or a value that is rounded"))
+    slopes = np.zeros(0) if alone else _slopes_nearby(spot, direction)
+    several = _differ(slopes, given, low, high) if slopes.size else kinked or not alone
+    if np.isfinite(given) and several and not alone and (_is_among(given, slopes, slack) or _is_among(given, _gradients_nearby(spot) @ direction, slack)):
         return
-    if spot.all_rounding():
-        result.undecided.append((component, "the value consists of rounding errors"))
-        return
-    slopes = _slopes_nearby(spot, direction)
-    several = (np.ptp(slopes) > 0.05 * np.abs(slopes).max()) if slopes.size else kinked
-    if np.isfinite(given) and several:
-        if spot.degenerate and not _alone(spot):
-            # A few places next to one where much is tied do not show all of its slopes; groups moved together tell more.
-            result.undecided.append((component, "not differentiable"))
-            return
-        if slopes.size and slopes.min() - slack <= given <= slopes.max() + slack:
-            return
-    if spot.degenerate and np.isfinite(given) and abs(given) > 1e8 * (abs(low) + abs(high) + slack):
-        result.undecided.append((component, "the gradient is a quotient of rounding errors"))
+    doubt = _doubt(spot, direction, given, low, high, slack, seen, used, several=several)
+    if doubt is None and not alone and not _stands(spot, direction, low, high, slack, g):
+        doubt = "the differences do not settle"
+    if doubt is not None:
+        result.undecided.append((component, doubt))
         return
     if np.isfinite(given):
         kind = "kink" if kinked else "smooth"
@@ -105,8 +98,45 @@ def judge(spot: Spot, component: int | None, direction: Any, given: float, seen:
     result.disagreements.append(Disagreement(spot, component, given / scale, expected / scale, bound / scale, kind, direction))
 
 
-def _alone(spot: Spot) -> bool:
-    return all(size == spot.y.size for size in spot.inputs.sizes)
+def _doubt(spot: Spot, direction: Any, given: float, low: float, high: float, slack: float, seen: Examined, used: Any, *, several: bool) -> str | None:
+    """Why the numeric derivative, which disagrees, says nothing here; None if it does."""
+    if given == 0 and seen.stairs[used].any():
+        return "a step function, or a value that is rounded"
+    if spot.all_rounding():
+        return "the value consists of rounding errors"
+    numeric = max(abs(low), abs(high))
+    sizes = [float(np.max(np.abs(v), initial=0.0)) for v in (spot.x[direction != 0], spot.y[spot.usable])]
+    incoming = float(np.max(np.abs(spot.g), initial=0.0))
+    if numeric + slack < 1e-3 * abs(given) and abs(given) <= 4 * spot.eps * max(sizes) * incoming:
+        # Over a step as long as the argument it would change the value by less than a last digit: log(1 + exp(-80)) is 0.
+        return "the value is too flat here for its slope to be seen"
+    if not spot.degenerate:
+        return None
+    if np.isfinite(given) and several and not spot.elementwise:
+        return "not differentiable"  # groups moved together tell more
+    if abs(given) > 1e8 * (numeric + slack) and np.isfinite(given) and abs(given) > 1e4 * max(sizes) * incoming:
+        return "the gradient is a quotient of rounding errors"
+    return None
+
+
+def _stands(spot: Spot, direction: Any, low: float, high: float, slack: float, g: Any) -> bool:
+    """Whether steps of other lengths tell the same: powers of two are special to a few functions (the spacing of numbers)."""
+    other = 0.7 * direction
+    seen = examine(spot.function, spot.x, other, spot.y, spot.eps, known_noise=spot.value_noise())
+    used = g != 0
+    again = _contracted(seen.low[used], seen.high[used], g[used])
+    return not (again[0] / 0.7 > high + slack or again[1] / 0.7 < low - slack)
+
+
+def _differ(slopes: Any, given: float, low: float, high: float) -> bool:
+    """Whether slopes at places nearby differ as they do at a kink only: so much that they may explain what was given."""
+    spread = float(np.ptp(slopes))
+    gap = max(low - given, given - high) if np.isfinite(given) else 0.0
+    return spread > 0.05 * float(np.abs(slopes).max()) and spread > 0.05 * gap
+
+
+def _is_among(given: float, slopes: Any, slack: float) -> bool:
+    return bool(slopes.size and slopes.min() - slack <= given <= slopes.max() + slack)
 
 
 def _slack(spot: Spot, direction: Any, given: float, seen: Examined, g: Any, *, kinked: bool) -> float:
@@ -141,6 +171,36 @@ def _slopes_nearby(spot: Spot, direction: Any) -> Any:
         found.append(float(spot.g @ (above - below)) / (2 * step))
     slopes = np.array(found)
     return slopes[np.isfinite(slopes)]
+
+
+def _gradients_nearby(spot: Spot) -> Any:
+    """Claimed gradients at places next to the spot where they are right along a direction: rows.
+
+    Of a rule that is right where nothing is tied, any mixture of them is right where something is. The ties are broken
+    in the order of the elements first, as most rules do.
+    """
+    if spot.nearby is None:
+        random = np.random.default_rng(0)
+        size = spot.x.size
+        ramp = np.linspace(0.5, 1.0, size)
+        moves = [ramp, -ramp, ramp[::-1], -ramp[::-1]]
+        moves += [random.uniform(0.2, 1.0, size) * random.choice([-1.0, 1.0], size) for _ in range(min(40 * size, 480) if size <= 100 else NEARBY)]
+        rows = [_right_gradient(spot, spot.x + 1e-4 * spot.scale * move, random) for move in moves]
+        spot.nearby = np.array([row for row in rows if row is not None]).reshape(-1, size)
+    return spot.nearby
+
+
+def _right_gradient(spot: Spot, x: Any, random: np.random.Generator) -> Any:
+    """The claimed gradient at `x` if it is right there along a random direction, to a few digits; else None."""
+    direction = spot.directions.random(random)
+    above, below = (evaluated(spot.function, x + step * direction, spot.y.size) for step in (1e-7, -1e-7))
+    try:
+        row = spot.gradient(spot.inputs.split(x), spot.gs)
+    except (RuleFailed, Skip):
+        return None
+    given, found = float(row @ direction), float(spot.g @ (above - below)) / 2e-7
+    noise = 1e9 * spot.eps * float(np.linalg.norm(spot.g * spot.y))
+    return row if abs(given - found) <= 1e-5 * float(np.linalg.norm(row * direction)) + noise else None
 
 
 def _middle(seen: Examined) -> Any:
