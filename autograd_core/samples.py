@@ -16,10 +16,15 @@ __all__ = ["Arrays", "Call", "call", "calls_of", "elementwise_calls"]
 
 
 class Call(NamedTuple):
-    """One sample: the arguments of a call."""
+    """One sample: the arguments of a call, and why the gradient checker is not to vary them ("" if it may)."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    as_it_is: str = ""
+
+    def only(self, because: str) -> Call:
+        """The same sample, which is checked as it is: of an operation that relies on what its callers make sure of."""
+        return self._replace(as_it_is=because)
 
 
 def call(*args: Any, **kwargs: Any) -> Call:

@@ -53,7 +53,10 @@ def check_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *,
             if left <= 0:
                 reports[-1].notes.append(f"out of time: {len(calls) - len(reports)} of {len(calls)} sample calls were not checked")
                 break
-            reports.append(Check(subject_of(function, call.args, call.kwargs), order=order, seed=seed, vary=vary, budget=left).run())
+            free = vary and not call.as_it_is
+            reports.append(Check(subject_of(function, call.args, call.kwargs), order=order, seed=seed, vary=free, budget=left).run())
+            if call.as_it_is:
+                reports[-1].notes.append(f"checked as given only: {call.as_it_is}")
             if not reports[-1]:
                 break
         return merged(reports)
@@ -180,7 +183,9 @@ class Check:
                 self.report.notes.append(f"{names}: a symmetric argument, checked along symmetric directions")
                 found = again
         if order == 1:
-            self.known_wrong |= {spot.inputs.place(d.component)[0] for d in found.disagreements if d.component is not None}
+            # Not where it is nan or at a kink: that says nothing of other places.
+            certain = [d.component for d in found.disagreements if d.component is not None and d.kind == "smooth"]
+            self.known_wrong |= {spot.inputs.place(component)[0] for component in certain}
         self.report.compared += found.compared
         self.report.variations += 1
         self.report.notes += [f"{variation.label}: {_place_of(spot, component)}inconclusive, {why}" for component, why in found.undecided]

@@ -7,6 +7,7 @@ the one that gives just the claimed gradient, at a second place too, is named.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,10 +85,9 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
         or _by_tests(FIRST, case, second)
         or mask
         or _by_tests(WHOLE_GRADIENT, case, second)
-        or _precision(wrong, case, argument, most=1e-6)
+        or _precision(wrong, case, argument, most=2e-3)
         or (_by_tests(ACTIVITY, case, second) if len(case.spot.arrays) > 2 else None)
         or _by_elements([o for o in outcomes if o.variation.topic in ORDINARY or o.variation.topic == "negative"], argument)
-        or _precision(wrong, case, argument, most=2e-3)
         or _by_tests(PARTS, case, second)
         or _by_tests(ACTIVITY, case, second)
         or _fallback(outcomes, wrong, case, argument)
@@ -131,7 +131,7 @@ def _by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None
     for name, masks in places.items():
         if len(agreed_by_place) and _explains(np.concatenate(masks), ~agreed_by_place):
             return Diagnosis(name.split(":")[0], f"wrong for {name.split(':')[-1]}, right elsewhere")
-    if min(wrong.sum(), agreed.sum()) < 2:
+    if not _is_telling(int(wrong.sum()), int(agreed.sum())):
         return None
     sizes = np.abs(values)
     if sizes[wrong].min() > sizes[agreed].max():
@@ -148,6 +148,11 @@ def _by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None
             return Diagnosis("large", f"wrong between {values[wrong].min():.4g} and {values[wrong].max():.4g}, right outside")
         return Diagnosis("range", f"wrong between {values[wrong].min():.4g} and {values[wrong].max():.4g}, right outside")
     return None
+
+
+def _is_telling(wrong: int, right: int) -> bool:
+    """Whether it is no accident that the wrong ones of so many numbers lie side by side."""
+    return (right + 1) / math.comb(wrong + right, wrong) < 0.05
 
 
 def _explains(mask: Any, wrong: Any) -> bool:
@@ -193,6 +198,7 @@ TOPICS = {
     "negative": ("negative", "right for positive elements"),
     "large": ("large", "right for elements of the size given"),
     "small": ("small", "right for elements of the size given"),
+    "grid": ("range", "right for the values given"),
     "size": ("large", "right for elements of the size given"),
     "zero": ("zero", "right where no element is zero"),
     "tie": ("ties", "right where all elements are different"),
@@ -306,7 +312,7 @@ def _factor(outcomes: Sequence[Outcome], case: Case, second: Case | None, argume
     near = next((n for n in sorted(sizes) if abs(count / n - 1) < 1e-5), None)
     elsewhere = _factors_elsewhere(outcomes, case, argument)
     root = next((n for n in sorted(sizes) if abs(count**2 / n - 1) < 1e-5), None)
-    if near is None and root is not None:
+    if root is not None and (near is None or (elsewhere and not _is_size(elsewhere, 1) and _is_size(elsewhere, 2))):
         return Diagnosis("constant factor", f"{text}, the root of {root}")
     if any(abs(other / value - 1) > 1e-3 for _, other in elsewhere):
         n = f" with n = {near}" if near else ", which changes with the number of elements"
@@ -314,6 +320,11 @@ def _factor(outcomes: Sequence[Outcome], case: Case, second: Case | None, argume
     if near is not None and not any(near not in shapes for shapes, _ in elsewhere):
         return Diagnosis("1/n", f"{text}, {'n' if abs(value) > 1 else '1/n'} with n = {near}")
     return Diagnosis("constant factor", text)
+
+
+def _is_size(elsewhere: list[tuple[set[int], float]], power: int) -> bool:
+    """Whether the power of each factor (or its inverse) is the size of an axis, or the number of elements."""
+    return all(any(abs(max(abs(f), 1 / abs(f)) ** power / n - 1) < 1e-5 for n in sizes) for sizes, f in elsewhere if f)
 
 
 def _factors_elsewhere(outcomes: Sequence[Outcome], case: Case, argument: int) -> list[tuple[set[int], float]]:

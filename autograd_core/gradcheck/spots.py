@@ -67,7 +67,8 @@ class Spot:
         if not np.isfinite(self.x).all():
             raise Skip("an argument is not finite")
         if not self.usable.all():
-            if not (elementwise and self.usable.any()):
+            alone = elementwise and all(size == self.y.size for size in self.inputs.sizes)
+            if not (alone and self.usable.any()):
                 raise Skip("the value is not finite")
             self.gs = [np.where(np.isfinite(r), g, 0.0).astype(g.dtype) for g, r in zip(self.gs, self.results, strict=True)]
         self.g = self.outputs.join(self.gs)
@@ -117,7 +118,12 @@ class Spot:
         """
         if self._noise is None:
             noise = self._noise_by_digits()
-            noise = self._noise_by_differences() if noise is None else noise
+            if noise is None:
+                noise = self._noise_by_differences()
+            elif np.any(noise > 1e-4 * np.abs(self.claimed)):
+                # So much rounding shows from one place to the next, too; if not, the rule is another one for such numbers.
+                bends = np.abs(np.diff(self._claimed_near(3e-8), 2, axis=0)).max(axis=0)
+                noise = np.minimum(noise, 16 * bends + 1e-4 * np.abs(self.claimed))
             self._noise = np.where(np.isfinite(noise), noise, 0.0)
         return self._noise
 

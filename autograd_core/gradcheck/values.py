@@ -85,7 +85,16 @@ def _compare_elementwise(spot: Spot, directions: Directions, result: Comparison)
             seen = examine(spot.function, spot.x, alone, spot.y, spot.eps, _reach(spot, alone), spot.value_noise())
             for i in group:
                 one, alone_result = Examined(*(field[i : i + 1] for field in seen)), Comparison()
-                judge(spot, int(part.start + i), spot.scale[part][i] * _axis(spot, part.start + i), given[i], one, spot.g[i : i + 1], alone_result, alone=True)
+                judge(
+                    spot,
+                    int(part.start + i),
+                    spot.scale[part][i] * _axis(spot, part.start + i),
+                    given[i],
+                    one,
+                    spot.g[i : i + 1],
+                    alone_result,
+                    alone=True,
+                )
                 result.undecided += alone_result.undecided
                 result.agreed[part.start + i] = not alone_result.disagreements
         suspects = part.start + np.flatnonzero(~result.agreed[part])

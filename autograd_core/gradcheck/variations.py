@@ -90,7 +90,7 @@ def value_variations(subject: Subject, random: np.random.Generator, *, elementwi
     yield Variation(
         "elements of both signs", "negative", make.each(lambda a: a * random.permutation(np.resize([-1.0, 1.0], a.size)).reshape(a.shape))
     )
-    for factor in (30.0, 1000.0, 1e5):
+    for factor in (5.0, 30.0, 1000.0, 1e5):
         yield Variation(f"scaled up by {factor:g}", "large", make.each(functools.partial(np.multiply, factor)))
     for factor in (1e-3, 1e-6):
         yield Variation(f"scaled down by {1 / factor:g}", "small", make.each(functools.partial(np.multiply, factor)))

@@ -55,7 +55,9 @@ def floor_of(spot: Spot) -> float:
     return max(FLOOR, 64 * spot.eps)
 
 
-def judge(spot: Spot, component: int | None, direction: Any, given: float, seen: Examined, g: Any, result: Comparison, *, alone: bool = False) -> None:
+def judge(
+    spot: Spot, component: int | None, direction: Any, given: float, seen: Examined, g: Any, result: Comparison, *, alone: bool = False
+) -> None:
     """Add to `result` what is to be said of `given`, the claimed derivative along `direction`, after what was `seen` along it.
 
     component : which one the direction moves, or None for several
@@ -82,7 +84,12 @@ def judge(spot: Spot, component: int | None, direction: Any, given: float, seen:
         return
     slopes = np.zeros(0) if alone else _slopes_nearby(spot, direction)
     several = _differ(slopes, given, low, high) if slopes.size else kinked or not alone
-    if np.isfinite(given) and several and not alone and (_is_among(given, slopes, slack) or _is_among(given, _gradients_nearby(spot) @ direction, slack)):
+    if (
+        np.isfinite(given)
+        and several
+        and not alone
+        and (_is_among(given, slopes, slack) or _is_among(given, _gradients_nearby(spot) @ direction, slack))
+    ):
         return
     doubt = _doubt(spot, direction, given, low, high, slack, seen, used, several=several)
     if doubt is None and not alone and not _stands(spot, direction, low, high, slack, g):
@@ -98,13 +105,17 @@ def judge(spot: Spot, component: int | None, direction: Any, given: float, seen:
     result.disagreements.append(Disagreement(spot, component, given / scale, expected / scale, bound / scale, kind, direction))
 
 
-def _doubt(spot: Spot, direction: Any, given: float, low: float, high: float, slack: float, seen: Examined, used: Any, *, several: bool) -> str | None:
+def _doubt(
+    spot: Spot, direction: Any, given: float, low: float, high: float, slack: float, seen: Examined, used: Any, *, several: bool
+) -> str | None:
     """Why the numeric derivative, which disagrees, says nothing here; None if it does."""
     if given == 0 and seen.stairs[used].any():
         return "a step function, or a value that is rounded"
     if spot.all_rounding():
         return "the value consists of rounding errors"
-    numeric = max(abs(low), abs(high))
+    numeric, half = max(abs(low), abs(high)), (high - low) / 2 + slack
+    if np.isfinite(given) and "kink" not in seen.kind[used] and half > max(0.05 * max(low - given, given - high), 1e-3 * numeric):
+        return "the differences do not settle"
     sizes = [float(np.max(np.abs(v), initial=0.0)) for v in (spot.x[direction != 0], spot.y[spot.usable])]
     incoming = float(np.max(np.abs(spot.g), initial=0.0))
     if numeric + slack < 1e-3 * abs(given) and abs(given) <= 4 * spot.eps * max(sizes) * incoming:

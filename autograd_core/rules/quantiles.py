@@ -31,7 +31,9 @@ _SLOPES = {"linear": -1.0, "interpolated_inverted_cdf": 0.0, "hazen": 0.0, "weib
 def _slope(place: Any, n: Any, method: str) -> Any:
     if method not in _SLOPES:
         return np.zeros_like(place)
-    return np.where((place > 0) & (place < n - 1), n + _SLOPES[method], 0.0)
+    # The others stay at the ends for a while; "linear" is there at q = 0 only, where it has the slope to the right.
+    inside = (place >= 0) if method == "linear" else (place > 0)
+    return np.where(inside & (place < n - 1), n + _SLOPES[method], 0.0)
 
 
 @op(

@@ -63,7 +63,7 @@ def _add_taken(total: Any, total_owned: bool, g: Any, g_owned: bool, indices: An
     accumulate={"a": _add_taken},
     selects=True,
     linear=True,
-    samples=lambda a: [c for c in _sample_takes(a) if c.args[0].ndim == 1 or len(c.args) > 2][1:],
+    samples=lambda a: [c.only("its callers count axes from the front") for c in _sample_takes(a) if c.args[0].ndim == 1 or len(c.args) > 2][1:],
 )
 def taken(a: Any, indices: Any, axis: int) -> Any:
     """`np.take` with its keywords settled: it is quicker than `a[..., indices]`, which means the same."""

@@ -34,11 +34,14 @@ def _window(window_shape: Any, axis: Any, ndim: int) -> tuple[tuple[int, ...], t
     structural=True,
     linear=True,
     samples=lambda a: [
-        call(a(3, 2), 2, 0, (4,)),
-        call(a(2, 2, 3, 2), (3, 2), (0, 1), (4, 3)),
-        call(a(2, 2, 2, 2), (2, 2), (0, 0), (4, 2)),
-        call(a(1, 3, 5), 5, -2, (5, 3)),
-        call(a.complex(2, 2), 2, 0, (3,)),
+        c.only("its callers give windows and a shape that belong together")
+        for c in [
+            call(a(3, 2), 2, 0, (4,)),
+            call(a(2, 2, 3, 2), (3, 2), (0, 1), (4, 3)),
+            call(a(2, 2, 2, 2), (2, 2), (0, 0), (4, 2)),
+            call(a(1, 3, 5), 5, -2, (5, 3)),
+            call(a.complex(2, 2), 2, 0, (3,)),
+        ]
     ],
 )
 def fold(windows: Any, window_shape: Any, axis: Any, shape: tuple[int, ...]) -> Any:
