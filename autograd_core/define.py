@@ -18,7 +18,7 @@ Rule = Callable[..., Any]
 
 
 def _is_ours(rule: Any) -> bool:
-    return getattr(rule, "__module__", "").startswith("autograd_core.rules.")
+    return (getattr(rule, "__module__", "") or "").startswith("autograd_core.rules.")
 
 
 def defvjp(
@@ -171,6 +171,6 @@ def trust_elementwise() -> None:
     replaced later (by a user) is looked at again.
     """
     for row in TABLE.values():
-        ours = all(rule.__module__.startswith("autograd_core.rules.") for rule in row.rules.values())
+        ours = all(map(_is_ours, row.rules.values()))
         if row.elementwise and row.rules and ours and getattr(row.function, "nout", 0) == 1:
             row.exact = True

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.gradcheck.spots import RuleFailed, Spot, first_line, incoming_gradient, rule_failed
-from autograd_core.gradcheck.subjects import Subject
+from autograd_core.gradcheck.subjects import Subject, as_arrays, leaf
 
 __all__ = ["Breach", "check_contract", "check_single_precision"]
 
@@ -134,6 +134,7 @@ def _stale(spot: Spot, random: np.random.Generator) -> Iterator[Breach]:
     for name, a, b in zip(subject.names, bits(first), expected, strict=True):
         if a != b:
             yield Breach("stale state", name, f"the gradient of {name} is changed by the next backward call: both are one buffer")
+    yield from _used_twice(spot, first)
     if getattr(subject, "form", None) == ["g"]:
         return  # an object that keeps its inputs: one forward pass, then its backward pass, is how it is used
     results, pull = subject.start(spot.copies())
@@ -146,6 +147,23 @@ def _stale(spot: Spot, random: np.random.Generator) -> Iterator[Breach]:
     for name, a, b in zip(subject.names, bits(pull(fresh(spot))), expected, strict=True):
         if a != b:
             yield Breach("stale state", name, f"another forward pass before the backward pass changes the gradient of {name}: state is left behind")
+
+
+def _used_twice(spot: Spot, first: Sequence[Any]) -> Iterator[Breach]:
+    """Two calls in one graph, whose gradients are added up: a rule that returns a buffer of its own overwrites the first."""
+    subject = spot.subject
+    if getattr(subject, "operation", None) is None or all(d is None for d in first):
+        return
+    leaves = [leaf(a) for a in spot.copies()]
+    outputs = [*subject.call(leaves), *subject.call(leaves)]  # type: ignore[attr-defined]
+    both = as_arrays(subject.gradients(leaves, [*fresh(spot), *(2 * g for g in spot.gs)], outputs=outputs))  # type: ignore[attr-defined]
+    apart = subject.vjp(spot.copies(), [2 * g for g in spot.gs])
+    for name, once, other, twice in zip(subject.names, first, apart, both, strict=True):
+        if once is None or other is None or twice is None or not np.isfinite(once).all():
+            continue
+        if np.any(np.abs(twice - once - other) > 1e-6 * np.abs(once).max(initial=0.0) + 16 * float(spot.claimed_noise().max(initial=0.0))):
+            yield Breach("stale state", name, f"two calls in one graph give a wrong sum of their gradients of {name}: both are one buffer")
+            return
 
 
 def _nonlinear(spot: Spot, random: np.random.Generator) -> Iterator[Breach]:

@@ -314,12 +314,19 @@ def _factor(outcomes: Sequence[Outcome], case: Case, second: Case | None, argume
     root = next((n for n in sorted(sizes) if abs(count**2 / n - 1) < 1e-5), None)
     if root is not None and (near is None or (elsewhere and not _is_size(elsewhere, 1) and _is_size(elsewhere, 2))):
         return Diagnosis("constant factor", f"{text}, the root of {root}")
+    if near is not None and _column_and_row(case, near):
+        return Diagnosis("accidental broadcast", f"{text}, n = {near}, and there are arguments of shapes ({near},) and ({near}, 1)")
     if any(abs(other / value - 1) > 1e-3 for _, other in elsewhere):
         n = f" with n = {near}" if near else ", which changes with the number of elements"
         return Diagnosis("1/n", f"{text}, {'n' if abs(value) > 1 else '1/n'}{n}")
     if near is not None and not any(near not in shapes for shapes, _ in elsewhere):
         return Diagnosis("1/n", f"{text}, {'n' if abs(value) > 1 else '1/n'} with n = {near}")
     return Diagnosis("constant factor", text)
+
+
+def _column_and_row(case: Case, n: int) -> bool:
+    shapes = {a.shape for a in case.spot.arrays}
+    return {(n,), (n, 1)} <= shapes
 
 
 def _is_size(elsewhere: list[tuple[set[int], float]], power: int) -> bool:
@@ -398,7 +405,8 @@ def typical(sizes: Any) -> float:
 
 def _fallback(outcomes: Sequence[Outcome], wrong: Sequence[Outcome], case: Case, argument: int) -> Diagnosis:
     names = case.spot.subject.names
-    bad = [k for k in range(len(names)) if any(o.disagreements(k) for o in outcomes)]
+    usual = [o for o in outcomes if o.variation.topic in ORDINARY]
+    bad = [k for k in range(len(names)) if any(o.disagreements(k) for o in usual)]
     good = [name for k, name in enumerate(names) if k not in bad]
     if len(bad) >= 2 and len(good) >= 2:
         return Diagnosis(

@@ -82,7 +82,7 @@ def shape_variations(subject: Subject, random: np.random.Generator, results: lis
     yield from _longer_and_single(shapes)
     yield from _not_symmetric(shapes)
     yield from _unequal(shapes)
-    if len(shapes.everything) > 1 and (elementwise or not hasattr(subject, "form")):
+    if len(shapes.everything) > 1 and elementwise:  # others, such as losses, may count on arguments of one shape
         yield from _broadcast(shapes)
     for i in range(2):  # an empty batch
         axes = (
