@@ -28,6 +28,7 @@ from autograd_core.gradcheck.variations import Variation, keyword_variations, va
 __all__ = ["check_call", "check_subject", "incoming_gradient"]
 
 MANY = 400  # elements; the variations of larger calls are tried on smaller arrays
+MOST_SECONDS = 2.5  # after which no further variation of a large call is begun that cannot be made small
 LEAST_SECONDS = 0.25  # after so long a progress bar appears, on a terminal
 
 
@@ -136,12 +137,15 @@ class Check:
         except RuleFailed as failure:
             self.outcomes.append(Outcome(base, failure=failure))
             return self.finished()
-        self._contract(spot)
+        small = self._smaller(spot) if spot.x.size + spot.y.size > MANY else None
+        self._contract(small if small is not None and spot.is_large else spot)
         if not any(b.cause == "random" for b in self.breaches):
             self.elementwise = self.vary and treats_elements_alone(spot)
             self._compare(base, spot, every=True)
             if self.vary and spot.y.size:
-                self._variations(spot)
+                if small is not None:
+                    self._compare(Variation("smaller arrays", "value", small.subject), small, every=True)
+                self._variations(spot if small is None else small)
             self._higher_orders(spot)
         return self.finished()
 
@@ -169,8 +173,8 @@ class Check:
 
         def once(symmetric: set[int]) -> Comparison:
             directions = Directions(spot.inputs, spot.scale.copy(), symmetric)
-            alone = self.elementwise and order == 1 and not symmetric and variation.topic != "given"
-            kinks, trials = variation.kinks and order == 1, 3 if order == 1 else 2
+            alone = self.elementwise and order == 1 and not symmetric and (variation.topic != "given" or spot.is_large)
+            kinks, trials = variation.kinks and order == 1, 3 if order == 1 and not spot.is_large else 2
             return compare(spot, directions, self.random, elementwise=alone, every=every, trials=trials, kinks=kinks, known=self.known_wrong)
 
         found = once(self.symmetric)
@@ -192,19 +196,18 @@ class Check:
         self.outcomes.append(Outcome(variation, spot, found, order=order))
         return found
 
+    def _smaller(self, spot: Spot) -> Spot | None:
+        """The call with few elements, or None if it does not take them."""
+        small = smaller(self.subject, self.random, spot.results)
+        try:
+            return None if small is None else Spot(small, "smaller arrays", self.random)
+        except (Skip, RuleFailed):
+            return None
+
     def _variations(self, spot: Spot) -> None:
-        subject = self.subject
-        if spot.x.size + spot.y.size > MANY:
-            small = smaller(subject, self.random, spot.results)
-            if small is not None:
-                subject = small
-                try:
-                    spot = Spot(small, "smaller arrays", self.random)
-                    self._compare(Variation("smaller arrays", "value", small), spot, every=True)
-                except (Skip, RuleFailed):
-                    return
         skipped: list[str] = []
-        for variation in self._in_time(_all_variations(subject, self.random, spot, elementwise=self.elementwise)):
+        limit = min(self.budget, MOST_SECONDS) if spot.is_large else self.budget
+        for variation in self._in_time(_all_variations(spot.subject, self.random, spot, elementwise=self.elementwise), limit):
             try:
                 place = Spot(variation.subject, variation.label, self.random, elementwise=self.elementwise)
                 place.degenerate = variation.kinks
@@ -216,12 +219,12 @@ class Check:
         if skipped:
             self.report.notes.append("skipped: " + "; ".join(skipped))
 
-    def _in_time(self, variations: Iterator[Variation]) -> Iterator[Variation]:
+    def _in_time(self, variations: Iterator[Variation], limit: float) -> Iterator[Variation]:
         """The variations while there is time; a progress bar if it takes long and somebody is looking."""
         for done, variation in enumerate(variations):
             elapsed = time.perf_counter() - self.started
-            if elapsed > self.budget:
-                self.report.notes.append(f"out of time after {self.budget:g} s: left unchecked from {variation.label!r} on (budget=...)")
+            if elapsed > limit:
+                self.report.notes.append(f"out of time after {limit:g} s: left unchecked from {variation.label!r} on (budget=...)")
                 return
             if elapsed > LEAST_SECONDS and self.bar is None and sys.stderr is not None and sys.stderr.isatty():
                 self.bar = _progress_bar(self.report.name)

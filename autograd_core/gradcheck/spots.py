@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from autograd_core.gradcheck.subjects import Subject
 from autograd_core.gradcheck.vectors import Vectors, as_kind, typical_size
 
 __all__ = ["RuleFailed", "Skip", "Spot", "incoming_gradient"]
+
+
+MANY_RESULTS = 1024  # elements; of more, only those that change are looked at
+LARGE = 20_000
 
 
 class Skip(Exception):
@@ -33,6 +37,19 @@ def incoming_gradient(random: np.random.Generator, like: Any) -> Any:
     if like.dtype.kind == "c":
         g = g + 1j * random.uniform(0.5, 1.5, like.shape)
     return np.asarray(g, dtype=like.dtype)
+
+
+class View(NamedTuple):
+    """What is looked at of the results: some of their elements, or all contracted with the incoming gradient.
+
+    function, y   from the vector of arguments to what is looked at, and its value at the place itself
+    g, noise      the incoming gradient of each, and how far each is off by rounding
+    """
+
+    function: Callable[[Any], Any]
+    y: Any
+    g: Any
+    noise: Any
 
 
 class Spot:
@@ -97,6 +114,26 @@ class Spot:
             values = [as_kind(v, r) for v, r in zip(values, self.results, strict=True)]
         return self.outputs.join(values)
 
+    def view(self, outputs: Any) -> View:
+        """Only some elements of the results, given by an index."""
+        return View(lambda vector: self.function(vector)[outputs], self.y[outputs], self.g[outputs], self.value_noise()[outputs])
+
+    def view_along(self, direction: Any) -> View:
+        """Those elements of the results that change along a direction, where there are many."""
+        if self.y.size <= MANY_RESULTS:
+            return View(self.function, self.y, self.g, self.value_noise())
+        changes = [evaluated(self.function, self.x + step * direction, self.y.size) != self.y for step in (0.03, -0.03)]
+        changed = np.flatnonzero(changes[0] | changes[1])
+        if changed.size <= MANY_RESULTS:
+            return self.view(changed)
+        noise = np.linalg.norm(self.g * np.maximum(self.value_noise(), self.eps * np.abs(self.y)))
+        return View(lambda vector: np.array([self.g @ self.function(vector)]), np.array([self.g @ self.y]), np.ones(1), np.array([noise]))
+
+    @property
+    def is_large(self) -> bool:
+        """Whether each evaluation takes so long that few have to do."""
+        return bool(self.x.size + self.y.size > LARGE)
+
     def gradient(self, arrays: Sequence[Any], gs: Sequence[Any]) -> Any:
         """The gradient by the rules, as one real vector."""
         try:
@@ -131,7 +168,7 @@ class Spot:
         if np.finfo(np.longdouble).eps > 1e-18:
             return None
         errors = []
-        for k in range(4):
+        for k in range(1 if self.is_large else 4):
             arrays = self.inputs.split(self.x * (1 + k * 1e-7))
             wide, wide_gs = in_long_double(arrays), in_long_double(self.gs)
             try:
@@ -181,7 +218,7 @@ class Spot:
         if self._value_noise is None:
             self._value_noise = np.zeros(self.y.size)
             if np.finfo(np.longdouble).eps < 1e-18:
-                for k in range(4):
+                for k in range(1 if self.is_large else 4):
                     found = self._error_of_value(self.x * (1 + k * 1e-7))
                     self._value_noise = np.maximum(self._value_noise, np.where(np.isfinite(found), found, 0.0))
         return self._value_noise

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.gradcheck.differences import Examined, evaluated, examine
-from autograd_core.gradcheck.spots import RuleFailed, Skip, Spot
+from autograd_core.gradcheck.spots import RuleFailed, Skip, Spot, View
 
 __all__ = ["Comparison", "Disagreement", "floor_of", "judge"]
 
@@ -56,13 +56,14 @@ def floor_of(spot: Spot) -> float:
 
 
 def judge(
-    spot: Spot, component: int | None, direction: Any, given: float, seen: Examined, g: Any, result: Comparison, *, alone: bool = False
+    spot: Spot, component: int | None, direction: Any, given: float, seen: Examined, view: View, result: Comparison, *, alone: bool = False
 ) -> None:
     """Add to `result` what is to be said of `given`, the claimed derivative along `direction`, after what was `seen` along it.
 
-    component : which one the direction moves, or None for several
+    component : which one the direction moves, or None for several;  view : what was looked at of the results
     alone : the result's elements do not depend on others: then the slopes on both sides tell all, places nearby nothing more
     """
+    g = view.g
     used = g != 0
     low, high = _contracted(seen.low[used], seen.high[used], g[used])
     kinds = set(seen.kind[used].tolist())
@@ -79,7 +80,7 @@ def judge(
         result.undecided.append((component, "discontinuous" if "jump" in kinds else "the differences do not settle"))
         return
     kinked = "kink" in kinds
-    slack = _slack(spot, direction, given, seen, g, kinked=kinked)
+    slack = _slack(spot, direction, given, seen, view, kinked=kinked)
     if low - slack <= given <= high + slack or _agrees_coarsely(given, seen, g, slack):
         return
     slopes = np.zeros(0) if alone else _slopes_nearby(spot, direction)
@@ -92,7 +93,7 @@ def judge(
     ):
         return
     doubt = _doubt(spot, direction, given, low, high, slack, seen, used, several=several)
-    if doubt is None and not alone and not _stands(spot, direction, low, high, slack, g):
+    if doubt is None and not alone and not _stands(spot, direction, low, high, slack, view):
         doubt = "the differences do not settle"
     if doubt is not None:
         result.undecided.append((component, doubt))
@@ -130,12 +131,12 @@ def _doubt(
     return None
 
 
-def _stands(spot: Spot, direction: Any, low: float, high: float, slack: float, g: Any) -> bool:
+def _stands(spot: Spot, direction: Any, low: float, high: float, slack: float, view: View) -> bool:
     """Whether steps of other lengths tell the same: powers of two are special to a few functions (the spacing of numbers)."""
     other = 0.7 * direction
-    seen = examine(spot.function, spot.x, other, spot.y, spot.eps, known_noise=spot.value_noise())
-    used = g != 0
-    again = _contracted(seen.low[used], seen.high[used], g[used])
+    seen = examine(view.function, spot.x, other, view.y, spot.eps, known_noise=view.noise)
+    used = view.g != 0
+    again = _contracted(seen.low[used], seen.high[used], view.g[used])
     return not (again[0] / 0.7 > high + slack or again[1] / 0.7 < low - slack)
 
 
@@ -150,11 +151,11 @@ def _is_among(given: float, slopes: Any, slack: float) -> bool:
     return bool(slopes.size and slopes.min() - slack <= given <= slopes.max() + slack)
 
 
-def _slack(spot: Spot, direction: Any, given: float, seen: Examined, g: Any, *, kinked: bool) -> float:
+def _slack(spot: Spot, direction: Any, given: float, seen: Examined, view: View, *, kinked: bool) -> float:
     """How far `given` may be off the numeric interval: the floor, and rounding of the rule as far as it shows."""
-    used = g != 0
-    slack = 2 * floor_of(spot) * float(np.linalg.norm((g * _middle(seen))[used]))
-    slack += 8 * float(np.linalg.norm((g * spot.value_noise())[used])) if g.size == spot.y.size else 0.0
+    used = view.g != 0
+    slack = 2 * floor_of(spot) * float(np.linalg.norm((view.g * _middle(seen))[used]))
+    slack += 8 * float(np.linalg.norm((view.g * view.noise)[used]))
     moved = direction != 0
     if np.isfinite(given):
         slack += 16 * spot.eps * float(np.linalg.norm(spot.claimed[moved] * direction[moved]))
@@ -176,7 +177,7 @@ def _slopes_nearby(spot: Spot, direction: Any) -> Any:
     assert spot.directions is not None
     found = []
     step = 1e-7
-    for _ in range(NEARBY):
+    for _ in range(6 if spot.is_large else NEARBY):
         x = spot.x + 1e-4 * spot.directions.random(random) * random.uniform(0.2, 1.0, spot.x.size if not spot.directions.symmetric else 1)
         above, below = (evaluated(spot.function, x + s * direction, spot.y.size) for s in (step, -step))
         found.append(float(spot.g @ (above - below)) / (2 * step))
@@ -195,7 +196,8 @@ def _gradients_nearby(spot: Spot) -> Any:
         size = spot.x.size
         ramp = np.linspace(0.5, 1.0, size)
         moves = [ramp, -ramp, ramp[::-1], -ramp[::-1]]
-        moves += [random.uniform(0.2, 1.0, size) * random.choice([-1.0, 1.0], size) for _ in range(min(40 * size, 480) if size <= 100 else NEARBY)]
+        count = min(40 * size, 480) if size <= 100 else 4 if spot.is_large else NEARBY
+        moves += [random.uniform(0.2, 1.0, size) * random.choice([-1.0, 1.0], size) for _ in range(count)]
         rows = [_right_gradient(spot, spot.x + 1e-4 * spot.scale * move, random) for move in moves]
         spot.nearby = np.array([row for row in rows if row is not None]).reshape(-1, size)
     return spot.nearby
