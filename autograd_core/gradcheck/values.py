@@ -247,7 +247,7 @@ def _disagrees_at_a_glance(spot: Spot, row: Any) -> bool:
     above, below = (evaluated(spot.function, spot.x + s * row, spot.y.size) for s in (step, -step))
     moved = row != 0
     terms, found = spot.claimed[moved] * row[moved], spot.g * (above - below) / (2 * step)
-    return not abs(float(terms.sum() - found.sum())) <= 1e-5 * float(np.linalg.norm(terms) + np.linalg.norm(found))
+    return not abs(float(terms.sum() - found.sum())) <= 3e-7 * float(np.linalg.norm(terms) + np.linalg.norm(found))
 
 
 def _examine_along(spot: Spot, direction: Any, component: int | None, result: Comparison) -> None:

@@ -49,7 +49,9 @@ def _vector_norm(g: Any, out: Any, x: Any, order: Any, axes: tuple[int, ...]) ->
         return g * (_direction(x) * _shares(size, out, axes))
     zero = plain(size) == 0
     powers = np.where(zero, 0.0, np.where(zero, 1.0, size) ** (order - 2))
-    return g * np.where(plain(out) == 0, 1.0, out) ** (1 - order) * (x * powers)
+    # Of a negative order the norm is zero if one element is, and then does not change with the others: 0 ** (1 - p) is 0.
+    base = out if order < 0 else np.where(plain(out) == 0, 1.0, out)
+    return g * base ** (1 - order) * (x * powers)
 
 
 def _singular_norm(g: Any, x: Any, order: Any) -> Any:

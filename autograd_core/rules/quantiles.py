@@ -82,9 +82,18 @@ def _neighbours(rows: Any, q: Any, method: str, skip_nan: bool) -> _Neighbours:
     return _Neighbours(low, high, place - np.floor(plain(place)), slope, valid)
 
 
-def _elements_taken(rows: Any, values: Any) -> _Neighbours:
-    """The same for weighted quantiles, where each value is one of the elements."""
-    place = np.argmax(rows[..., None, :] == values[..., None], axis=-1)
+def _elements_taken(rows: Any, values: Any, q: Any, weights: Any) -> _Neighbours:
+    """The same for weighted quantiles, where each value is one of the elements.
+
+    Of equal elements it is the one at which their weights, added up in order, reach what the quantile still needs: that one
+    takes over when the tie is broken in this order, others may not take over in any.
+    """
+    equal = rows[..., None, :] == values[..., None]
+    weights = np.where(np.isnan(rows), 0.0, weights)
+    needed = q * weights.sum(axis=-1)[..., None] - (weights[..., None, :] * (rows[..., None, :] < values[..., None])).sum(axis=-1)
+    reached = np.cumsum(weights[..., None, :] * equal, axis=-1)
+    enough = reached >= np.minimum(needed * (1 - 1e-12), reached[..., -1])[..., None]
+    place = np.argmax(equal & enough, axis=-1)
     return _Neighbours(place, place, 0.0, 0.0, None if not np.isnan(values).any() else ~np.isnan(values))
 
 
@@ -113,7 +122,8 @@ def _per_row(g: Any, a: Any, q: Any, axis: Any, rows: Any, skip_nan: bool) -> An
 def _located(out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any, skip_nan: bool) -> _Neighbours:
     rows = as_rows(plain(a), axis)
     if weights is not None:
-        return _elements_taken(rows, _per_row(plain(out), a, q, axis, rows, skip_nan))
+        each = as_rows(plain(weights), axis) if np.shape(weights) == np.shape(a) else np.reshape(plain(weights), -1)
+        return _elements_taken(rows, _per_row(plain(out), a, q, axis, rows, skip_nan), np.reshape(plain(q), -1), each)
     q = array_of(q)
     q = q.reshape(-1) if q.dtype.kind == "f" else q.reshape(-1).astype(np.float64)
     return _neighbours(rows, q, method, skip_nan)
