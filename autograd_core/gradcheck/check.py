@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 import warnings
@@ -16,11 +17,12 @@ from autograd_core.gradcheck.diagnosis import Outcome
 from autograd_core.gradcheck.directions import Directions, is_symmetric
 from autograd_core.gradcheck.findings import conclude
 from autograd_core.gradcheck.guessing import guessed_calls
+from autograd_core.gradcheck.notes import Notes
 from autograd_core.gradcheck.pairs import pair
 from autograd_core.gradcheck.report import Report
 from autograd_core.gradcheck.shapes import shape_variations, smaller
 from autograd_core.gradcheck.spots import RuleFailed, Skip, Spot, incoming_gradient
-from autograd_core.gradcheck.structure import kind_of
+from autograd_core.gradcheck.structure import kind_of, redrawn
 from autograd_core.gradcheck.subjects import Subject, traced
 from autograd_core.gradcheck.values import Comparison, compare
 from autograd_core.gradcheck.variations import Variation, keyword_variations, value_variations
@@ -118,6 +120,7 @@ class Check:
         self.symmetric = set(subject.symmetric)
         self.outcomes: list[Outcome] = []
         self.breaches: list[Breach] = []
+        self.notes = Notes()
         self.known_wrong: set[int] = set()
         self.elementwise = False
         self.started = time.perf_counter()
@@ -126,16 +129,8 @@ class Check:
 
     def run(self) -> Report:
         """Everything, in the order in which it is worth knowing."""
-        base = Variation("as given", "given", self.subject, kinks=True)
-        try:
-            spot = Spot(self.subject, base.label, self.random)
-        except Skip as reason:
-            if isinstance(reason.__cause__, Exception):
-                raise reason.__cause__ from None
-            self.report.notes.append(f"as given: {reason}")
-            return self.finished()
-        except RuleFailed as failure:
-            self.outcomes.append(Outcome(base, failure=failure))
+        base, spot = self._base()
+        if spot is None:
             return self.finished()
         small = self._smaller(spot) if spot.x.size + spot.y.size > MANY else None
         self._contract(small if small is not None and spot.is_large else spot)
@@ -149,10 +144,37 @@ class Check:
             self._higher_orders(spot)
         return self.finished()
 
+    def _base(self) -> tuple[Variation, Spot | None]:
+        """The place as given; if the value is not finite there, one of other values. None if the gradient fails there.
+
+        raises : what the function raises as given; TypeError if it returns no array, ValueError if it is finite nowhere
+        """
+        places = [Variation("as given", "given", self.subject, kinks=True)]
+        if self.vary and all(np.isfinite(a).all() for a in self.subject.arrays):
+            places += itertools.islice(value_variations(self.subject, self.random, elementwise=False), 3)
+            free = [redrawn(a, "free", self.random, sign="positive") for a in self.subject.arrays]
+            places.append(Variation("positive values", "value", self.subject.at(free)))
+        reasons: list[str] = []
+        for base in places:
+            try:
+                return base, Spot(base.subject, base.label, self.random)
+            except Skip as reason:
+                if isinstance(reason.__cause__, Exception):
+                    raise reason.__cause__ from None
+                if "returned no" in str(reason):
+                    raise TypeError(f"gradcheck: {self.given.name}: {reason}, so there is nothing to differentiate") from None
+                reasons.append(str(reason))
+                self.notes.skip(base.label, str(reason))
+            except RuleFailed as failure:
+                self.outcomes.append(Outcome(base, failure=failure))
+                return base, None
+        raise ValueError(f"gradcheck: {self.given.name} cannot be checked: {reasons[0]}; give arguments for which it is")
+
     def finished(self) -> Report:
         """The report, with the conclusions drawn."""
         if self.outcomes or self.breaches:
             conclude(self.report, self.given, self.outcomes, self.breaches, self.symmetric, elementwise=self.elementwise)
+        self.report.notes += self.notes.lines()
         self.report.seconds = time.perf_counter() - self.started
         if self.bar is not None:
             self.bar.close()
@@ -192,7 +214,8 @@ class Check:
             self.known_wrong |= {spot.inputs.place(component)[0] for component in certain}
         self.report.compared += found.compared
         self.report.variations += 1
-        self.report.notes += [f"{variation.label}: {_place_of(spot, component)}inconclusive, {why}" for component, why in found.undecided]
+        for component, why in found.undecided:
+            self.notes.undecided(variation.label, _place_of(spot, component), why)
         self.outcomes.append(Outcome(variation, spot, found, order=order))
         return found
 
@@ -205,7 +228,6 @@ class Check:
             return None
 
     def _variations(self, spot: Spot) -> None:
-        skipped: list[str] = []
         limit = min(self.budget, MOST_SECONDS) if spot.is_large else self.budget
         for variation in self._in_time(_all_variations(spot.subject, self.random, spot, elementwise=self.elementwise), limit):
             try:
@@ -213,11 +235,9 @@ class Check:
                 place.degenerate = variation.kinks
                 self._compare(variation, place, every=variation.kinks and place.x.size <= 32)
             except Skip as reason:
-                skipped.append(f"{variation.label} ({reason})")
+                self.notes.skip(variation.label, str(reason))
             except RuleFailed as failure:
                 self.outcomes.append(Outcome(variation, failure=failure))
-        if skipped:
-            self.report.notes.append("skipped: " + "; ".join(skipped))
 
     def _in_time(self, variations: Iterator[Variation], limit: float) -> Iterator[Variation]:
         """The variations while there is time; a progress bar if it takes long and somebody is looking."""
@@ -288,7 +308,7 @@ def _place_of(spot: Spot, component: int | None) -> str:
     if component is None:
         return ""
     i, element, _ = spot.inputs.place(component)
-    return f"{spot.subject.names[i]}{list(element)} "
+    return f"{spot.subject.names[i]}{list(element)}" if element else spot.subject.names[i]
 
 
 def treats_elements_alone(spot: Spot) -> bool:

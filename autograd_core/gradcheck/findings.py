@@ -139,7 +139,7 @@ class _Conclusions:
             if outcome.variation.label == "as given" or not kinds <= {"nan", "nan at a kink", "infinite"}:
                 return True
             of_one = outcome.variation.topic == "single"  # the quotient of two zeros in an axis of size 1
-            at_kink = kinds == {"nan at a kink"} and not (self.elementwise and len(self.given.places) == 1)
+            at_kink = "nan at a kink" in kinds and "infinite" not in kinds and not (self.elementwise and len(self.given.places) == 1)
             if self.given.own_rule and not of_one and not at_kink:
                 return True
         return False

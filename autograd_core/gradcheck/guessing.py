@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd_core.gradcheck.subjects import Subject, name_of, operation_of
 from autograd_core.samples import Arrays, Call, calls_of
-from autograd_core.table import COMPOSITIONS
+from autograd_core.table import COMPOSITIONS, load_more
 
 __all__ = ["guessed_calls"]
 
@@ -28,6 +28,7 @@ def guessed_calls(function: Any, make: Callable[[tuple[Any, ...], dict[str, Any]
 
     make : builds the subject of a call;  raises : TypeError if no arguments are found that it accepts
     """
+    load_more()
     row = operation_of(function) if not isinstance(function, tuple) else None
     if row is None and not isinstance(function, tuple):
         try:

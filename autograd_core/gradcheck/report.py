@@ -129,7 +129,8 @@ class Report:
         """
         color = bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR") if color is None else color
         orders = "order 1" if self.order == 1 else f"orders 1 to {self.order}"
-        head = f"gradcheck of {self.name}: " + ("ok" if self else f"WRONG, {_count(len(self.findings), 'finding')}")
+        fine = "ok" if self.compared else "ok, but there was nothing to compare"
+        head = f"gradcheck of {self.name}: " + (fine if self else f"WRONG, {_count(len(self.findings), 'finding')}")
         counted = f"{orders}, {_count(self.compared, 'derivative')} compared at {_count(self.variations, 'place')}, seed {self.seed}"
         lines = [_painted(head, "32" if self else "31;1", color), *_wrapped("  ", counted)]
         for number, finding in enumerate(self.findings, 1):

@@ -75,7 +75,7 @@ class Spot:
         except Exception as error:  # an unknown function may raise anything where it is not defined
             raise Skip(f"the function raised {type(error).__name__}: {first_line(error)}") from error
         if not self.results:
-            raise Skip("the function returned no floating-point array")
+            raise Skip("it returned no floating-point array")
         self.outputs = Vectors(self.results)
         self.y = self.outputs.join(self.results)
         self.eps = max(eps, *(float(np.finfo(r.dtype).eps) for r in self.results))
