@@ -126,6 +126,7 @@ class Check:
         self.started = time.perf_counter()
         self.budget = budget
         self.bar: Any = None
+        self.bar_wanted = False
 
     def run(self) -> Report:
         """Everything, in the order in which it is worth knowing."""
@@ -246,9 +247,10 @@ class Check:
             if elapsed > limit:
                 self.report.notes.append(f"out of time after {limit:g} s: left unchecked from {variation.label!r} on (budget=...)")
                 return
-            if elapsed > LEAST_SECONDS and self.bar is None and sys.stderr is not None and sys.stderr.isatty():
+            if elapsed > LEAST_SECONDS and not self.bar_wanted and sys.stderr is not None and sys.stderr.isatty():
+                self.bar_wanted = True
                 self.bar = _progress_bar(self.report.name)
-            if self.bar:
+            if self.bar is not None:
                 self.bar.n = done
                 self.bar.refresh()
             yield variation
@@ -338,5 +340,5 @@ def _progress_bar(name: str) -> Any:
     try:
         from tqdm import tqdm
     except ImportError:
-        return False
+        return None
     return tqdm(desc=f"gradcheck of {name}", unit=" places", leave=False)

@@ -312,11 +312,12 @@ def _factor(outcomes: Sequence[Outcome], case: Case, second: Case | None, argume
     near = next((n for n in sorted(sizes) if abs(count / n - 1) < 1e-5), None)
     elsewhere = _factors_elsewhere(outcomes, case, argument)
     root = next((n for n in sorted(sizes) if abs(count**2 / n - 1) < 1e-5), None)
-    if root is not None and (near is None or (elsewhere and not _is_size(elsewhere, 1) and _is_size(elsewhere, 2))):
+    varies = any(abs(other / value - 1) > 1e-3 for _, other in elsewhere)
+    if root is not None and varies and not _is_size(elsewhere, 1) and _is_size(elsewhere, 2):
         return Diagnosis("constant factor", f"{text}, the root of {root}")
     if near is not None and _column_and_row(case, near):
         return Diagnosis("accidental broadcast", f"{text}, n = {near}, and there are arguments of shapes ({near},) and ({near}, 1)")
-    if any(abs(other / value - 1) > 1e-3 for _, other in elsewhere):
+    if varies:
         n = f" with n = {near}" if near else ", which changes with the number of elements"
         return Diagnosis("1/n", f"{text}, {'n' if abs(value) > 1 else '1/n'}{n}")
     if near is not None and not any(near not in shapes for shapes, _ in elsewhere):

@@ -82,6 +82,8 @@ class _Conclusions:
             if key not in seen:
                 seen.add(key)
                 (self.report.findings if finding.serious else self.report.warnings).append(finding)
+        if self.report.findings:  # then it is no time for shapes that nobody asked for
+            self.report.warnings = [f for f in self.report.warnings if f.given is not None or f.cause != CAUSES_OF_TOPICS["broadcast"]]
         if {f.cause for f in self.report.findings} & {"changes input", "changes incoming gradient"}:
             # Read-only arrays refuse to be changed: the same thing.
             self.report.findings = [f for f in self.report.findings if f.cause != "needs writeable"]

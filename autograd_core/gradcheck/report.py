@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from autograd_core.gradcheck.causes import CAUSES
+from autograd_core.gradcheck.schema import VERSION
 
 __all__ = ["Finding", "Report"]
 
 WIDTH = 100
-SCHEMA = 1  # of to_json; a change that readers would notice gets a new number
 
 
 @dataclass
@@ -146,10 +146,11 @@ class Report:
     def to_json(self, indent: int | None = 2) -> str:
         """The report as JSON: name, order, seed, ok, compared, variations, seconds, arguments, findings, warnings, notes.
 
-        Each finding and warning has the fields of `Finding`, with `title` and `mend`; numbers that JSON cannot hold are strings.
+        `autograd_core.gradcheck.schema.SCHEMA` is the JSON Schema: it says what each field means. Numbers that JSON cannot hold
+        are strings.
         """
         data = {
-            "schema": SCHEMA, "name": self.name, "order": self.order, "seed": self.seed, "ok": bool(self), "compared": self.compared,
+            "schema": VERSION, "name": self.name, "order": self.order, "seed": self.seed, "ok": bool(self), "compared": self.compared,
             "variations": self.variations, "seconds": round(self.seconds, 4), "arguments": self.arguments,
             "findings": [f.as_data() for f in self.findings], "warnings": [f.as_data() for f in self.warnings],
             "notes": list(dict.fromkeys(self.notes)),
