@@ -99,12 +99,20 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
 
 def _samples(outcomes: Sequence[Outcome], argument: int) -> Iterator[tuple[Any, Any, Any]]:
     """(elements, which of them agree, of which that says something) wherever each element was compared."""
+    more = 4  # places where only random directions were compared, that are looked at closely now
     for o in outcomes:
-        if o.spot is None or o.comparison is None or o.comparison.agreed is None or o.spot.arrays[argument].dtype.kind == "c":
+        if o.spot is None or o.comparison is None or o.spot.arrays[argument].dtype.kind == "c":
             continue
         part, a = o.spot.inputs.parts[argument], o.spot.arrays[argument]
-        if a.size and o.spot.usable.all():
+        if not a.size or not o.spot.usable.all():
+            continue
+        if o.comparison.agreed is not None:
             yield a, o.comparison.agreed[part].reshape(a.shape), o.comparison.telling[part].reshape(a.shape)
+        elif more and o.spot.x.size <= LARGEST_CASE and o.spot.y.size <= 4 * LARGEST_CASE and o.disagreements(argument):
+            more -= 1
+            case = Case(o.spot, argument)
+            size = np.abs(case.given) + np.abs(case.right)
+            yield a, np.abs(case.given - case.right) <= 1e-6 * np.maximum(size, 1e-3 * size.max()), size > 1e-6 * size.max()
 
 
 def _by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None:
@@ -131,8 +139,9 @@ def _by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None
     for name, masks in places.items():
         if len(agreed_by_place) and _explains(np.concatenate(masks), ~agreed_by_place):
             return Diagnosis(name.split(":")[0], f"wrong for {name.split(':')[-1]}, right elsewhere")
-    if not _is_telling(int(wrong.sum()), int(agreed.sum())):
-        return None
+    a, ok, telling = samples[0]
+    if not _is_telling(int(wrong.sum()), int(agreed.sum())) or (telling.sum() > 2 and not ok[telling].any()):
+        return None  # wrong everywhere at the first place: where it saturates, hardly anything can be wrong
     sizes = np.abs(values)
     if sizes[wrong].min() > sizes[agreed].max():
         return Diagnosis("large", f"right up to a size of {sizes[agreed].max():.4g}, wrong from {sizes[wrong].min():.4g}")

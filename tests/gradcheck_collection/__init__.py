@@ -5,12 +5,13 @@ checkers can be given the same ones (tools/bench/gradcheck.py).
 """
 
 from gradcheck_collection.entry import Entry
+from gradcheck_collection.models import MODELS_RIGHT, MODELS_WRONG
 from gradcheck_collection.right import RIGHT
 from gradcheck_collection.teaching import TEACHING_RIGHT, TEACHING_WRONG
 from gradcheck_collection.wrong import WRONG
 from gradcheck_collection.wrong_places import WRONG_PLACES
 
-ALL_WRONG: list[Entry] = [*WRONG, *WRONG_PLACES, *TEACHING_WRONG]
-ALL_RIGHT: list[Entry] = [*RIGHT, *TEACHING_RIGHT]
+ALL_WRONG: list[Entry] = [*WRONG, *WRONG_PLACES, *TEACHING_WRONG, *MODELS_WRONG]
+ALL_RIGHT: list[Entry] = [*RIGHT, *TEACHING_RIGHT, *MODELS_RIGHT]
 
 __all__ = ["ALL_RIGHT", "ALL_WRONG", "Entry"]
