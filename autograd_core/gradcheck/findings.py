@@ -16,6 +16,7 @@ from autograd_core.gradcheck.reproducer import reproducer
 from autograd_core.gradcheck.spots import RuleFailed, Spot
 from autograd_core.gradcheck.subjects import Subject, name_of
 from autograd_core.gradcheck.verdicts import Disagreement
+from autograd_core.protocols import full_name
 
 __all__ = ["conclude"]
 
@@ -151,8 +152,16 @@ class _Conclusions:
         return reproducer(subject, argument, self.symmetric, order=1, seed=self.report.seed, call=self._called())
 
     def _called(self) -> str:
+        """How the function is written in a program: functions without a name get one."""
         backward = getattr(self.given, "backward", None)
-        return self.given.name if backward is None else f"({self.given.name}, {name_of(backward)})"
+        if backward is None:
+            return _written(self.given.signature_source(), "function")
+        return f"({_written(self.given.forward, 'forward')}, {_written(backward, 'backward')})"  # type: ignore[attr-defined]
+
+
+def _written(function: Any, otherwise: str) -> str:
+    name = full_name(function) if (getattr(function, "__module__", "") or "").startswith("numpy") or hasattr(function, "nin") else name_of(function)
+    return otherwise if "<" in name else name
 
 
 def _is_firm(outcome: Outcome) -> bool:

@@ -95,7 +95,7 @@ class Finding:
         }  # fmt: skip
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """The result of a check. It is true if nothing serious was found.
 
@@ -121,6 +121,8 @@ class Report:
 
     def __str__(self) -> str:
         return self.text()
+
+    __repr__ = __str__  # what a prompt shows is what there is to read
 
     def text(self, color: bool | None = None) -> str:
         """The report in lines of at most 100 columns.
@@ -165,6 +167,12 @@ class Report:
         from autograd_core.gradcheck.heatmap import write
 
         write(self, path)
+
+    def svg(self) -> str:
+        """The heat maps as an SVG document: one per wrong argument, hatched where it is wrong."""
+        from autograd_core.gradcheck.heatmap import as_svg
+
+        return as_svg(self)
 
     def _repr_html_(self) -> str:
         from autograd_core.gradcheck.heatmap import as_html
