@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.gradcheck.contract import Breach, check_contract, check_single_precision
+from autograd_core.gradcheck.contract import Breach, check_contract, check_single_precision, still_the_same
 from autograd_core.gradcheck.diagnosis import Outcome
 from autograd_core.gradcheck.directions import Directions, is_symmetric
 from autograd_core.gradcheck.findings import conclude
@@ -143,6 +143,8 @@ class Check:
                     self._compare(Variation("smaller arrays", "value", small.subject), small, every=True)
                 self._variations(spot if small is None else small)
             self._higher_orders(spot)
+            wrong = next((o for o in self.outcomes if o.order == 1 and o.spot is not None and o.comparison and o.comparison.disagreements), None)
+            self.breaches += [] if any(b.serious for b in self.breaches) or wrong is None or wrong.spot is None else still_the_same(wrong.spot)
         return self.finished()
 
     def _base(self) -> tuple[Variation, Spot | None]:

@@ -16,7 +16,10 @@ import numpy as np
 from autograd_core.gradcheck.spots import RuleFailed, Spot, first_line, incoming_gradient, rule_failed
 from autograd_core.gradcheck.subjects import Subject, as_arrays, leaf
 
-__all__ = ["Breach", "check_contract", "check_single_precision"]
+__all__ = ["Breach", "check_contract", "check_single_precision", "still_the_same"]
+
+
+AGAIN = 12  # how often a wrong gradient is computed again
 
 
 @dataclass
@@ -119,6 +122,19 @@ def _not_repeatable(spot: Spot) -> Iterator[Breach]:
             yield Breach("random", name, f"two backward passes at the same place give different gradients of {name}: it is random or keeps state")
 
 
+def still_the_same(spot: Spot) -> Iterator[Breach]:
+    """Of a gradient that is wrong at a spot: whether it is so each time, or came out by chance or by a hidden count."""
+    for _ in range(AGAIN):
+        try:
+            again = spot.gradient(spot.copies(), spot.gs)
+        except RuleFailed:
+            return
+        for name, part in zip(spot.subject.names, spot.inputs.parts, strict=True):
+            if again[part].tobytes() != spot.claimed[part].tobytes():
+                yield Breach("random", name, f"the gradient of {name} at the same place is another one later: it is random or keeps state")
+                return
+
+
 def _stale(spot: Spot, random: np.random.Generator) -> Iterator[Breach]:
     """State left behind: a second backward call, and another forward pass before the backward pass."""
     subject = spot.subject
@@ -179,17 +195,26 @@ def _nonlinear(spot: Spot, random: np.random.Generator) -> Iterator[Breach]:
     for name, part in zip(subject.names, spot.inputs.parts, strict=True):
         a, b, z, m, big = one[part], two[part], zero[part], mixed[part], large[part]
         finite = np.isfinite(a) & np.isfinite(b)
+        digit = _last_digit(a[finite])
+        big = np.where(np.isfinite(big) | (digit < 1e-3), big, -1e4 * a)  # half precision ends at 65504
         if not finite.any():
             continue
         size = float(np.max((3 * np.abs(a) + np.abs(b))[finite], initial=0.0))
         # What rounding can do, by how much the gradient answers to the last digits of its own incoming gradient.
-        slack = 1e-7 * size + float(np.max(spot.claimed_noise()[part], initial=0.0)) * 8
+        slack = 4 * digit * size + float(np.max(spot.claimed_noise()[part], initial=0.0)) * 8
         if np.array_equal(a, b) and a.any():
             yield Breach("ignores incoming gradient", name, f"the gradient of {name} is the same for every incoming gradient")
         elif np.any(np.abs(z)[finite] > slack):
             yield Breach("not linear", name, f"an incoming gradient of zero gives a gradient of {name} that is not zero")
         elif np.any(~(np.abs(m - 3 * a + 0.5 * b) <= slack)[finite]) or np.any(~(np.abs(big + 1e4 * a) <= 1e4 * slack)[finite]):
             yield Breach("not linear", name, f"the gradient of {name} is not linear in the incoming gradient{_shape_of_it(a, big, finite)}")
+
+
+def _last_digit(a: Any) -> float:
+    """How coarse the numbers are: those of a rule that computes in half or single precision are linear only so far."""
+    if np.array_equal(a.astype(np.float16).astype(a.dtype), a):
+        return 1e-3
+    return 1e-7 if np.array_equal(a.astype(np.float32).astype(a.dtype), a) else 2.5e-8
 
 
 def _shape_of_it(a: Any, big: Any, finite: Any) -> str:

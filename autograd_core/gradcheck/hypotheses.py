@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.gradcheck.differences import central_derivatives
+from autograd_core.gradcheck.directions import is_symmetric
 from autograd_core.gradcheck.spots import RuleFailed, Spot
 
 __all__ = [
@@ -155,7 +156,17 @@ def transpose(case: Case) -> str | None:
         g = case.spot.gs[0]
         if g.shape[-1] == g.shape[-2] and case.is_given(case.from_g(np.swapaxes(g, -1, -2))):
             return "the incoming gradient is transposed"
-    return _transposed_factor(case)
+    return _not_symmetrised(case) or _transposed_factor(case)
+
+
+def _not_symmetrised(case: Case) -> str | None:
+    """Of a symmetric result: right for symmetric incoming gradients only."""
+    if len(case.spot.results) != 1 or not is_symmetric(case.spot.results[0]) or case.spot.results[0].ndim != 2:
+        return None
+    n = case.spot.results[0].shape[0]
+    claimed, right = (jacobian.reshape(n, n, -1) for jacobian in (case.claimed_jacobian, case.jacobian))
+    both, expected = claimed + np.swapaxes(claimed, 0, 1), right + np.swapaxes(right, 0, 1)
+    return "it is right for a symmetric incoming gradient only; g + g.T is needed" if same(both, expected) and not same(claimed, right) else None
 
 
 def _transposed_factor(case: Case) -> str | None:

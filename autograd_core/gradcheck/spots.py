@@ -146,7 +146,7 @@ class Spot:
             raise rule_failed(error, self.subject) from error
         for name, a, d in zip(self.subject.names, arrays, found, strict=True):
             check_form(name, a, d)
-        return self.inputs.join(found)
+        return self.inputs.join(found).copy()  # it may be a buffer that the next call overwrites
 
     def claimed_noise(self) -> Any:
         """How far the claimed gradient is off by rounding inside of the rules: as the same rules with more digits show near here.

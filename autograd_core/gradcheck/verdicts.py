@@ -115,10 +115,12 @@ def _doubt(
     if spot.all_rounding():
         return "the value consists of rounding errors"
     numeric, half = max(abs(low), abs(high)), (high - low) / 2 + slack
-    if np.isfinite(given) and "kink" not in seen.kind[used] and half > max(0.05 * max(low - given, given - high), 1e-3 * numeric):
-        return "the differences do not settle"
     sizes = [float(np.max(np.abs(v), initial=0.0)) for v in (spot.x[direction != 0], spot.y[spot.usable])]
     incoming = float(np.max(np.abs(spot.g), initial=0.0))
+    if np.isfinite(given) and "kink" not in seen.kind[used]:
+        wide = half > max(0.05 * max(low - given, given - high), 1e-3 * numeric)
+        if wide or (half > 0.5 * numeric and half > 1e-2 * max(sizes) * incoming):
+            return "the differences do not settle"
     if numeric + slack < 1e-3 * abs(given) and abs(given) <= 4 * spot.eps * max(sizes) * incoming:
         # Over a step as long as the argument it would change the value by less than a last digit: log(1 + exp(-80)) is 0.
         return "the value is too flat here for its slope to be seen"
