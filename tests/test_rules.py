@@ -20,8 +20,9 @@ import pytest
 import autograd_core as ag
 import autograd_core.rules
 from autograd_core.gradcheck.arguments import replaced
-from autograd_core.gradcheck.check import check_subject, incoming_gradient
+from autograd_core.gradcheck.calls import check_subject
 from autograd_core.gradcheck.directions import is_symmetric
+from autograd_core.gradcheck.spots import incoming_gradient
 from autograd_core.gradcheck.subjects import Traced, float_results, leaf, traced
 from autograd_core.protocols import full_name
 from autograd_core.recording import apply

@@ -59,7 +59,7 @@ def gradcheck(
     ('x', 'the sign is reversed')
     """
     __tracebackhide__ = True  # in pytest's tracebacks the caller's line is what matters
-    from autograd_core.gradcheck.check import check_call
+    from autograd_core.gradcheck.calls import check_call
 
     report = check_call(function, inputs, keywords, order=order, seed=seed, vary=vary, budget=budget)
     if raise_on_failure and not report:

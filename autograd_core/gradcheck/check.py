@@ -5,88 +5,31 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from autograd_core.gradcheck.contract import Breach, check_contract, check_single_precision, still_the_same
-from autograd_core.gradcheck.diagnosis import Outcome
+from autograd_core.gradcheck.breaches import Breach
+from autograd_core.gradcheck.contract import check_contract, still_the_same
 from autograd_core.gradcheck.directions import Directions, is_symmetric
 from autograd_core.gradcheck.findings import conclude
-from autograd_core.gradcheck.guessing import guessed_calls
+from autograd_core.gradcheck.layouts import check_single_precision
 from autograd_core.gradcheck.notes import Notes
-from autograd_core.gradcheck.pairs import pair
+from autograd_core.gradcheck.outcomes import Outcome
 from autograd_core.gradcheck.report import Report
 from autograd_core.gradcheck.shapes import shape_variations, smaller
-from autograd_core.gradcheck.spots import RuleFailed, Skip, Spot, incoming_gradient
+from autograd_core.gradcheck.spots import RuleFailed, Skip, Spot
 from autograd_core.gradcheck.structure import kind_of, redrawn
-from autograd_core.gradcheck.subjects import Subject, traced
+from autograd_core.gradcheck.subjects import Subject
 from autograd_core.gradcheck.values import Comparison, compare
 from autograd_core.gradcheck.variations import Variation, keyword_variations, value_variations
 
-__all__ = ["check_call", "check_subject", "incoming_gradient"]
+__all__ = ["Check"]
 
 MANY = 400  # elements; the variations of larger calls are tried on smaller arrays
 MOST_SECONDS = 2.5  # after which no further variation of a large call is begun that cannot be made small
 LEAST_SECONDS = 0.25  # after so long a progress bar appears, on a terminal
-
-
-def subject_of(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Subject:
-    """What is checked: a pair (forward, backward) of plain functions, or anything that this library differentiates."""
-    if isinstance(function, tuple) and len(function) == 2 and all(map(callable, function)):
-        return pair(*function, args, kwargs)
-    if not callable(function) and not hasattr(function, "function"):
-        raise TypeError(f"gradcheck: {function!r} is no function; pass one, or a pair (forward, backward)")
-    return traced(function, args, kwargs)
-
-
-def check_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *, order: int, seed: int, vary: bool, budget: float) -> Report:
-    """Check `function(*args, **kwargs)`, or calls of the checker's own making if no argument is given; see `gradcheck`."""
-    with undisturbed():
-        if args or kwargs:
-            return Check(subject_of(function, args, kwargs), order=order, seed=seed, vary=vary, budget=budget).run()
-        calls = guessed_calls(function, lambda a, k: subject_of(function, a, k), seed)
-        reports: list[Report] = []
-        started = time.perf_counter()
-        for call in calls:
-            left = budget - (time.perf_counter() - started)
-            if left <= 0:
-                reports[-1].notes.append(f"out of time: {len(calls) - len(reports)} of {len(calls)} sample calls were not checked")
-                break
-            free = vary and not call.as_it_is
-            reports.append(Check(subject_of(function, call.args, call.kwargs), order=order, seed=seed, vary=free, budget=left).run())
-            if call.as_it_is:
-                reports[-1].notes.append(f"checked as given only: {call.as_it_is}")
-            if not reports[-1]:
-                break
-        return merged(reports)
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Whatever happens inside: no warnings, and NumPy's error and random state as they were."""
-    state = np.random.get_state()
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            np.random.set_state(state)
-
-
-def merged(reports: Sequence[Report]) -> Report:
-    """One report of several calls of the same function: that of the first wrong one, with everything counted."""
-    chosen = next((r for r in reports if not r), reports[0])
-    chosen.compared = sum(r.compared for r in reports)
-    chosen.variations = sum(r.variations for r in reports)
-    chosen.seconds = sum(r.seconds for r in reports)
-    if chosen:
-        chosen.notes = [note for r in reports for note in r.notes]
-        chosen.warnings = [w for r in reports for w in r.warnings]
-    return chosen
 
 
 def in_double(subject: Subject) -> Subject:
@@ -330,12 +273,6 @@ def treats_elements_alone(spot: Spot) -> bool:
             if not set(changed.tolist()) <= {int(component) - part.start}:
                 return False
     return spot.x.size > 0
-
-
-def check_subject(subject: Subject, *, order: int, seed: int) -> Report:
-    """Check the derivatives of `subject` at its own arrays, and nowhere else."""
-    with undisturbed():
-        return Check(subject, order=order, seed=seed, vary=False, budget=60.0).run()
 
 
 def _progress_bar(name: str) -> Any:

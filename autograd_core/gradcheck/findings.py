@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.gradcheck.contract import Breach
-from autograd_core.gradcheck.diagnosis import Diagnosis, Outcome, diagnose
+from autograd_core.gradcheck.breaches import Breach
+from autograd_core.gradcheck.diagnosis import diagnose
 from autograd_core.gradcheck.differences import central_derivatives
+from autograd_core.gradcheck.outcomes import Diagnosis, Outcome
 from autograd_core.gradcheck.report import Finding, Report
 from autograd_core.gradcheck.reproducer import reproducer
 from autograd_core.gradcheck.spots import RuleFailed, Spot

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.gradcheck.cases import Case, same
 from autograd_core.gradcheck.differences import central_derivatives
-from autograd_core.gradcheck.hypotheses import Case, same
 from autograd_core.gradcheck.spots import RuleFailed, Skip, Spot
 from autograd_core.gradcheck.vectors import typical_size
 
