@@ -34,7 +34,10 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
     case, second = _cases(wrong, argument)
     mask = None if case is None else _by_tests(MASKS, case, None)
     if not ordinary or first.variation.topic not in ORDINARY:
-        by_place = mask or by_elements(outcomes, argument) or by_topic(outcomes, wrong, argument)
+        by_place = mask or by_elements(outcomes, argument)
+        if by_place is None and case is not None and first.variation.topic == "negative":
+            by_place = _by_tests(ORDERS, case, second)  # by accident right as given: a permutation that is its own inverse
+        by_place = by_place or by_topic(outcomes, wrong, argument)
         if by_place is not None:
             return by_place
     if case is None:
@@ -60,9 +63,9 @@ def _cases(wrong: Sequence[Outcome], argument: int) -> tuple[Case | None, Case |
         return None, None
     shape = small[0].spot.x.shape
     # Zeros and ties make many suppositions alike, extreme sizes make derivatives unsure.
-    second = next(
-        (o.spot for o in small[1:] if o.spot is not None and o.spot.x.shape == shape and o.variation.topic in (*ORDINARY, "negative")), None
-    )
+    different = np.unique(small[0].spot.x).size
+    usual = (o.spot for o in small[1:] if o.spot is not None and o.variation.topic in (*ORDINARY, "negative"))
+    second = next((spot for spot in usual if spot.x.shape == shape and np.unique(spot.x).size >= different), None)
     return Case(small[0].spot, argument), None if second is None else Case(second, argument)
 
 
@@ -83,6 +86,7 @@ WHOLE_GRADIENT: dict[str, Any] = {
     "incoming gradient reduced": hypotheses.reduced_gradient,
     "factor": factors.factor_function,
 }
+ORDERS: dict[str, Any] = {name: WHOLE_GRADIENT[name] for name in ("transpose", "permutation", "wrong axis")}
 MASKS: dict[str, Any] = {"mask": hypotheses.mask_missing}
 ACTIVITY: dict[str, Any] = {"activity": mistakes.activity}
 PARTS: dict[str, Any] = {

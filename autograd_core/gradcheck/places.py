@@ -58,8 +58,8 @@ def by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None:
         if len(agreed_by_place) and _explains(np.concatenate(masks), ~agreed_by_place):
             return Diagnosis(name.split(":")[0], f"wrong for {name.split(':')[-1]}, right elsewhere")
     a, ok, telling = samples[0]
-    if not _is_telling(int(wrong.sum()), int(agreed.sum())) or (telling.sum() > 2 and not ok[telling].any()):
-        return None  # wrong everywhere at the first place: where it saturates, hardly anything can be wrong
+    if not _is_telling(int(wrong.sum()), int(agreed.sum())) or (telling.sum() > 2 and ok[telling].mean() < 0.4):
+        return None  # wrong nearly everywhere at the first place: right where it hardly matters
     sizes = np.abs(values)
     if sizes[wrong].min() > sizes[agreed].max():
         return Diagnosis("large", f"right up to a size of {sizes[agreed].max():.4g}, wrong from {sizes[wrong].min():.4g}")
