@@ -32,7 +32,7 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
     if kinds <= {"kink"}:
         return Diagnosis("kink", "the slopes on both sides of the kink do not enclose it")
     case, second = _cases(wrong, argument)
-    mask = None if case is None else _by_tests(MASKS, case, None)
+    mask = None if case is None or (second is not None and not hypotheses.only_where_flat(second)) else _by_tests(MASKS, case, None)
     if not ordinary or first.variation.topic not in ORDINARY:
         by_place = mask or by_elements(outcomes, argument)
         if by_place is None and case is not None and first.variation.topic == "negative":

@@ -17,8 +17,8 @@ from autograd_core.gradcheck.directions import is_symmetric
 from autograd_core.gradcheck.spots import Spot
 
 __all__ = [
-    "axis_sums", "blocked", "coupling_missing", "mask_missing", "missing_gradient", "permutation", "reduced_gradient", "swapped_inputs", "transpose",
-    "unused_output",
+    "axis_sums", "blocked", "coupling_missing", "mask_missing", "missing_gradient", "only_where_flat", "permutation", "reduced_gradient",
+    "swapped_inputs", "transpose", "unused_output",
 ]  # fmt: skip
 
 
@@ -174,6 +174,12 @@ def coupling_missing(case: Case) -> str | None:
 def _wrong_elements(case: Case) -> tuple[Any, float]:
     largest = max(float(np.max(np.abs(case.right), initial=0.0)), float(np.max(np.abs(case.given), initial=0.0)))
     return np.abs(case.given - case.right) > SAME * largest, largest
+
+
+def only_where_flat(case: Case) -> bool:
+    """Whether what is wrong, if anything, is wrong where the right gradient is zero."""
+    wrong, largest = _wrong_elements(case)
+    return bool((np.abs(case.right) <= 1e-9 * largest)[wrong].all())
 
 
 def mask_missing(case: Case) -> str | None:
