@@ -275,3 +275,11 @@ def test_svd_qr_and_lstsq_agree_with_torch(shape, rng):
     ours.backward()
     theirs.backward()
     np.testing.assert_allclose(x.grad.data, t.grad.numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_the_gradient_of_a_norm_of_negative_order_is_zero_beside_an_element_that_is_zero():
+    """The norm is 0 there, whatever the other elements are."""
+    x = ag.tensor([0.0, -2.0, 3.0], requires_grad=True)
+    with np.errstate(divide="ignore"):  # NumPy divides by the zero element
+        np.linalg.norm(x, -1).backward()
+    assert x.grad.tolist() == [0.0, 0.0, 0.0]

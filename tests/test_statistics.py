@@ -164,3 +164,16 @@ def test_slopes_of_numpys_gradient_need_enough_places() -> None:
         np.gradient(ag.tensor([1.0], requires_grad=True))
     with pytest.raises(TypeError, match="number of arguments"):
         np.gradient(ag.tensor(np.ones((2, 2)), requires_grad=True), 1.0, 1.0, 1.0)
+
+
+def test_a_weighted_quantile_of_tied_elements_goes_to_one_that_takes_over_when_the_tie_is_broken():
+    """Of the two 3s the first has too little weight to reach 0.7: however the tie is broken, the quantile is the second."""
+    x = ag.tensor([1.0, 3.0, 3.0], requires_grad=True)
+    np.quantile(x, 0.7, weights=np.array([1.0, 0.1, 5.0]), method="inverted_cdf").backward()
+    assert x.grad.tolist() == [0.0, 0.0, 1.0]
+
+
+def test_the_slope_of_a_linear_quantile_at_probability_zero_is_that_to_the_right():
+    q = ag.tensor(0.0, requires_grad=True)
+    np.quantile(np.array([5.0, 1.0, 2.0]), q).backward()
+    assert q.grad.item() == 2 * (2.0 - 1.0)

@@ -42,7 +42,7 @@ def check_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *,
                 reports[-1].notes.append(f"out of time: {len(calls) - len(reports)} of {len(calls)} sample calls were not checked")
                 break
             free = vary and not call.as_it_is
-            reports.append(Check(subject_of(function, call.args, call.kwargs), order=order, seed=seed, vary=free, budget=left).run())
+            reports.append(Check(subject_of(function, call.args, call.kwargs), order=order, seed=seed, vary=free, budget=left).run(strict=False))
             if call.as_it_is:
                 reports[-1].notes.append(f"checked as given only: {call.as_it_is}")
             if not reports[-1]:
@@ -53,7 +53,7 @@ def check_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *,
 def check_subject(subject: Subject, *, order: int, seed: int) -> Report:
     """Check the derivatives of `subject` at its own arrays, and nowhere else."""
     with undisturbed():
-        return Check(subject, order=order, seed=seed, vary=False, budget=60.0).run()
+        return Check(subject, order=order, seed=seed, vary=False, budget=60.0).run(strict=False)
 
 
 @contextmanager

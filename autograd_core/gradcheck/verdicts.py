@@ -118,7 +118,8 @@ def _doubt(
     sizes = [float(np.max(np.abs(v), initial=0.0)) for v in (spot.x[direction != 0], spot.y[spot.usable])]
     incoming = float(np.max(np.abs(spot.g), initial=0.0))
     if np.isfinite(given) and "kink" not in seen.kind[used]:
-        wide = half > max(0.05 * max(low - given, given - high), 1e-3 * numeric)
+        gap = max(low - given, given - high)
+        wide = (half > 0.05 * gap and half > 1e-3 * numeric) or (half > 0.25 * gap and half > 1e-7 * numeric)
         if wide or (half > 0.5 * numeric and half > 1e-2 * max(sizes) * incoming):
             return "the differences do not settle"
     if numeric + slack < 1e-3 * abs(given) and abs(given) <= 4 * spot.eps * max(sizes) * incoming:
