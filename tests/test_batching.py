@@ -12,7 +12,7 @@ from test_rules import COMPOSED, FEW_ULP, OPS, differences, every_row, leaf, rep
 
 from autograd_core.backward import gradient
 from autograd_core.batching.array import Batched, BatchingError
-from autograd_core.gradcheck.check import incoming_gradient
+from autograd_core.gradcheck.spots import incoming_gradient
 from autograd_core.layers import new_level
 from autograd_core.mapping import map_over
 from autograd_core.recording import untracked

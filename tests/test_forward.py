@@ -13,7 +13,7 @@ import autograd_core as ag
 from autograd_core.backward import gradients_of
 from autograd_core.duals import Dual
 from autograd_core.evaluation import DualCall
-from autograd_core.gradcheck.check import incoming_gradient
+from autograd_core.gradcheck.spots import incoming_gradient
 from autograd_core.layers import new_level
 from autograd_core.recording import untracked
 from autograd_core.sweep import Sweep
