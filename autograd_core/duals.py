@@ -188,6 +188,7 @@ class Dual(ArrayLayer):
     item = _refused("item()")
     tolist = _refused("tolist()")
     __array__ = _refused("np.asarray()")
+    flags, strides = property(_refused("the memory layout")), property(_refused("the memory layout"))
 
     # --- NumPy's protocols --------------------------------------------------------------------------------------------------------
 

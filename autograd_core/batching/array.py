@@ -114,6 +114,7 @@ class Batched(ArrayLayer):
     item = _refused("item()")
     tolist = _refused("tolist()")
     __array__ = _refused("np.asarray()")
+    flags, strides = property(_refused("the memory layout")), property(_refused("the memory layout"))
 
     # --- NumPy's protocols ----------------------------------------------------------------------------------------------------
 
