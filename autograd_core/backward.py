@@ -91,7 +91,7 @@ def gradient(
     """
     found = gradients_of(outputs, inputs, grad_outputs, create_graph, allow_unused, retain_graph)
     if not create_graph:  # a constant, in forward mode too
-        for g in (found,) if isinstance(found, recording.tensor_class) else found:
+        for g in found if isinstance(found, tuple) else (found,):
             if g is not None and isinstance(g._array, ArrayLayer):
                 g._array = without_tangents(g._array)
     return found
