@@ -46,6 +46,17 @@ def test_the_collection_is_large_and_its_causes_exist():
     assert len(set(names)) >= len(names) - 12, "some right versions have the name of the wrong one, no others"
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("activation", "size"), [(lambda z: np.maximum(z, 0.0), 4), (lambda z: np.clip(z, -0.3, 0.3), 3), (lambda z: np.where(z > 0.2, z, 0.0), 5)]
+)
+def test_a_mask_that_is_forgotten_after_a_product_is_named(activation, size, seed):
+    random = np.random.default_rng(seed)
+    weights = random.normal(size=(size, 6))
+    report = ag.gradcheck((lambda x: activation(x @ weights), lambda g, x: g @ weights.T), random.normal(size=(2, size)), raise_on_failure=False)
+    assert [(f.argument, f.cause) for f in report.findings] == [("x", "mask")]
+
+
 # --- what is checked ---------------------------------------------------------------------------------------------------------
 
 

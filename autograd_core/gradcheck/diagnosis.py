@@ -46,6 +46,7 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
         factor(outcomes, case, second, argument)
         or _by_tests(FIRST, case, second)
         or mask
+        or _by_tests(RESULTS, case, None)
         or _by_tests(WHOLE_GRADIENT, case, second)
         or precision(wrong, case, argument, most=2e-3)
         or (_by_tests(ACTIVITY, case, second) if len(case.spot.arrays) > 2 else None)
@@ -88,6 +89,7 @@ WHOLE_GRADIENT: dict[str, Any] = {
 }
 ORDERS: dict[str, Any] = {name: WHOLE_GRADIENT[name] for name in ("transpose", "permutation", "wrong axis")}
 MASKS: dict[str, Any] = {"mask": hypotheses.mask_missing}
+RESULTS: dict[str, Any] = {"flat results": hypotheses.flat_results}
 ACTIVITY: dict[str, Any] = {"activity": mistakes.activity}
 PARTS: dict[str, Any] = {
     "blocked": hypotheses.blocked,

@@ -17,7 +17,8 @@ from autograd_core.gradcheck.directions import is_symmetric
 from autograd_core.gradcheck.spots import Spot
 
 __all__ = [
-    "axis_sums", "blocked", "coupling_missing", "mask_missing", "missing_gradient", "only_where_flat", "permutation", "reduced_gradient",
+    "axis_sums", "blocked", "coupling_missing", "flat_results", "mask_missing",
+    "missing_gradient", "only_where_flat", "permutation", "reduced_gradient",
     "swapped_inputs", "transpose", "unused_output",
 ]  # fmt: skip
 
@@ -188,6 +189,19 @@ def mask_missing(case: Case) -> str | None:
     flat = np.abs(case.right) <= 1e-9 * largest
     if wrong.any() and flat[wrong].all() and (case.right.any() and not wrong.all() and (~flat).any()):
         return "it is not zero where the value does not depend on the argument, and right elsewhere"
+    return None
+
+
+def flat_results(case: Case) -> tuple[str, str] | None:
+    """Right for the elements of the result that move, not zero for those that do not: the mask of a relu after a product."""
+    if not case.real or case.spot.y.size < 2:
+        return None
+    largest = float(np.max(np.abs(case.jacobian), initial=0.0))
+    flat = ~(np.abs(case.jacobian) > 1e-9 * largest).any(axis=1)
+    claimed = case.claimed_jacobian
+    through = (np.abs(claimed[flat]) > 1e-6 * largest).any(axis=1)
+    if largest and through.any() and not flat.all() and same(case.jacobian[~flat], claimed[~flat]):
+        return "mask", f"{int(through.sum())} of {flat.size} elements of the result do not change with it, and pass their gradient on all the same"
     return None
 
 
