@@ -55,13 +55,6 @@ def refuse_tangents(who: str) -> None:
         raise ForwardModeError(f"{who} is differentiated backwards, and carries no derivative forward")
 
 
-def _refused(what: str) -> Callable[..., Any]:
-    def method(self: Any, *_: Any, **__: Any) -> Any:
-        raise ForwardModeError(f"{what} of a value of shape {self.shape} that carries a derivative (jvp, hvp) would lose it")
-
-    return method
-
-
 def without_tangents(values: Any) -> Any:
     """`values`, a nest of tuples and lists, as constants: no dual is left in it."""
     if isinstance(values, ArrayLayer):
@@ -181,14 +174,8 @@ class Dual(ArrayLayer):
     def __bool__(self) -> bool:
         return bool(self.primal)
 
-    __float__ = _refused("float()")
-    __int__ = _refused("int()")
-    __complex__ = _refused("complex()")
-    __index__ = _refused("the index")
-    item = _refused("item()")
-    tolist = _refused("tolist()")
-    __array__ = _refused("np.asarray()")
-    flags, strides = property(_refused("the memory layout")), property(_refused("the memory layout"))
+    def refusal(self, what: str) -> Exception:
+        return ForwardModeError(f"{what} of a value of shape {self.shape} that carries a derivative (jvp, hvp) would lose it")
 
     # --- NumPy's protocols --------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ __all__ = [
     "layers_in",
     "level_of",
     "new_level",
+    "refused",
 ]
 
 new_level = itertools.count(1).__next__
@@ -39,6 +40,15 @@ def _method(function: Any) -> Callable[..., Any]:
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return function(self, *args, **kwargs)
+
+    return method
+
+
+def refused(what: str) -> Callable[..., Any]:
+    """A method that asks for a plain value, which no layer has."""
+
+    def method(self: Any, *_: Any, **__: Any) -> Any:
+        raise self.refusal(what)
 
     return method
 
@@ -71,6 +81,10 @@ class ArrayLayer:
         """`array` as a layer of this level, to which this one's elements can be assigned."""
         raise NotImplementedError
 
+    def refusal(self, what: str) -> Exception:
+        """Why `what` cannot be had of this layer."""
+        raise NotImplementedError
+
     def without_tangents(self) -> Any:
         """The layer as a constant: the duals in it replaced by their primals."""
         raise NotImplementedError
@@ -98,6 +112,10 @@ class ArrayLayer:
     cumsum, cumprod, clip, round = map(_method, (np.cumsum, np.cumprod, np.clip, np.round))
     swapaxes, squeeze, ravel, flatten, repeat = map(_method, (np.swapaxes, np.squeeze, np.ravel, np.ravel, np.repeat))
     take, diagonal, trace, dot, nonzero = map(_method, (np.take, np.diagonal, np.trace, np.dot, np.nonzero))
+
+    __float__, __int__, __complex__, __index__ = map(refused, ("float()", "int()", "complex()", "the index"))
+    item, tolist, __array__ = map(refused, ("item()", "tolist()", "np.asarray()"))
+    flags = strides = property(refused("the memory layout"))
 
 
 def finite(array: Any) -> Any:

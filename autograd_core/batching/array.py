@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from autograd_core.duals import without_tangents
-from autograd_core.layers import SCALARS, ArrayLayer, finite, in_charge, is_foreign
+from autograd_core.layers import SCALARS, ArrayLayer, finite, in_charge, is_foreign, refused
 
 __all__ = ["Batched", "BatchingError", "stretched", "wrapped"]
 
@@ -42,16 +42,6 @@ def _operator(ufunc: Any, reflected: bool = False) -> Callable[[Any, Any], Any]:
                 return NotImplemented
             return self.__array_ufunc__(ufunc, "__call__", *((other, self) if reflected else (self, other)))
         return Batched(ufunc(other, payload) if reflected else ufunc(payload, other), self.level)
-
-    return method
-
-
-def _refused(what: str) -> Callable[..., Any]:
-    def method(self: Any, *_: Any, **__: Any) -> Any:
-        raise BatchingError(
-            f"{what} of a batched value of shape {self.shape}: it differs over the batch (vmap, or a Jacobian's rows), and there can be "
-            "only one; write a choice with np.where, or loop over the batch instead of using vmap"
-        )
 
     return method
 
@@ -106,15 +96,13 @@ class Batched(ArrayLayer):
     def __repr__(self) -> str:
         return f"<{self.payload.shape[0]} arrays of shape {self.shape}, {self.dtype}>"
 
-    __bool__ = _refused("the truth")
-    __float__ = _refused("float()")
-    __int__ = _refused("int()")
-    __complex__ = _refused("complex()")
-    __index__ = _refused("the index")
-    item = _refused("item()")
-    tolist = _refused("tolist()")
-    __array__ = _refused("np.asarray()")
-    flags, strides = property(_refused("the memory layout")), property(_refused("the memory layout"))
+    __bool__ = refused("the truth")
+
+    def refusal(self, what: str) -> Exception:
+        return BatchingError(
+            f"{what} of a batched value of shape {self.shape}: it differs over the batch (vmap, or a Jacobian's rows), and there can be "
+            "only one; write a choice with np.where, or loop over the batch instead of using vmap"
+        )
 
     # --- NumPy's protocols ----------------------------------------------------------------------------------------------------
 
