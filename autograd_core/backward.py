@@ -16,7 +16,7 @@ from autograd_core.batch_loops import recorded_loop
 from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.duals import has_tangents, without_tangents
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
-from autograd_core.layers import ArrayLayer, in_charge
+from autograd_core.layers import ArrayLayer, in_charge, owns_memory
 from autograd_core.node import Node, by_number, map_began
 from autograd_core.recording import lift, raw, untracked
 from autograd_core.sweep import Sweep, freed_error
@@ -335,7 +335,7 @@ def _own_array(g: Any) -> Any:
         return g
     if isinstance(g, np.ndarray):
         return g if sys.getrefcount(g) <= _ALONE and g.base is None and g.flags.writeable else np.array(g, order="K")
-    return g if sys.getrefcount(g) <= _ALONE else g.copy()
+    return g if sys.getrefcount(g) <= _ALONE and owns_memory(g) else g.copy()
 
 
 def _own(g: Any, taken: set[int]) -> Any:

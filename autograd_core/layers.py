@@ -9,6 +9,7 @@ whichever layers x and y have, and derivatives with respect to different variabl
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = [
     "layers_in",
     "level_of",
     "new_level",
+    "owns_memory",
     "refused",
 ]
 
@@ -121,6 +123,29 @@ class ArrayLayer:
 def finite(array: Any) -> Any:
     """`np.isfinite` of an array, and of all that it carries if it is a layer."""
     return array.is_finite() if isinstance(array, ArrayLayer) else np.isfinite(array)
+
+
+def owns_memory(array: Any) -> bool:
+    """Whether `array` can be written to without changing another one: no view, and of a layer all parts, which nobody else holds."""
+    if isinstance(array, ArrayLayer):
+        return _references_to_parts(array) <= _PARTS_ALONE and all(map(owns_memory, array.parts))
+    return isinstance(array, ndarray) and array.base is None and array.flags.writeable
+
+
+def _references_to_parts(layer: ArrayLayer) -> int:
+    return max(sys.getrefcount(part) for part in layer.parts)
+
+
+class _Alone(ArrayLayer):
+    def __init__(self) -> None:
+        self.part = ndarray(1)
+
+    @property
+    def primary(self) -> Any:
+        return self.part
+
+
+_PARTS_ALONE = _references_to_parts(_Alone())  # asked, not known: how many references a call holds differs between versions
 
 
 def able_to_hold(array: Any, value: Any) -> Any:

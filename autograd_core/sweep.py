@@ -220,7 +220,7 @@ class Sweep:
             ran = self._pull(node, g)
             if ran and not self.retain_graph:
                 node.free()
-        self.leaf_gradients = {leaf: table[leaf] for leaf in leaves if leaf in table}
+        self.leaf_gradients = {leaf: table.pop(leaf) for leaf in leaves if leaf in table}  # pop: what is held twice would be copied
 
     def _pull(self, node: Node, g: Any) -> bool:
         """Run a node's rules with everything that the quick loop leaves out; False if none of them was needed."""

@@ -18,12 +18,11 @@ import numpy as np
 
 from autograd_core import operators, recording
 from autograd_core.backward import backward
-from autograd_core.batching.array import Batched
 from autograd_core.duals import without_tangents
 from autograd_core.fingerprint import note_handed_out
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.indices import is_basic, may_repeat, settled
-from autograd_core.layers import ArrayLayer, able_to_hold, layers_in, level_of
+from autograd_core.layers import ArrayLayer, able_to_hold, layers_in, level_of, owns_memory
 from autograd_core.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
 from autograd_core.operators import binary_operator, reflected_operator, unary_method
 from autograd_core.protocols import array_function, array_ufunc
@@ -51,19 +50,6 @@ _STORE_ITEM = opcode.opmap["STORE_SUBSCR"]
 
 _getitem, _setitem = operation(operator.getitem), operation(setitem)
 _reshape, _transpose, _swapaxes = operation(np.reshape), operation(np.transpose), operation(np.swapaxes)
-
-
-def _owns_memory(data: Any) -> bool:
-    if isinstance(data, ArrayLayer):
-        return _references_to_parts(data) <= _PARTS_ALONE and all(map(_owns_memory, data.parts))
-    return isinstance(data, np.ndarray) and data.base is None and data.flags.writeable
-
-
-def _references_to_parts(layer: ArrayLayer) -> int:
-    return max(sys.getrefcount(part) for part in layer.parts)
-
-
-_PARTS_ALONE = _references_to_parts(Batched(np.empty(1), 0))
 
 
 def _stacked(values: Any) -> Any:
@@ -541,7 +527,7 @@ class Tensor:
         if isinstance(data, np.generic):
             data = np.array(data)
         # Held here alone: no node saved the array, no view of it is alive, the user does not hold it.
-        elif sys.getrefcount(data) > _HELD_HERE_ALONE or not _owns_memory(data):
+        elif sys.getrefcount(data) > _HELD_HERE_ALONE or not owns_memory(data):
             data = data.copy()
         if isinstance(raw_value, ArrayLayer) or type(index) is tuple or isinstance(index, ArrayLayer):
             for layer in sorted(layers_in((raw_value, index)), key=lambda layer: layer.level):

@@ -475,3 +475,28 @@ def test_a_complex_jacobian_does_not_depend_on_how_many_results_there_are():
     for f in (np.conj, lambda z: np.concatenate([z * abs(z)] * 2)):
         with pytest.raises(ValueError, match="not complex differentiable"):
             ag.jacobian(f)(z)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x, y, c: np.sum((x + y) * c),
+        lambda x, y, c: np.sum((x.reshape(4) + y.reshape(4)) * c.reshape(4)),
+        lambda x, y, c: np.sum((x.T + y) * c),
+        lambda x, y, c: np.sum((x + c) @ (y + c)),
+        lambda x, y, c: np.sum(np.exp(x) * np.exp(y)),
+        lambda x, y, c: np.sum(x * c) + np.sum(y * c),
+    ],
+)
+def test_a_gradient_inside_a_map_shares_memory_with_nothing(loss):
+    def doubled(x, y, c):
+        first, second = ag.grad(loss, argnums=(0, 1))(x, y, c)
+        kept, given = second.copy(), c.copy()
+        first[:] = 7.0
+        return first, second, kept, c, given
+
+    x, y, c = np.random.default_rng(0).normal(size=(3, 5, 2, 2))
+    first, second, kept, after, before = ag.vmap(doubled)(x, y, c)
+    assert np.array_equal(second, kept)
+    assert np.array_equal(after, before)
+    assert np.all(first == 7.0)
