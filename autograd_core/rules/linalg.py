@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.define import composed, constant, defvjp
+from autograd_core.layers import for_all, for_any
 from autograd_core.recording import plain
 from autograd_core.rules.matrices import adjoint, arrayed, column, hermitian_part, identity_like, precision, times_diagonal
 from autograd_core.samples import call
@@ -129,7 +130,7 @@ def cofactor(a: Any) -> Any:
     """
     values = plain(a)
     good, inverse = _well_conditioned(values)
-    if good.all():
+    if for_all(good):
         return np.linalg.det(a)[..., None, None] * (inverse if a is values else np.linalg.inv(a)).swapaxes(-1, -2)
     if a.ndim == 2:
         return _singular_cofactor(a)
@@ -210,8 +211,8 @@ def _slogdet(g: list[Any], out: Any, a: Any) -> Any:
     scale: Any = 0.0 * log if g_log is None else g_log
     if g_sign is not None and sign.dtype.kind == "c":
         scale = scale - 1j * np.imag(g_sign.conjugate() * sign)
-    singular = np.isneginf(plain(log))
-    if not singular.any():
+    singular = plain(log) == -np.inf
+    if not for_any(singular):
         return scale[..., None, None] * adjoint(np.linalg.inv(a))
     which = singular[..., None, None]
     inverse = np.linalg.inv(np.where(which, identity_like(a), a)).swapaxes(-1, -2)

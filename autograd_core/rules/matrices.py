@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.layers import for_any
 from autograd_core.recording import plain
 
 __all__ = [
@@ -78,7 +79,7 @@ def gaps(values: Any, function: str, what: str) -> Any:
     noise = n * precision(fixed.dtype) * np.abs(fixed).max(axis=-1, initial=0.0)[..., None, None]
     equal = (np.abs(fixed[..., None, :] - fixed[..., :, None]) <= noise) & ~np.eye(n, dtype=bool)
     result = values[..., None, :] - values[..., :, None] + np.eye(n, dtype=fixed.dtype)
-    if not equal.any():
+    if not for_any(equal):
         return result
     warnings.warn(
         f"{function}: some {what} are equal, so their vectors are not determined and the gradient through them is nan; "
