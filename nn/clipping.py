@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,13 +39,26 @@ def get_total_norm(tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite:
     tensor(5.)
     """
     p = float(norm_type)
-    norms = [np.linalg.norm(array.reshape(-1), p) for array in _arrays(tensors) if array.size]
-    total = np.linalg.norm(np.array(norms), p) if norms else np.float64(0.0)
+    arrays = [array for array in _arrays(tensors) if array.size]
+    total = _norm(np.array([_norm(array.reshape(-1), p) for array in arrays]), p) if arrays else 0.0
     if error_if_nonfinite and not np.isfinite(total):
         raise RuntimeError(
             f"get_total_norm: the norm of the gradients is {total}; look for the cause with ag.detect_anomaly(), or lower the step size"
         )
-    return ag.tensor(total)
+    dtype = np.result_type(*[array.real.dtype for array in arrays]) if arrays else np.dtype(np.float64)
+    return ag.tensor(total, dtype=dtype if total <= np.finfo(dtype).max else np.float64)
+
+
+def _norm(line: Any, p: float) -> float:
+    """|line|_p, also where the powers of the elements, or sums of many in half precision, are out of the range of the dtype."""
+    with np.errstate(over="ignore"):
+        value = float(np.linalg.norm(line.astype(np.float32) if line.dtype == np.float16 else line, p))
+    if math.isfinite(value) and value:
+        return value
+    largest = float(np.abs(line).max())
+    if not math.isfinite(largest) or not largest:
+        return largest
+    return largest * float(np.linalg.norm(line.astype(np.result_type(line.dtype, np.float64)) / largest, p))
 
 
 def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any) -> None:
@@ -53,7 +67,9 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any)
     factor = _bound("clip_grads_with_norm_", "max_norm", max_norm) / (float(total_norm) + 1e-6)
     if not factor >= 1:  # nan too: it must not be hidden
         for p in _listed(parameters):
-            p.grad.data[...] *= factor
+            array = p.grad.data
+            # Half precision has but a few digits for a small factor: the product is taken in single precision.
+            np.multiply(array, factor, out=array, dtype=np.result_type(array.dtype, np.float32), casting="same_kind")
 
 
 def clip_grad_norm_(parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Any:
@@ -95,4 +111,5 @@ def clip_grad_adaptive_(parameters: Tensors, clip_factor: float = 0.01, eps: flo
 def unit_norms(array: Any) -> Any:
     """Norms over all axes but the first, of a vector over all, with the axes kept."""
     axes = tuple(range(1, array.ndim)) if array.ndim > 1 else None
-    return np.sqrt(np.sum((array * array.conj()).real, axis=axes, keepdims=True)) if array.ndim else np.abs(array)
+    wide = array.astype(np.result_type(array.dtype, np.float64), copy=False)  # squares of large elements are finite there
+    return np.sqrt(np.sum((wide * wide.conj()).real, axis=axes, keepdims=True)) if array.ndim else np.abs(wide)

@@ -102,3 +102,29 @@ def test_parameters_go_into_a_vector_and_back() -> None:
         utils.vector_to_parameters(np.zeros(3), b.parameters())
     with pytest.raises(ValueError, match="got no parameters"):
         utils.parameters_to_vector([])
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(np.float16, 10.0), (np.float32, 1e20)])
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, 3.0, np.inf])
+def test_clipping_by_the_norm_survives_gradients_whose_powers_overflow(dtype: Any, size: float, norm_type: float) -> None:
+    torch = pytest.importorskip("torch")
+    gradient = np.full(1000, size, dtype=dtype)
+    ours = ag.tensor(np.zeros(1000, dtype=dtype), requires_grad=True)
+    ours.grad = ag.tensor(gradient.copy())
+    total = nn.utils.clip_grad_norm_([ours], 1.0, norm_type)
+    # In double precision, torch's gives the norm: in single precision it is inf where the powers overflow.
+    theirs = torch.zeros(1000, dtype=torch.float64, requires_grad=True)
+    theirs.grad = torch.tensor(gradient.astype(np.float64))
+    expected = torch.nn.utils.clip_grad_norm_([theirs], 1.0, norm_type)
+    np.testing.assert_allclose(float(total), float(expected), rtol=4 * float(np.finfo(dtype).eps))
+    np.testing.assert_allclose(ours.grad.data.astype(np.float64), theirs.grad.numpy(), rtol=2e-3)
+    assert ours.grad.dtype == dtype
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(np.float16, 10.0), (np.float32, 1e20)])
+def test_adaptive_clipping_survives_gradients_whose_squares_overflow(dtype: Any, size: float) -> None:
+    p = ag.tensor(np.ones((2, 1000), dtype=dtype), requires_grad=True)
+    p.grad = ag.tensor(np.full((2, 1000), size, dtype=dtype))
+    nn.utils.clip_grad_adaptive_([p], 0.1)
+    np.testing.assert_allclose(p.grad.data.astype(np.float64), 0.1, rtol=2e-3)
+    assert p.grad.dtype == dtype

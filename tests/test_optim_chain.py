@@ -325,3 +325,12 @@ def test_misuse_is_named() -> None:
     p.grad = ag.tensor(np.nan)
     with pytest.raises(FloatingPointError, match="not finite"):
         optim.Chain([p], t.scale(-1.0)).step()
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(np.float16, 10.0), (np.float32, 1e20)])
+def test_adaptive_clipping_survives_updates_whose_squares_overflow(dtype: Any, size: float) -> None:
+    p = ag.tensor(np.zeros((2, 1000), dtype=dtype), requires_grad=True)
+    p.grad = ag.tensor(np.full((2, 1000), size, dtype=dtype))
+    optim.Chain([p], t.adaptive_grad_clip(0.1, eps=10.0), t.scale(-1.0)).step()
+    np.testing.assert_allclose(p.data.astype(np.float64), -1 / 1000**0.5, rtol=2e-3)
+    assert p.dtype == dtype

@@ -56,9 +56,10 @@ def adaptive_grad_clip(clip_factor: Any, eps: Any = 1e-3) -> Link:
 
 def _adaptive_grad_clip(u: Any, p: Any, state: State, *, clip_factor: float, eps: float) -> Step:
     def norms(x: Any) -> Any:
-        return np.sqrt(np.sum(x * x, axis=tuple(range(1, x.ndim)) if x.ndim > 1 else None, keepdims=True))
+        x = x.astype(np.result_type(x.dtype, np.float64), copy=False)  # squares of large elements are finite there
+        return np.sqrt(np.sum((x * x.conj()).real, axis=tuple(range(1, x.ndim)) if x.ndim > 1 else None, keepdims=True))
 
-    return u * np.minimum(clip_factor * np.maximum(norms(p), eps) / np.maximum(norms(u), 1e-6), 1.0), {}
+    return (u * np.minimum(clip_factor * np.maximum(norms(p), eps) / np.maximum(norms(u), 1e-6), 1.0)).astype(u.dtype), {}
 
 
 def zero_nans() -> Link:
