@@ -116,7 +116,7 @@ class Optimizer:
         """Forget the parameters' gradients; with `set_to_none=False`, replace them by zeros."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                parameter.grad = None if set_to_none or parameter.grad is None else ag.tensor(parameter.grad.data * 0)
+                parameter.grad = None if set_to_none or parameter.grad is None else ag.tensor(np.zeros_like(parameter.grad.data))
 
     # --- stepping ---------------------------------------------------------------------------------------------------------
 
@@ -246,10 +246,10 @@ class Optimizer:
                     f"{type(self).__name__}: the state is of another optimizer: it has {', '.join(sorted(strange))}, which is unknown here"
                 )
         state = {}
-        for group, other in zip(self.param_groups, groups, strict=True):
+        for number, (group, other) in enumerate(zip(self.param_groups, groups, strict=True)):
             for i, (parameter, key) in enumerate(zip(group["params"], other["params"], strict=True)):
                 if key in state_dict["state"]:
-                    state[id(parameter)] = self._loaded_entry(parameter, state_dict["state"][key], _label(group, i, self.param_groups.index(group)))
+                    state[id(parameter)] = self._loaded_entry(parameter, state_dict["state"][key], _label(group, i, number))
         hyperparameters = [
             {name: loaded(value, group.get(name), name) for name, value in other.items() if name not in ("params", "param_names")}
             for group, other in zip(self.param_groups, groups, strict=True)

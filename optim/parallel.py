@@ -32,6 +32,10 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=threads() - 1, thread_name_prefix="optim")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has the pool, but none of its threads
+
+
 def run_all(tasks: Sequence[Task], workspaces: list[Workspace]) -> list[Any]:
     """Run the tasks and return their results in order. Each thread has one of the workspaces, which are added as needed."""
     workers = min(threads(), len(tasks)) if sum(size for size, _ in tasks) >= WORTH_IT else 1

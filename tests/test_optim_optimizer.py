@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -279,3 +282,52 @@ def test_repr_lists_groups_and_hyperparameters() -> None:
     text = repr(optim.SGD([ag.tensor(1.0, requires_grad=True)], lr=0.5))
     assert text.startswith("SGD (\nParameter Group 0\n")
     assert "    lr: 0.5\n" in text
+
+
+def test_a_state_of_groups_of_equal_hyperparameters_can_be_loaded_and_a_bad_one_names_its_group() -> None:
+    def make(*shapes: int) -> optim.Adam:
+        return optim.Adam([{"params": [with_gradient(np.ones(n), np.ones(n)), with_gradient(np.ones(n), np.ones(n))]} for n in shapes])
+
+    optimizer, other = make(2, 2), make(2, 3)
+    optimizer.step()
+    other.step()
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert all(entry["step"] == 1 for entry in optimizer.state.values())
+    with pytest.raises(ValueError, match=r"parameter 0 of group 1: its state exp_avg has shape \(3,\)"):
+        optimizer.load_state_dict(other.state_dict())
+
+
+def test_gradients_zeroed_in_place_forget_that_they_were_not_finite() -> None:
+    p = with_gradient(np.ones(2), np.array([math.nan, math.inf]))
+    optimizer = optim.SGD([p], lr=0.5, nonfinite="skip")
+    for _ in range(4):
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+        p.grad.data[...] += 1.0
+    assert (optimizer.skipped_steps, optimizer.steps) == (1, 3)
+    assert p.tolist() == [-0.5, -0.5]
+
+
+FORKED = """
+import os, signal, sys
+import numpy as np
+import autograd_core as ag
+import optim
+
+parameters = [ag.tensor(np.ones(1 << 20), requires_grad=True) for _ in range(2)]
+for p in parameters:
+    p.grad = ag.tensor(np.ones(1 << 20))
+optimizer = optim.SGD(parameters, lr=0.5)
+optimizer.step()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)  # kills a child that hangs
+    optimizer.step()
+    os._exit(0 if all(p.data[-1] == 0.0 for p in parameters) else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_steps_with_threads_of_its_own() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True, env={**os.environ, "OMP_NUM_THREADS": "2"})
