@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from optim.lr_scheduler.base import LRScheduler, per_group
+from optim.lr_scheduler.base import Formula, LRScheduler, of_group, per_group
 from optim.optimizer import Optimizer
 from optim.schedules import Piecewise
 
@@ -36,12 +36,17 @@ class SWALR(LRScheduler):
             raise ValueError(f'SWALR: anneal_strategy must be "cos" or "linear", not {anneal_strategy!r}')
         if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
             raise ValueError(f"SWALR: anneal_epochs must be an integer >= 0, not {anneal_epochs!r}")
-        self.ends = per_group(swa_lr, optimizer, "swa_lr")
-        ends = iter(self.ends)
-        super().__init__(optimizer, lambda lr: Piecewise({0: lr} | {anneal_epochs: next(ends)}, anneal_strategy), last_epoch)
+        per_group(swa_lr, optimizer, "swa_lr")
+        self.swa_lr = swa_lr
+        self.anneal_epochs = anneal_epochs
+        self.anneal_strategy = anneal_strategy
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> Formula:
+        return Piecewise({0.0: initial} | {float(self.anneal_epochs): self._end(i)}, self.anneal_strategy)
 
     def _end(self, i: int) -> float:
-        return float(self.ends[i])
+        return float(of_group(self.swa_lr, i, "swa_lr"))
 
     def _gone_on(self, i: int, lr: float, before: float, value: float) -> float:
         return value if before == self._end(i) else super()._gone_on(i, lr, before, value)

@@ -190,3 +190,10 @@ def test_plot_draws_the_whole_schedule() -> None:
     optim.DivergingInverseTime(1.0, 0.1).plot()
     optim.OneCycle(1.0, 50).plot()
     matplotlib.pyplot.close("all")
+
+
+def test_one_cycle_rises_to_the_end_if_all_of_it_is_warm_up_and_begins_on_the_way_down_if_less_than_a_step_is() -> None:
+    rising = [optim.OneCycle(1.0, 10, warm=1.0)(t) for t in range(10)]
+    assert rising == sorted(rising)
+    assert (rising[0], rising[-1]) == (pytest.approx(1 / 25), 1.0)
+    np.testing.assert_allclose([optim.OneCycle(1.0, 3)(t) for t in range(3)], [0.994415, 0.462637, 4e-6], rtol=1e-5)

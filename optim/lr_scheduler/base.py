@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from optim.optimizer import Optimizer
 
-__all__ = ["Formula", "LRScheduler", "per_group"]
+__all__ = ["Formula", "LRScheduler", "check_rate", "of_group", "per_group"]
 
 Formula = Callable[[float], float]  # step -> learning rate
 
 
 class LRScheduler:
-    """Sets `lr` of each group, at each `step()`, to a formula of the number of steps.
+    """Sets `lr` of each group, at each `step()`, to a formula of the number of steps. Subclasses define `formula`.
 
-    formulas    (initial lr of a group) -> its formula; or one formula per group
     last_epoch  the step to resume after; -1 to begin: the first value is set at once
     """
 
@@ -23,32 +22,39 @@ class LRScheduler:
     # its formula does. These are the classes that do so in torch.
     relative: ClassVar[bool] = False
 
-    def __init__(self, optimizer: Optimizer, formulas: Callable[[float], Formula] | Sequence[Formula], last_epoch: int = -1) -> None:
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not hasattr(optimizer, "param_groups"):  # an Optimizer, or a wrapper around one
             raise TypeError(f"{type(self).__name__}: optimizer must be an Optimizer, not {type(optimizer).__name__}")
         self.optimizer = optimizer
-        for i, group in enumerate(optimizer.param_groups):
-            if "lr" not in group:
-                raise TypeError(
-                    f"{type(self).__name__}: group {i} has no lr to set; give a schedule to one of {', '.join(optimizer.defaults)} instead"
-                )
-            if callable(group["lr"]):
-                raise TypeError(f"{type(self).__name__}: lr of group {i} is a schedule already, {group['lr']!r}; give it a number")
-            if last_epoch == -1:
-                group["initial_lr"] = group["lr"] if group.get("initial_lr") is None else group["initial_lr"]
-            elif "initial_lr" not in group:
-                raise KeyError(f"{type(self).__name__}: group {i} has no 'initial_lr', which a scheduler needs that resumes at step {last_epoch}")
-        self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
-        self.formulas = [formulas(lr) for lr in self.base_lrs] if callable(formulas) else list(formulas)
+        self.base_lrs: list[float] = []
+        self.formulas: list[Formula] = []
         self.last_epoch = last_epoch
+        self._meet_groups()
         self._last_lr: list[float] = [group["lr"] for group in optimizer.param_groups]
         if self.relative and last_epoch != -1:
             self.last_epoch += 1  # the learning rate is there already: that of the run that is resumed
         else:
             self.step()
 
+    def formula(self, i: int, initial: float) -> Formula:
+        """The formula of group `i`, whose learning rate was `initial` at first."""
+        raise NotImplementedError(f"{type(self).__name__} defines no formula(self, i, initial)")
+
+    def _meet_groups(self) -> None:
+        """Note the initial learning rates of the groups that are new: all of them at first, later those that were added since."""
+        resumed = not self.base_lrs and self.last_epoch != -1
+        for i, group in list(enumerate(self.optimizer.param_groups))[len(self.base_lrs) :]:
+            check_rate(self, i)
+            if resumed and "initial_lr" not in group:
+                raise KeyError(f"{type(self).__name__}: group {i} has no 'initial_lr', which one needs that resumes at step {self.last_epoch}")
+            if group.get("initial_lr") is None:
+                group["initial_lr"] = group["lr"]
+            self.formulas.append(self.formula(i, group["initial_lr"]))
+            self.base_lrs.append(group["initial_lr"])
+
     def step(self, epoch: float | None = None) -> None:
         """Go to the next step, or to `epoch`, and set the learning rates."""
+        self._meet_groups()
         last, self.last_epoch = self.last_epoch, self.last_epoch + 1 if epoch is None else epoch  # type: ignore[assignment]
         for i, (group, formula) in enumerate(zip(self.optimizer.param_groups, self.formulas, strict=True)):
             value = formula(self.last_epoch)
@@ -67,18 +73,41 @@ class LRScheduler:
         """Where the formula of group `i` ends."""
         return 0.0
 
+    def rewind(self) -> None:
+        """Be as before the first step; the next one is the first again. The learning rates are left as they are."""
+        self.last_epoch = -1
+
     def get_last_lr(self) -> list[float]:
         """The learning rates that were set last."""
         return self._last_lr
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the scheduler stands; its formulas are made anew by its constructor."""
+        """Where the scheduler stands and where it began; what else its formulas need is given to its constructor."""
         return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs), "_last_lr": list(self._last_lr)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`, torch's included; the optimizer's own state holds the learning rate."""
+        """Go on from a `state_dict`, torch's included; the optimizer's own state holds the learning rate.
+
+        raises  ValueError if it is of another number of groups; then nothing has been changed
+        """
+        initial = [float(lr) for lr in state_dict["base_lrs"]]
+        groups = len(self.optimizer.param_groups)
+        if len(initial) != groups:
+            raise ValueError(f"{type(self).__name__}: the state is of {len(initial)} parameter groups, but the optimizer has {groups}")
+        self.formulas = [self.formula(i, lr) for i, lr in enumerate(initial)]
+        self.base_lrs = initial
         self.last_epoch = state_dict["last_epoch"]
         self._last_lr = list(state_dict["_last_lr"])
+
+
+def check_rate(scheduler: Any, i: int) -> None:
+    """Raise TypeError unless group `i` of the scheduler's optimizer has a learning rate that can be set."""
+    optimizer, owner = scheduler.optimizer, type(scheduler).__name__
+    group = optimizer.param_groups[i]
+    if "lr" not in group:
+        raise TypeError(f"{owner}: group {i} has no lr to set; give a schedule to one of {', '.join(optimizer.defaults)} instead")
+    if callable(group["lr"]):
+        raise TypeError(f"{owner}: lr of group {i} is a schedule already, {group['lr']!r}; give it a number")
 
 
 def per_group(value: Any, optimizer: Optimizer, name: str) -> list[Any]:
@@ -88,3 +117,12 @@ def per_group(value: Any, optimizer: Optimizer, name: str) -> list[Any]:
     if len(values) != groups:
         raise ValueError(f"{name}: {len(values)} values for {groups} parameter groups")
     return values
+
+
+def of_group(value: Any, i: int, name: str) -> Any:
+    """What `value`, one for all groups or a list, is for group `i`; ValueError if the list is too short, since a group was added."""
+    if not isinstance(value, list | tuple):
+        return value
+    if i >= len(value):
+        raise ValueError(f"{name}: {len(value)} values, but there is a group {i} now; make the scheduler anew, with a value for each group")
+    return value[i]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from optim.lr_scheduler.base import Formula, LRScheduler, per_group
+from optim.lr_scheduler.base import Formula, LRScheduler, of_group, per_group
 from optim.optimizer import Optimizer
 from optim.schedules import Cyclic, OneCycle
 
@@ -15,16 +15,20 @@ __all__ = ["CyclicLR", "OneCycleLR"]
 class _WithMomentum(LRScheduler):
     """Sets the momentum, or Adam's first beta, along with the learning rate."""
 
-    momenta: list[Formula] | None
+    cycle_momentum: bool
+
+    def momentum(self, i: int) -> Formula:
+        """The formula of the momentum of group `i`."""
+        raise NotImplementedError(f"{type(self).__name__} defines no momentum(self, i)")
 
     def _check_momentum(self) -> None:
-        if self.momenta is not None and not {"momentum", "betas"} & self.optimizer.defaults.keys():
+        if self.cycle_momentum and not {"momentum", "betas"} & self.optimizer.defaults.keys():
             raise ValueError(f"{type(self).__name__}: {type(self.optimizer).__name__} has no momentum or betas to cycle; pass cycle_momentum=False")
 
     def step(self, epoch: float | None = None) -> None:
         super().step(epoch)
-        for group, formula in zip(self.optimizer.param_groups, self.momenta or (), strict=self.momenta is not None):
-            value = formula(self.last_epoch)
+        for i, group in enumerate(self.optimizer.param_groups if self.cycle_momentum else ()):
+            value = self.momentum(i)(self.last_epoch)
             if "betas" in group:
                 group["betas"] = (value, *group["betas"][1:])
             else:
@@ -53,23 +57,46 @@ class CyclicLR(_WithMomentum):
         if scale_mode not in ("cycle", "iterations"):
             raise ValueError(f'CyclicLR: scale_mode must be "cycle" or "iterations", not {scale_mode!r}')
 
-        def between(lows: Any, highs: Any, name: str) -> list[Formula]:
-            ends = zip(per_group(lows, optimizer, f"base_{name}"), per_group(highs, optimizer, f"max_{name}"), strict=True)
-            if scale_fn is None or scale_mode == "cycle":
-                return [Cyclic(low, high, step_size_up, step_size_down, scale_fn or mode, gamma) for low, high in ends]
-            return [_scaled_by_step(Cyclic(0.0, 1.0, step_size_up, step_size_down), scale_fn, low, high) for low, high in ends]
-
         self.optimizer = optimizer
-        self.momenta = between(max_momentum, base_momentum, "momentum") if cycle_momentum else None
+        self.ends = {"base_lr": base_lr, "max_lr": max_lr, "base_momentum": base_momentum, "max_momentum": max_momentum}
+        for name, values in self.ends.items():
+            per_group(values, optimizer, name)
+        self.times: tuple[int, int | None] = step_size_up, step_size_down
+        self.mode = mode
+        self.gamma = gamma
+        self.scale_fn = scale_fn
+        self.scale_mode = scale_mode
+        self.cycle_momentum = cycle_momentum
         self._check_momentum()
         if last_epoch == -1:
-            for group, lr in zip(optimizer.param_groups, per_group(base_lr, optimizer, "base_lr"), strict=True):
-                group["lr"] = group["initial_lr"] = lr
-        super().__init__(optimizer, between(base_lr, max_lr, "lr"), last_epoch)
+            for i, group in enumerate(optimizer.param_groups):
+                group["lr"] = group["initial_lr"] = of_group(base_lr, i, "base_lr")
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> Formula:
+        return self._between("base_lr", "max_lr", i)
+
+    def momentum(self, i: int) -> Formula:
+        return self._between("max_momentum", "base_momentum", i)
+
+    def _between(self, first: str, second: str, i: int) -> Formula:
+        low, high = (of_group(self.ends[name], i, name) for name in (first, second))
+        if self.scale_fn is None or self.scale_mode == "cycle":
+            return Cyclic(low, high, *self.times, self.scale_fn or self.mode, self.gamma)
+        return _ScaledByStep(Cyclic(0.0, 1.0, *self.times), self.scale_fn, low, high)
 
 
-def _scaled_by_step(height: Cyclic, scale: Callable[[float], float], low: float, high: float) -> Formula:
-    return lambda step: low + (high - low) * height(step) * scale(step)
+class _ScaledByStep:
+    """A cycle whose height is multiplied by a function of the step."""
+
+    def __init__(self, height: Cyclic, scale: Callable[[float], float], low: float, high: float) -> None:
+        self.height = height
+        self.scale = scale
+        self.low = low
+        self.high = high
+
+    def __call__(self, step: float) -> float:
+        return self.low + (self.high - self.low) * self.height(step) * self.scale(step)
 
 
 class OneCycleLR(_WithMomentum):
@@ -96,13 +123,22 @@ class OneCycleLR(_WithMomentum):
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR: give total_steps, or epochs and steps_per_epoch")
             total_steps = epochs * steps_per_epoch
-        peaks = per_group(max_lr, optimizer, "max_lr")
-        cycles = [OneCycle(peak, total_steps, pct_start, div_factor, final_div_factor, anneal_strategy, three_phase) for peak in peaks]
         self.optimizer = optimizer
-        lows, highs = per_group(base_momentum, optimizer, "base_momentum"), per_group(max_momentum, optimizer, "max_momentum")
-        self.momenta = [cycle.through(high, low, high) for cycle, low, high in zip(cycles, lows, highs, strict=True)] if cycle_momentum else None
+        self.ends = {"max_lr": max_lr, "base_momentum": base_momentum, "max_momentum": max_momentum}
+        for name, values in self.ends.items():
+            per_group(values, optimizer, name)
+        self.shape: dict[str, Any] = {"steps": total_steps, "warm": pct_start, "start": div_factor, "end": final_div_factor}
+        self.shape |= {"curve": anneal_strategy, "three_phase": three_phase}
+        self.cycle_momentum = cycle_momentum
         self._check_momentum()
         if last_epoch == -1:
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = group["initial_lr"] = peak / div_factor
-        super().__init__(optimizer, cycles, last_epoch)
+            for i, group in enumerate(optimizer.param_groups):
+                group["lr"] = group["initial_lr"] = of_group(max_lr, i, "max_lr") / div_factor
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> OneCycle:
+        return OneCycle(of_group(self.ends["max_lr"], i, "max_lr"), **self.shape)
+
+    def momentum(self, i: int) -> Formula:
+        low, high = (of_group(self.ends[name], i, name) for name in ("base_momentum", "max_momentum"))
+        return self.formula(i, 0.0).through(high, low, high)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optim.lr_scheduler.base import per_group
+from optim.lr_scheduler.base import check_rate, of_group, per_group
 from optim.optimizer import Optimizer
 from optim.schedules import Plateau
 
@@ -28,15 +28,27 @@ class ReduceLROnPlateau:
         eps: float = 1e-8,
     ) -> None:
         self.optimizer = optimizer
-        lowest = per_group(min_lr, optimizer, "min_lr")
-        self.plateaus = [
-            Plateau(group["lr"], factor, patience, mode, threshold, threshold_mode, cooldown, low, eps)
-            for group, low in zip(optimizer.param_groups, lowest, strict=True)
-        ]
+        per_group(min_lr, optimizer, "min_lr")
+        self.min_lr = min_lr
+        self.options: dict[str, Any] = {"factor": factor, "patience": patience, "mode": mode, "cooldown": cooldown, "eps": eps}
+        self.options |= {"threshold": threshold, "threshold_mode": threshold_mode}
+        self.plateaus: list[Plateau] = []
+        self._meet_groups()
         self.last_epoch = 0
+
+    def _meet_groups(self) -> None:
+        """Make plateaus for the groups that are new; they have seen what the others have."""
+        for i, group in list(enumerate(self.optimizer.param_groups))[len(self.plateaus) :]:
+            check_rate(self, i)
+            plateau = Plateau(group["lr"], minimum=of_group(self.min_lr, i, "min_lr"), **self.options)
+            if self.plateaus:
+                first = self.plateaus[0]
+                plateau.best, plateau.bad, plateau.resting = first.best, first.bad, first.resting
+            self.plateaus.append(plateau)
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:
         """Take note of the metric, and set the learning rates."""
+        self._meet_groups()
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         for group, plateau in zip(self.optimizer.param_groups, self.plateaus, strict=True):
             plateau.value = group["lr"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from optim.lr_scheduler.base import Formula, LRScheduler, per_group
+from optim.lr_scheduler.base import Formula, LRScheduler, of_group, per_group
 from optim.optimizer import Optimizer
 from optim.schedules import Cosine, CosineRestarts, Exponential, Linear, MultiStep, Piecewise, Polynomial, Step
 
@@ -27,13 +27,23 @@ class LambdaLR(LRScheduler):
     """initial lr times a function of the step."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
-        functions = iter(per_group(lr_lambda, optimizer, "lr_lambda"))
+        per_group(lr_lambda, optimizer, "lr_lambda")
+        self.lr_lambda = lr_lambda
+        super().__init__(optimizer, last_epoch)
 
-        def formula(lr: float) -> Formula:
-            function = next(functions)
-            return lambda step: lr * function(step)
+    def formula(self, i: int, initial: float) -> Formula:
+        return _Scaled(initial, of_group(self.lr_lambda, i, "lr_lambda"))
 
-        super().__init__(optimizer, formula, last_epoch)
+
+class _Scaled:
+    """A function, times a number."""
+
+    def __init__(self, factor: float, function: Formula) -> None:
+        self.factor = factor
+        self.function = function
+
+    def __call__(self, step: float) -> float:
+        return self.factor * self.function(step)
 
 
 class MultiplicativeLR(LRScheduler):
@@ -42,20 +52,25 @@ class MultiplicativeLR(LRScheduler):
     relative = True
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
-        functions = iter(per_group(lr_lambda, optimizer, "lr_lambda"))
+        per_group(lr_lambda, optimizer, "lr_lambda")
+        self.lr_lambda = lr_lambda
+        super().__init__(optimizer, last_epoch)
 
-        def formula(lr: float) -> Formula:
-            function = next(functions)
-            products = [1.0]  # kept, so that each step costs one call
+    def formula(self, i: int, initial: float) -> Formula:
+        return _Scaled(initial, _Products(of_group(self.lr_lambda, i, "lr_lambda")))
 
-            def at(step: float) -> float:
-                while len(products) <= step:
-                    products.append(products[-1] * function(len(products)))
-                return lr * products[int(step)]
 
-            return at
+class _Products:
+    """The product of a function's values at 1, 2, ..., t."""
 
-        super().__init__(optimizer, formula, last_epoch)
+    def __init__(self, function: Formula) -> None:
+        self.function = function
+        self.products = [1.0]  # kept, so that each step costs one call
+
+    def __call__(self, step: float) -> float:
+        while len(self.products) <= step:
+            self.products.append(self.products[-1] * self.function(len(self.products)))
+        return self.products[int(step)]
 
 
 class StepLR(LRScheduler):
@@ -64,7 +79,12 @@ class StepLR(LRScheduler):
     relative = True
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
-        super().__init__(optimizer, lambda lr: Step(lr, step_size, gamma), last_epoch)
+        self.step_size = step_size
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> Formula:
+        return Step(initial, self.step_size, self.gamma)
 
 
 class MultiStepLR(LRScheduler):
@@ -73,8 +93,12 @@ class MultiStepLR(LRScheduler):
     relative = True
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
-        places = tuple(milestones)
-        super().__init__(optimizer, lambda lr: MultiStep(lr, places, gamma), last_epoch)
+        self.milestones = tuple(milestones)
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> Formula:
+        return MultiStep(initial, self.milestones, self.gamma)
 
 
 class ConstantLR(LRScheduler):
@@ -83,7 +107,12 @@ class ConstantLR(LRScheduler):
     relative = True
 
     def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
-        super().__init__(optimizer, lambda lr: Piecewise({0.0: lr * factor} | {float(total_iters): lr}), last_epoch)
+        self.factor = factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> Formula:
+        return Piecewise({0.0: initial * self.factor} | {float(self.total_iters): initial})
 
 
 class LinearLR(LRScheduler):
@@ -94,7 +123,13 @@ class LinearLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, start_factor: float = 1.0 / 3, end_factor: float = 1.0, total_iters: int = 5, last_epoch: int = -1
     ) -> None:
-        super().__init__(optimizer, lambda lr: Linear(lr * start_factor, lr * end_factor, total_iters), last_epoch)
+        self.start_factor = start_factor
+        self.end_factor = end_factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> Formula:
+        return Linear(initial * self.start_factor, initial * self.end_factor, self.total_iters)
 
 
 class ExponentialLR(LRScheduler):
@@ -103,7 +138,11 @@ class ExponentialLR(LRScheduler):
     relative = True
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
-        super().__init__(optimizer, lambda lr: Exponential(lr, gamma), last_epoch)
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> Formula:
+        return Exponential(initial, self.gamma)
 
 
 class PolynomialLR(LRScheduler):
@@ -112,7 +151,12 @@ class PolynomialLR(LRScheduler):
     relative = True
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
-        super().__init__(optimizer, lambda lr: Polynomial(lr, total_iters, power), last_epoch)
+        self.total_iters = total_iters
+        self.power = power
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> Formula:
+        return Polynomial(initial, self.total_iters, self.power)
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -121,8 +165,12 @@ class CosineAnnealingLR(LRScheduler):
     relative = True
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
+        self.T_max = T_max
         self.eta_min = eta_min
-        super().__init__(optimizer, lambda lr: Cosine(lr, T_max, eta_min, periodic=True), last_epoch)
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> Formula:
+        return Cosine(initial, self.T_max, self.eta_min, periodic=True)
 
     def _end(self, i: int) -> float:
         return self.eta_min
@@ -132,4 +180,10 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     """`CosineRestarts`; `step` takes fractions of epochs too."""
 
     def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        super().__init__(optimizer, lambda lr: CosineRestarts(lr, T_0, T_mult, eta_min), last_epoch)
+        self.T_0 = T_0
+        self.T_mult = T_mult
+        self.eta_min = eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def formula(self, i: int, initial: float) -> Formula:
+        return CosineRestarts(initial, self.T_0, self.T_mult, self.eta_min)

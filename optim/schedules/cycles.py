@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from optim.schedules.base import Schedule
-from optim.schedules.compose import Piecewise
+from optim.schedules.compose import CURVES
 from optim.schedules.decay import require
 
 __all__ = ["CosineRestarts", "Cyclic", "OneCycle"]
@@ -97,7 +98,8 @@ class OneCycle(Schedule):
     curve        "cos" or "linear"
     three_phase  come down to the first value as fast as up, then go on to the last
 
-    It has values for `steps` steps, 0 to steps - 1. Smith & Topin 2019, "Super-convergence: very fast training of neural
+    It is for `steps` steps, 0 to steps - 1; once more it can be asked, as schedulers do after the last step, and gives the last
+    value. Smith & Topin 2019, "Super-convergence: very fast training of neural
     networks using large learning rates", section 3.
     """
 
@@ -114,11 +116,11 @@ class OneCycle(Schedule):
         require(self, 0 <= self.warm <= (0.5 if self.three_phase else 1), "warm must be in [0, 1], or [0, 0.5] with three phases")
         require(self, self.curve in ("cos", "linear"), 'curve must be "cos" or "linear"')
 
-    def through(self, first: float, top: float, last: float) -> Piecewise:
+    def through(self, first: float, top: float, last: float) -> Schedule:
         """The cycle with other values: what cycles against it, such as a momentum."""
-        turn = max(self.warm * self.steps - 1, 0)
-        back = {2 * turn: first} if self.three_phase else {}
-        return Piecewise({0: first, turn: top} | back | {max(self.steps - 1, 0): last}, self.curve)
+        turn = self.warm * self.steps - 1  # may be before step 0, which is on the way down then
+        back = [(2 * turn, first)] if self.three_phase else []
+        return _Phases(((0, first), (turn, top), *back, (self.steps - 1, last)), self.curve)
 
     def at(self, step: float) -> float:
         if step > self.steps:
@@ -133,3 +135,17 @@ class OneCycle(Schedule):
     @property
     def shown(self) -> int:
         return self.steps - 1
+
+
+@dataclass(frozen=True)
+class _Phases(Schedule):
+    """Through values at given steps; a step that is the end of several phases is the first one's."""
+
+    points: tuple[tuple[float, float], ...]
+    curve: str
+
+    def at(self, step: float) -> float:
+        for (start, first), (end, last) in pairwise(self.points):
+            if step <= end:
+                return first + (last - first) * CURVES[self.curve]((step - start) / (end - start) if end > start else 1.0)
+        return self.points[-1][1]
