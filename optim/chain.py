@@ -71,6 +71,10 @@ class Chain(Optimizer):
         _, tasks = super()._prepare(self._surveyed(work))
         run_all(tasks, self._workspaces)
 
+    def _real_only(self) -> str:
+        # Links before the tail are given whole arrays, so that those of per-element rules would be complex ones.
+        return next((name for name, link in self.head.items() if _is_for_reals(link.rule)), "")
+
     def _owns(self, name: str) -> bool:
         return name.partition(".")[0] in self.tail
 
@@ -86,6 +90,12 @@ class Chain(Optimizer):
             return work
         more = {f"{name}.{key}": value for key, value in first.survey([u for _, _, updates, _ in work for u in updates]).items()}
         return [(i, parameters, updates, hyperparameters | more) for i, parameters, updates, hyperparameters in work]
+
+
+def _is_for_reals(rule: Any) -> bool:
+    """Whether a rule, or the one inside `masked`, is wrong for a whole complex array."""
+    inner = rule.keywords.get("rule", rule.func) if isinstance(rule, partial) else rule
+    return getattr(inner, "per_element", False) or getattr(inner, "real_only", False)
 
 
 def _is_one_rule(links: Sequence[Link]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from optim.rules.common import State, Step, decayed, per_element
+from optim.rules.common import State, Step, decayed, per_element, real_only
 
 __all__ = ["adam", "adamax", "lion", "nadam", "radam", "sparse_adam"]
 
@@ -133,6 +133,7 @@ def lion(g: Any, p: Any, state: State, *, lr: float, betas: Betas, weight_decay:
     return -lr * (direction + weight_decay * p if weight_decay else direction), {"exp_avg": b2 * m + (1 - b2) * g}
 
 
+@real_only
 def sparse_adam(g: Any, p: Any, state: State, *, lr: float, betas: Betas, eps: float, maximize: bool) -> Step:
     """Lazy Adam: Adam for the rows of p whose gradient is not 0; the moments of the others rest, where Adam's would decay.
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["State", "Step", "decayed", "norm", "per_element"]
+__all__ = ["State", "Step", "decayed", "norm", "per_element", "real_only"]
 
 State = dict[str, Any]
 Step = tuple[Any, State]  # (change, state)
@@ -18,6 +18,12 @@ Rule = TypeVar("Rule", bound=Callable[..., Any])
 def per_element(rule: Rule) -> Rule:
     """Mark a rule whose formula holds for each element alone: it may be run on any part of an array."""
     rule.per_element = True  # type: ignore[attr-defined]
+    return rule
+
+
+def real_only(rule: Rule) -> Rule:
+    """Mark a rule that takes whole arrays, and whose formula is wrong for complex ones; per-element rules see these as pairs."""
+    rule.real_only = True  # type: ignore[attr-defined]
     return rule
 
 

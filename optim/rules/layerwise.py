@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from optim.rules.common import State, Step, decayed, norm
+from optim.rules.common import State, Step, decayed, norm, real_only
 
 __all__ = ["adafactor", "lamb", "lars"]
 
@@ -26,6 +26,7 @@ def lars(
     return -v, {"momentum_buffer": v}
 
 
+@real_only
 def lamb(g: Any, p: Any, state: State, *, lr: float, betas: tuple[float, float], eps: float, weight_decay: float, maximize: bool) -> Step:
     """LAMB: r = m^ / (sqrt(v^) + eps) + weight_decay p;  change = -lr |p| / |r| r, with Adam's m^ and v^.
 
@@ -43,6 +44,7 @@ def lamb(g: Any, p: Any, state: State, *, lr: float, betas: tuple[float, float],
     return -lr * trust * r, {"step": step, "exp_avg": m, "exp_avg_sq": v}
 
 
+@real_only
 def adafactor(
     g: Any, p: Any, state: State, *, lr: float, beta2_decay: float, eps: tuple[float | None, float], d: float, weight_decay: float, maximize: bool
 ) -> Step:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from optim.rules.common import State, Step, decayed, norm
+from optim.rules.common import State, Step, decayed, norm, real_only
 
 __all__ = ["muon", "shampoo"]
 
 
+@real_only
 def muon(
     g: Any,
     p: Any,
@@ -49,6 +50,7 @@ def newton_schulz(matrix: Any, coefficients: tuple[float, float, float], steps: 
     return x.T if matrix.shape[0] > matrix.shape[1] else x
 
 
+@real_only
 def shampoo(
     g: Any,
     p: Any,
