@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DOMAINS", "Domain", "at_step", "check", "loaded", "loaded_entry", "refuse_unknown", "saved"]
+__all__ = ["DOMAINS", "Domain", "at_step", "check", "is_changeable", "loaded", "loaded_entry", "refuse_unknown", "saved"]
 
 # torch's arguments that say how a rule is run, not what it computes: there is one way here. Its states carry them along.
 EXECUTION = frozenset({"foreach", "fused", "capturable", "differentiable"})
@@ -93,6 +93,13 @@ def at_step(value: Any, step: int) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def is_changeable(value: Any) -> bool:
+    """Whether a hyperparameter may have another value next time though it is the same object: a schedule, an array, a list."""
+    if isinstance(value, tuple):
+        return any(map(is_changeable, value))
+    return not (value is None or isinstance(value, int | float | str | np.generic))
+
+
 def check(owner: str, hyperparameters: Mapping[str, Any], own: Mapping[str, Domain]) -> None:
     """Raise ValueError naming the first hyperparameter outside its domain; `own` has the domains that differ from the table."""
     for name, value in hyperparameters.items():
@@ -115,15 +122,22 @@ def saved(value: Any) -> Any:
     """A hyperparameter as plain data. A schedule is described, with its state if it has one; it is not rebuilt from that."""
     if callable(value):
         return {"schedule": repr(value), "state": value.state_dict() if hasattr(value, "state_dict") else None}
-    return tuple(saved(v) for v in value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple | list):
+        parts = [saved(v) for v in value]
+        return tuple(parts) if isinstance(value, tuple) else parts
+    return value.item() if getattr(value, "ndim", None) == 0 else value  # an array could be changed later
 
 
 def loaded(value: Any, own: Any, name: str) -> Any:
     """What `saved` made of a hyperparameter, taken back: a schedule must be there already, and takes over its state."""
     if isinstance(value, tuple | list):
-        owns = own if isinstance(own, tuple) and len(own) == len(value) else [None] * len(value)
+        owns = own if isinstance(own, tuple | list) and len(own) == len(value) else [None] * len(value)
+        if callable(own):
+            owns = [own] * len(value)
         return tuple(loaded(v, o, name) for v, o in zip(value, owns, strict=True))
     if not isinstance(value, dict) or "schedule" not in value:
+        if callable(own):
+            raise ValueError(f"{name} is the schedule {own!r} here, but in the state it is {value!r}; assign a number to it before loading the state")
         return value
     if not callable(own):
         raise ValueError(f"{name} was saved as the schedule {value['schedule']}; make the optimizer with it before loading the state")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 import numpy as np
 
 import autograd_core as ag
-from optim.hyperparameters import DOMAINS, Domain, at_step, check, loaded, loaded_entry, refuse_unknown, saved
+from optim.hyperparameters import DOMAINS, Domain, at_step, check, is_changeable, loaded, loaded_entry, refuse_unknown, saved
 from optim.packs import Pack, make_packs, run_whole
 from optim.parallel import Task, run_all
 from optim.program import Workspace
@@ -94,6 +94,10 @@ class Optimizer:
                 raise TypeError(f"{type(self).__name__}: {label} is a {type(parameter).__name__}; only tensors can be optimised")
             if parameter.dtype.kind not in "fc":
                 raise TypeError(f"{type(self).__name__}: {label} has dtype {parameter.dtype}; only floating-point tensors can be optimised")
+            if parameter.dtype.kind == "c" and (rule := self._real_only()):
+                raise TypeError(
+                    f"{type(self).__name__}: {label} is complex, but {rule} is for real numbers only; give it two real parameters, or choose Adam"
+                )
             if not parameter.is_leaf:
                 raise ValueError(f"{type(self).__name__}: {label} was computed (by {parameter!r:.60}); only leaves can be optimised")
             if id(parameter) in taken:
@@ -154,8 +158,7 @@ class Optimizer:
         if values != known:
             numbers = self._at_step(group)
             check(type(self).__name__, numbers, self.domains)
-            changing = any(callable(v) or (isinstance(v, tuple | list) and any(map(callable, v))) for v in values)
-            self._checked[i] = (None if changing else values), numbers
+            self._checked[i] = (None if any(map(is_changeable, values)) else values), numbers
         return numbers
 
     def _gradients(self, i: int, group: dict[str, Any]) -> tuple[list[Any], list[Any]]:
@@ -203,6 +206,10 @@ class Optimizer:
             places = [[place[id(p)] for p in pack.parameters] for pack in packs]
             self._packs[i] = key, packs, places
         return packs, places
+
+    def _real_only(self) -> str:
+        """The name of the rule that would be wrong for complex parameters, or ""."""
+        return str(self.rule.__name__) if getattr(self.rule, "real_only", False) else ""
 
     def _owns(self, name: str) -> bool:
         """Whether that part of a parameter's state is the rule's; in a chain, some are of links before it."""

@@ -182,3 +182,28 @@ def test_what_is_not_finite_is_named_instead_of_chosen_by() -> None:
     assert noise.scale == np.inf
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
         noise.update([np.ones(2), np.ones(2)], batch_size=0)
+
+
+def test_the_range_test_leaves_schedules_and_what_is_no_learning_rate_alone() -> None:
+    p = ag.tensor([3.0], requires_grad=True)
+    schedule, plateau = optim.Cosine(0.1, 10), optim.Plateau(0.5)
+    optimizer = optim.SGD([{"params": [p]}, {"params": [ag.tensor(1.0, requires_grad=True)], "lr": plateau}], lr=schedule, momentum=0.5)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    value, momentum = p.data.copy(), optimizer.state[p]["momentum_buffer"].copy()
+    found = choice.range_test(closure, optimizer, steps=20)
+    assert len(found.rates) > 10
+    assert [group["lr"] for group in optimizer.param_groups] == [schedule, plateau]
+    np.testing.assert_array_equal(p.data, value)
+    np.testing.assert_array_equal(optimizer.state[p]["momentum_buffer"], momentum)
+    assert optimizer.steps == 1
+    chain = optim.Chain([p], optim.transformations.scale(-0.1))
+    with pytest.raises(TypeError, match=r"range_test: group 0 of Chain has no lr to try; there is scale.factor"):
+        choice.range_test(closure, chain)
+    assert "lr" not in chain.param_groups[0]

@@ -331,3 +331,78 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_process_steps_with_threads_of_its_own() -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True, env={**os.environ, "OMP_NUM_THREADS": "2"})
+
+
+def test_a_number_in_a_state_does_not_replace_a_schedule_unasked() -> None:
+    torch = pytest.importorskip("torch")
+    schedule = optim.Cosine(0.5, 10)
+    optimizer = optim.SGD([with_gradient(1.0, 1.0)], lr=schedule)
+    state = torch.optim.SGD([torch.tensor(1.0, requires_grad=True)], lr=0.1).state_dict()
+    with pytest.raises(ValueError, match=r"lr is the schedule Cosine\(.*\) here, but in the state it is 0.1; assign a number to it before"):
+        optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"] is schedule
+    optimizer.param_groups[0]["lr"] = 0.5
+    optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    moments = optim.Adam([with_gradient(1.0, 1.0)], betas=(schedule, 0.999))
+    with pytest.raises(ValueError, match="betas is the schedule"):
+        moments.load_state_dict(optim.Adam([with_gradient(1.0, 1.0)]).state_dict())
+
+
+@pytest.mark.parametrize("lr", [ag.tensor(0.5), np.array(0.5)])
+def test_a_hyperparameter_that_is_changed_in_place_is_used_by_the_next_step(lr: Any) -> None:
+    array = lr.data if isinstance(lr, ag.Tensor) else lr
+    p = with_gradient(1.0, 1.0)
+    optimizer = optim.SGD([p], lr=lr)
+    optimizer.step()
+    assert p.item() == 0.5
+    saved = optimizer.state_dict()
+    array[...] = 10.0
+    optimizer.step()
+    assert p.item() == -9.5
+    assert saved["param_groups"][0]["lr"] == 0.5
+    array[...] = -1.0
+    with pytest.raises(ValueError, match="SGD: lr must be"):
+        optimizer.step()
+    array[...] = 0.5
+
+
+def test_a_list_of_hyperparameters_is_checked_when_it_is_changed_and_saved_as_plain_data() -> None:
+    p = with_gradient(1.0, 1.0)
+    optimizer = optim.Adam([p], betas=[optim.Linear(0.8, 0.9, 10), 0.999])  # type: ignore[arg-type]
+    optimizer.step()
+    assert optimizer.state_dict()["param_groups"][0]["betas"][0]["schedule"].startswith("Linear(")
+    optimizer.load_state_dict(optimizer.state_dict())
+    plain = optim.Adam([p], betas=[0.9, 0.999])  # type: ignore[arg-type]
+    plain.step()
+    plain.param_groups[0]["betas"][0] = 5.0
+    with pytest.raises(ValueError, match="Adam: betas must be two numbers"):
+        plain.step()
+
+
+def test_adamw_stays_itself_with_the_state_of_adam() -> None:
+    torch = pytest.importorskip("torch")
+    for module, tensor in ((optim, ag.tensor), (torch.optim, torch.tensor)):
+        state = module.Adam([tensor(1.0, requires_grad=True)]).state_dict()
+        optimizer = module.AdamW([tensor(1.0, requires_grad=True)])
+        optimizer.load_state_dict(state)
+        assert optimizer.param_groups[0]["decoupled_weight_decay"] is True
+
+
+WHOLE = {
+    "LAMB": lambda p: optim.LAMB([p]),
+    "SparseAdam": lambda p: optim.SparseAdam([p]),
+    "Adafactor": lambda p: optim.Adafactor([p]),
+    "Muon": lambda p: optim.Muon([p]),
+    "Shampoo": lambda p: optim.Shampoo([p]),
+    "Chain": lambda p: optim.Chain([p], optim.transformations.scale_by_adam(), optim.transformations.clip_by_block_rms(1.0)),
+    "Chain, masked": lambda p: optim.Chain([p], optim.transformations.masked(optim.transformations.scale_by_rms(), np.ndim)),
+    "Chain, link": lambda p: optim.Chain([p], optim.transformations.link(optim.rules.lamb, lr=1.0)),
+}
+
+
+@pytest.mark.parametrize("make", WHOLE.values(), ids=WHOLE)
+def test_a_rule_that_is_wrong_for_complex_numbers_refuses_them(make: Any) -> None:
+    make(ag.tensor(np.ones((2, 2)), requires_grad=True))
+    with pytest.raises(TypeError, match=r"parameter 0 of group 0 is complex, .* for real numbers only; give it two real parameters"):
+        make(ag.tensor(np.ones((2, 2), dtype=complex), requires_grad=True))

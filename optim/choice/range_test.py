@@ -66,6 +66,11 @@ def range_test(
         raise ValueError(f"range_test: low and high must be finite with 0 < low < high, not {low} and {high}")
     if steps < 3:
         raise ValueError(f"range_test: needs 3 steps or more, not {steps}")
+    for i, group in enumerate(optimizer.param_groups):
+        if "lr" not in group:
+            known = ", ".join(getattr(optimizer, "defaults", {}))
+            raise TypeError(f"range_test: group {i} of {type(optimizer).__name__} has no lr to try; there is {known}")
+    own = [group["lr"] for group in optimizer.param_groups]
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     before = [(p.data.copy(), p.grad) for p in parameters]
     state = copy.deepcopy(optimizer.state_dict())
@@ -75,8 +80,7 @@ def range_test(
     try:
         for k in range(steps):
             rate = low * (high / low) ** (k / (steps - 1))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            _set_rates(optimizer, [rate] * len(own))
             try:
                 loss = float(optimizer.step(closure).item())
             except FloatingPointError:
@@ -91,7 +95,14 @@ def range_test(
         for p, (data, grad) in zip(parameters, before, strict=True):
             p.data[...] = data
             p.grad = grad
+        _set_rates(optimizer, own)  # a schedule has to be there before its state is loaded
         optimizer.load_state_dict(state)
+        _set_rates(optimizer, own)
     if len(rates) < 3:
         raise ValueError(f"range_test: the loss was not finite or grew {stop_at:g}-fold within 3 steps from lr {low}; begin lower")
     return RangeTest(rates, losses)
+
+
+def _set_rates(optimizer: Any, rates: list[Any]) -> None:
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate

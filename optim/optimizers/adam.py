@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 from optim.optimizer import Optimizer, Options, Value
@@ -88,6 +89,11 @@ class AdamW(Optimizer):
             },
             **options,
         )
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a `state_dict`, of `Adam` too: the weight decay is decoupled in any case, as in torch."""
+        groups = [{**group, "decoupled_weight_decay": True} for group in state_dict["param_groups"]]
+        super().load_state_dict({**state_dict, "param_groups": groups})
 
 
 class Adamax(Optimizer):
