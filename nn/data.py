@@ -8,6 +8,7 @@ exactly the batches that it would have seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,14 @@ from nn import init
 __all__ = ["Batches", "batches"]
 
 BatchSize = int | Callable[[int], float]
+
+
+@dataclass
+class _Epoch:
+    """How many samples of an epoch were given, and in which order they are (None: as they lie)."""
+
+    position: int
+    order: Any
 
 
 class Batches:
@@ -37,8 +46,7 @@ class Batches:
         self.random = init.as_generator(seed)
         self.epoch = 0  # epochs begun
         self.steps = 0  # batches given since the beginning: what a schedule of the batch size is a function of
-        self._position = 0  # samples given in this epoch
-        self._order: Any = None  # this epoch's order of the samples
+        self._last = _Epoch(0, None)  # the one that was begun last
         self._resumed = False
 
     @property
@@ -53,23 +61,22 @@ class Batches:
     def __iter__(self) -> Iterator[Any]:
         if not self._resumed:
             self.epoch += 1
-            self._position = 0
-            self._order = self.random.permutation(self.samples) if self.shuffle else None
+            self._last = _Epoch(0, self.random.permutation(self.samples) if self.shuffle else None)
         self._resumed = False
-        while (part := self._next_part()) is not None:
+        epoch = self._last  # not looked up again: another iteration may begin before this one has ended
+        while (part := self._next_part(epoch.position)) is not None:
             self.steps += 1
-            self._position = part.stop
-            index = part if self._order is None else self._order[part]
+            epoch.position = part.stop
+            index = part if epoch.order is None else epoch.order[part]
             taken = tuple(array[index] for array in self.arrays)
             yield taken if len(taken) > 1 else taken[0]
-        self._position = 0
-        self._order = None
+        epoch.position, epoch.order = 0, None
 
-    def _next_part(self) -> slice | None:
-        stop = self._position + self.size_at(self.steps)
-        if self._position >= self.samples or (self.drop_last and stop > self.samples):
+    def _next_part(self, position: int) -> slice | None:
+        stop = position + self.size_at(self.steps)
+        if position >= self.samples or (self.drop_last and stop > self.samples):
             return None
-        return slice(self._position, min(stop, self.samples))
+        return slice(position, min(stop, self.samples))
 
     def __len__(self) -> int:
         """How many batches an epoch has that begins now."""
@@ -80,13 +87,13 @@ class Batches:
         return count - (self.drop_last and position > self.samples)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the iteration stands: numbers, the order of this epoch, and the generator's state."""
-        in_epoch = self._position > 0
+        """Where the iteration that was begun last stands: numbers, the order of its epoch, and the generator's state."""
+        position, order = self._last.position, self._last.order
         return {
             "epoch": self.epoch,
             "steps": self.steps,
-            "position": self._position,
-            "order": self._order.copy() if in_epoch and self._order is not None else None,
+            "position": position,
+            "order": order.copy() if position > 0 and order is not None else None,
             "generator": self.random.bit_generator.state,
         }
 
@@ -96,9 +103,9 @@ class Batches:
         if order is not None and len(order) != self.samples:
             raise ValueError(f"batches: the saved order is of {len(order)} samples, but the arrays have {self.samples}")
         self.random.bit_generator.state = state["generator"]
-        self.epoch, self.steps, self._position = int(state["epoch"]), int(state["steps"]), int(state["position"])
-        self._order = None if order is None else np.array(order)
-        self._resumed = self._position > 0
+        self.epoch, self.steps = int(state["epoch"]), int(state["steps"])
+        self._last = _Epoch(int(state["position"]), None if order is None else np.array(order))
+        self._resumed = self._last.position > 0
 
 
 def _checked_size(batch_size: Any) -> None:

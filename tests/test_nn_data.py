@@ -81,3 +81,28 @@ def test_bad_arguments_are_named() -> None:
     next(iter(loader))
     with pytest.raises(ValueError, match="the saved order is of 6 samples"):
         nn.batches(np.arange(5)).load_state_dict(loader.state_dict())
+
+
+def test_two_iterations_at_once_give_each_sample_once_and_do_not_disturb_each_other() -> None:
+    def make() -> nn.Batches:
+        return nn.batches(np.arange(6), batch_size=2, shuffle=True, seed=0)
+
+    first, second = ([part.tolist() for part in epoch] for loader in [make()] for epoch in (loader, loader))
+    pairs = [(a.tolist(), b.tolist()) for loader in [make()] for a, b in zip(loader, loader, strict=True)]
+    assert [list(parts) for parts in zip(*pairs, strict=True)] == [first, second]
+    loader = make()
+    table = [sorted(x for part in loader for x in part.tolist()) for _ in loader]
+    assert table == [[0, 1, 2, 3, 4, 5]] * 3
+
+
+def test_the_state_is_of_the_iteration_that_was_begun_last() -> None:
+    loader = nn.batches(np.arange(6), batch_size=2, shuffle=True, seed=0)
+    older = iter(loader)
+    next(older)
+    newer = iter(loader)
+    next(newer)
+    next(older)
+    state = loader.state_dict()
+    other = nn.batches(np.arange(6), batch_size=2, shuffle=True, seed=0)
+    other.load_state_dict(state)
+    assert [part.tolist() for part in other] == [part.tolist() for part in newer]
