@@ -115,3 +115,14 @@ def test_misuse_is_named() -> None:
         search.successive_halving(lambda lr, budget: lr, {"lr": 1}, trials=3, factor=1)
     with pytest.raises(ValueError, match="must have one length"):
         search.cross_validated(lambda train, test: 0.0, np.ones(3), np.ones(4))
+
+
+def test_the_best_trial_is_of_the_largest_budget_at_which_one_succeeded() -> None:
+    def objective(lr: float, budget: float) -> float:
+        return float("inf") if budget > 3 else lr
+
+    results = search.successive_halving(objective, {"lr": [0.1, 0.2, 0.3]}, trials=9, progress=False)
+    assert (results.best.budget, results.best.score) == (3, min(trial.score for trial in results if trial.budget == 3))
+    assert results.trials[0].budget == 9
+    with pytest.raises(ValueError, match="no trial has a finite score"):
+        _ = search.grid(lambda lr: float("nan"), {"lr": [0.1]}, progress=False).best

@@ -35,10 +35,11 @@ class Results:
 
     @property
     def best(self) -> Trial:
-        """The best trial; ValueError if all of them failed."""
-        if not self.trials or not math.isfinite(self.trials[0].score):
-            raise ValueError("search: no trial has a finite score; look at the table for why")
-        return self.trials[0]
+        """The best trial of those that have a finite score; ValueError if none has."""
+        for trial in self.trials:
+            if math.isfinite(trial.score):
+                return trial
+        raise ValueError("search: no trial has a finite score; look at the table for why")
 
     def __iter__(self) -> Iterator[Trial]:
         return iter(self.trials)
