@@ -15,6 +15,7 @@ from optim.hyperparameters import DOMAINS, Domain, at_step, check, is_changeable
 from optim.packs import Pack, make_packs, run_whole
 from optim.parallel import Task, run_all
 from optim.program import Workspace
+from optim.stepping import Stepper
 
 __all__ = ["Optimizer", "Options", "Value", "Work", "is_finite"]
 
@@ -35,7 +36,7 @@ class Options(TypedDict, total=False):
     nonfinite: str
 
 
-class Optimizer:
+class Optimizer(Stepper):
     """Runs an update rule on parameters that have a gradient.
 
     params    tensors, (name, tensor) pairs, or dicts with "params" and hyperparameters of that group
@@ -132,20 +133,24 @@ class Optimizer:
         raises   ValueError or TypeError naming a parameter whose gradient has another shape or dtype, FloatingPointError
                  naming one whose gradient is not finite; then nothing has been changed
         """
-        loss = None
-        if closure is not None:
-            with ag.enable_grad():
-                loss = closure()
+        return super().step(closure)
+
+    def ready(self) -> Callable[[], None]:
+        """Check the gradients and hyperparameters; return what does the step, or counts it as skipped."""
         work: list[Work] = [(i, *self._gradients(i, group), self._numbers_of(i, group)) for i, group in enumerate(self.param_groups)]
         checks, tasks = self._prepare(work)
         if self.nonfinite != "ignore" and not self._all_finite(checks):
             if self.nonfinite == "raise":
                 raise self._not_finite(work)
-            self.skipped_steps += 1
-            return loss
+            return self._skip
+        return partial(self._do, tasks)
+
+    def _skip(self) -> None:
+        self.skipped_steps += 1
+
+    def _do(self, tasks: list[Task]) -> None:
         run_all(tasks[::-1], self._workspaces)  # from the end: the gradients that were checked last are still in the cache
         self.steps += 1
-        return loss
 
     def _all_finite(self, checks: list[Task]) -> bool:
         with np.errstate(all="ignore"):  # once for all of them: it holds in their threads too

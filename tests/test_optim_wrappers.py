@@ -328,3 +328,81 @@ def test_misuse_is_named() -> None:
         optim.Lookahead(optim.SGD([p])).load_state_dict(optim.SGD([p]).state_dict())
     with pytest.raises(TypeError, match=r"SGD: unknown hyperparameter 'learning_rate'"):
         optim.SGD([{"params": [p], "learning_rate": 0.1}])
+
+
+def with_gradient(value: float, gradient: float) -> Any:
+    p = tensor(value)
+    p.grad = ag.tensor(gradient)
+    return p
+
+
+INSIDE: dict[str, Any] = {
+    "SGD": lambda p: optim.SGD([p], lr=1.0),
+    "Chain": lambda p: optim.Chain([p], optim.transformations.centralize(), optim.transformations.scale(-1.0)),
+    "Lookahead": lambda p: optim.Lookahead(optim.SGD([p], lr=1.0), k=1),
+    "Accumulate": lambda p: optim.Accumulate(optim.SGD([p], lr=1.0), every=1),
+    "Switch": lambda p: optim.Switch(optim.SGD([p], lr=1.0), optim.SGD([p], lr=1.0)),
+    "SWATS": lambda p: optim.SWATS([p], lr=1.0),
+    "Combined": lambda p: optim.Combined(optim.SGD([p], lr=1.0)),
+    "Lookahead of Combined": lambda p: optim.Lookahead(optim.Combined(optim.SGD([p], lr=1.0))),
+}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_combined_step_that_is_refused_by_one_has_changed_none(name: str) -> None:
+    for bad in (0, 1):
+        good = [with_gradient(1.0, 1.0), with_gradient(1.0, 1.0)]
+        good[bad].grad = ag.tensor(np.inf)
+        optimizer = optim.Combined(INSIDE[name](good[0]), optim.Adam([good[1]]))
+        state = repr(optimizer.state_dict())
+        with pytest.raises(FloatingPointError, match="not finite"):
+            optimizer.step()
+        assert [p.item() for p in good] == [1.0, 1.0]
+        assert repr(optimizer.state_dict()).replace("{0: {}}", "{}") == state
+        good[bad].grad = ag.tensor(1.0)
+        optimizer.step()
+        assert all(p.item() < 1.0 for p in good)
+
+
+def test_what_evaluates_the_loss_by_itself_is_refused_where_gradients_come_from_elsewhere() -> None:
+    p, q = tensor(1.0), tensor(1.0)
+    for make in (optim.LBFGS, optim.NewtonCG, optim.LevenbergMarquardt, lambda p: optim.SAM(optim.SGD(p)), lambda p: optim.Lookahead(optim.LBFGS(p))):
+        with pytest.raises(TypeError, match=r"Combined: .* evaluates the loss by itself"):
+            optim.Combined(optim.SGD([q]), make([p]))
+        with pytest.raises(TypeError, match=r"Accumulate: .* evaluates the loss by itself"):
+            optim.Accumulate(make([p]), every=2)
+        with pytest.raises(TypeError, match=r"SAM: .* evaluates the loss by itself"):
+            optim.SAM(make([p]))
+        with pytest.raises(TypeError, match="needs a closure"):
+            make([p]).step()
+    with pytest.raises(TypeError, match="Combined: optimizer 1 must be an optimizer, not float"):
+        optim.Combined(optim.SGD([p]), 0.1)
+
+
+def test_wrappers_take_several_optimizers_and_switches() -> None:
+    x, y = with_gradient(0.0, 1.0), with_gradient(0.0, 2.0)
+    optimizer = optim.Lookahead(optim.Accumulate(optim.Combined(optim.SGD([x], lr=1.0), optim.SGD([y], lr=0.5)), every=2), k=2, alpha=0.5)
+    for _ in range(4):
+        optimizer.step()
+    assert (x.item(), y.item(), optimizer.count) == (-1.0, -1.0, 4)
+    z = with_gradient(0.0, 1.0)
+    switching = optim.Accumulate(optim.Switch(optim.SGD([z], lr=1.0), optim.SGD([z], lr=10.0), at=1), every=2)
+    for _ in range(4):
+        switching.step()
+    assert z.item() == -11.0
+
+
+def test_groups_that_are_added_to_a_wrapper_or_inside_it_are_wrapped_too() -> None:
+    for outside in (True, False):
+        for wrap in (lambda o: optim.Lookahead(o, k=1, alpha=0.5), lambda o: optim.Accumulate(o, every=1)):
+            x, y = with_gradient(0.0, 1.0), with_gradient(0.0, 1.0)
+            inside = optim.SGD([x], lr=1.0)
+            optimizer = wrap(inside)
+            optimizer.step()
+            (optimizer if outside else inside).add_param_group({"params": [y], "lr": 2.0})
+            optimizer.step()
+            optimizer.load_state_dict(optimizer.state_dict())
+            assert y.item() == x.item()  # one step of 2, and two of 1
+            assert (optimizer.steps, optimizer.skipped_steps) == (2, 0)
+    with pytest.raises(TypeError, match="Combined: call add_param_group of the one of `optimizers`"):
+        optim.Combined(optim.SGD([tensor(1.0)])).add_param_group({"params": [tensor(1.0)]})

@@ -13,6 +13,7 @@ from optim.hyperparameters import COUNT, Domain, at_least
 from optim.line_search import Point, strong_wolfe
 from optim.optimizer import Optimizer
 from optim.packs import flat
+from optim.stepping import Stepper
 
 __all__ = ["LBFGS"]
 
@@ -100,6 +101,15 @@ class LBFGS(Optimizer):
             start += size
 
     # --- one step ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def needs_closure(self) -> bool:
+        """True: the loss is evaluated several times."""
+        return True
+
+    def ready(self) -> Callable[[], None]:
+        """TypeError: only the closure tells what the step will be."""
+        return Stepper.ready(self)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Minimise along directions of L-BFGS, up to `max_iter` times.

@@ -13,6 +13,7 @@ from optim.hyperparameters import COUNT, Domain, at_least
 from optim.optimizer import Optimizer
 from optim.second_order.conjugate_gradients import conjugate_gradients
 from optim.second_order.products import Vector, gauss_newton_product
+from optim.stepping import Stepper
 
 __all__ = ["GaussNewton", "LevenbergMarquardt"]
 
@@ -38,6 +39,15 @@ class GaussNewton(Optimizer):
         if len(self.param_groups) != 1:
             raise ValueError(f"{type(self).__name__}: all parameters have to be in one group, as they are one vector")
         self.loss_of = loss_of
+
+    @property
+    def needs_closure(self) -> bool:
+        """True: the loss is evaluated several times."""
+        return True
+
+    def ready(self) -> Callable[[], None]:
+        """TypeError: only the closure tells what the step will be."""
+        return Stepper.ready(self)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; returns the loss before it. A step that would raise the loss is not taken: the damping is raised and it is tried again.

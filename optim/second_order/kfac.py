@@ -80,13 +80,24 @@ class KFAC(Optimizer):
         super().__init__(model.named_parameters(), None, {**defaults, "kl_clip": kl_clip}, **options)
         self.layers = [_Layer(module) for module in linear]
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step, with what the layers have seen since the last one; see `Optimizer.step`."""
+    def ready(self) -> Callable[[], None]:
+        """As `Optimizer.ready`; the step is with what the layers have seen since the last one, which is forgotten after it."""
         try:
-            return super().step(closure)
+            run = super().ready()
+        except BaseException:
+            self._forget()
+            raise
+        return partial(self._run_and_forget, run)
+
+    def _run_and_forget(self, run: Callable[[], None]) -> None:
+        try:
+            run()
         finally:
-            for layer in self.layers:
-                layer.forget()
+            self._forget()
+
+    def _forget(self) -> None:
+        for layer in self.layers:
+            layer.forget()
 
     def _prepare(self, work: list[Work]) -> tuple[list[Task], list[Task]]:
         arrays = [g for _, _, gradients, _ in work for g in gradients]

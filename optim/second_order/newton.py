@@ -13,6 +13,7 @@ from optim.hyperparameters import COUNT, Domain, at_least
 from optim.optimizer import Optimizer
 from optim.second_order.conjugate_gradients import conjugate_gradients
 from optim.second_order.products import Vector, hessian_product
+from optim.stepping import Stepper
 
 __all__ = ["NewtonCG"]
 
@@ -42,6 +43,15 @@ class NewtonCG(Optimizer):
         super().__init__(params, None, {"lr": lr, "damping": damping, "max_iter": max_iter, "max_backtracks": max_backtracks})
         if len(self.param_groups) != 1:
             raise ValueError("NewtonCG: all parameters have to be in one group, as they are one vector")
+
+    @property
+    def needs_closure(self) -> bool:
+        """True: the loss is evaluated several times."""
+        return True
+
+    def ready(self) -> Callable[[], None]:
+        """TypeError: only the closure tells what the step will be."""
+        return Stepper.ready(self)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One Newton step; returns the loss before it.

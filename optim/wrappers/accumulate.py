@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import autograd_core as ag
@@ -35,39 +36,48 @@ class Accumulate(Wrapper):
         wanted, holds = COUNT
         if not holds(every):
             raise ValueError(f"Accumulate: every must be {wanted}, not {every!r}")
+        if self.needs_closure:
+            raise TypeError(f"Accumulate: {type(optimizer).__name__} evaluates the loss by itself; it cannot step with the sum of gradients")
         self.every = every
         self.count = 0  # batches in the sums
-        self.sums: list[Any] = [None for _ in self.parameters()]
+        self.sums: dict[Any, Any] = {}  # parameter -> the sum of its gradients
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Add the gradients to the sums, and do a step with their mean if it is time. The gradients themselves stay as they are."""
-        loss = None
-        if closure is not None:
-            with ag.enable_grad():
-                loss = closure()
-        parameters = list(self.parameters())
-        gradients = [p.grad for p in parameters]
-        for i, (p, grad) in enumerate(zip(parameters, gradients, strict=True)):
-            if grad is not None:
-                array = grad.data if isinstance(grad, ag.Tensor) else grad
+    def ready(self) -> Callable[[], None]:
+        """Add up the gradients; if it is time, the optimizer inside is ready for their mean. The gradients themselves stay as they are."""
+        sums = dict(self.sums)
+        for i, p in enumerate(self.parameters()):
+            if p.grad is not None:
+                array = p.grad.data if isinstance(p.grad, ag.Tensor) else p.grad
                 if array.shape != p.shape:
                     raise ValueError(f"Accumulate: parameter {i} has shape {p.shape}, but its gradient {array.shape}")
-                self.sums[i] = array.copy() if self.sums[i] is None else self.sums[i] + array
-        self.count += 1
-        if self.count < self.every:
-            return loss
-        sums, self.sums, self.count = self.sums, [None] * len(parameters), 0
+                sums[p] = sums[p] + array if p in sums else array.copy()
+        if self.count + 1 < self.every:
+            return partial(self._keep, sums, self.count + 1)
+        return partial(self._run, self._ready_for_mean(sums))
+
+    def _ready_for_mean(self, sums: dict[Any, Any]) -> Callable[[], None]:
+        gradients = {p: p.grad for p in self.parameters()}
         try:
-            for p, total in zip(parameters, sums, strict=True):
-                p.grad = None if total is None else ag.tensor(total / self.every)
-            self.optimizer.step()
+            for p in gradients:
+                p.grad = ag.tensor(sums[p] / self.every) if p in sums else None
+            return super().ready()
+        except FloatingPointError:
+            self._keep({}, 0)  # a sum that is not finite stays so: begin anew
+            raise
         finally:
-            for p, grad in zip(parameters, gradients, strict=True):
+            for p, grad in gradients.items():
                 p.grad = grad
-        return loss
+
+    def _run(self, run: Callable[[], None]) -> None:
+        self._keep({}, 0)
+        run()
+
+    def _keep(self, sums: dict[Any, Any], count: int) -> None:
+        self.sums, self.count = sums, count
 
     def _own_state(self) -> dict[str, Any]:
-        return {"count": self.count, "sums": [None if total is None else total.copy() for total in self.sums]}
+        sums = [self.sums.get(p) for p in self.parameters()]
+        return {"count": self.count, "sums": [None if total is None else total.copy() for total in sums]}
 
     def _load_own_state(self, state_dict: Mapping[str, Any]) -> None:
         sums = state_dict["sums"]
@@ -75,4 +85,4 @@ class Accumulate(Wrapper):
             if total is not None and total.shape != p.shape:
                 raise ValueError(f"Accumulate: the sum for parameter {i} has shape {total.shape}, but the parameter {p.shape}")
         self.count = int(state_dict["count"])
-        self.sums = [None if total is None else total.copy() for total in sums]
+        self.sums = {p: total.copy() for p, total in zip(self.parameters(), sums, strict=True) if total is not None}

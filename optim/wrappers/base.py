@@ -2,48 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from optim.optimizer import Optimizer
+from optim.stepping import Stepper
 
 __all__ = ["Wrapper"]
 
 
-class Wrapper:
+class Wrapper(Stepper):
     """Passes on to the optimizer inside what a subclass does not do itself."""
 
-    def __init__(self, optimizer: Optimizer | Wrapper) -> None:
-        if not isinstance(optimizer, Optimizer | Wrapper):
+    def __init__(self, optimizer: Any) -> None:
+        if not isinstance(optimizer, Stepper):
             raise TypeError(f"{type(self).__name__}: optimizer must be an optimizer, not {type(optimizer).__name__}")
-        self.optimizer = optimizer
+        self.optimizer: Any = optimizer
+
+    @property
+    def needs_closure(self) -> bool:
+        """Whether the optimizer inside does."""
+        return bool(self.optimizer.needs_closure)
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
         """The groups of the optimizer inside."""
-        return self.optimizer.param_groups
+        groups: list[dict[str, Any]] = self.optimizer.param_groups
+        return groups
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Add parameters to the optimizer inside."""
+        self.optimizer.add_param_group(param_group)
+
+    @property
+    def steps(self) -> int:
+        """How many steps the optimizer inside has done."""
+        return int(self.optimizer.steps)
+
+    @property
+    def skipped_steps(self) -> int:
+        """How many steps the optimizer inside has left out because of non-finite gradients."""
+        return int(self.optimizer.skipped_steps)
 
     @property
     def defaults(self) -> dict[str, Any]:
         """The default hyperparameters of the optimizer inside."""
-        return self.optimizer.defaults
+        defaults: dict[str, Any] = self.optimizer.defaults
+        return defaults
 
     @property
     def state(self) -> Any:
         """The state of the optimizer inside."""
         return self.optimizer.state
 
-    def parameters(self) -> Iterator[Any]:
-        """All parameters."""
-        return (p for group in self.param_groups for p in group["params"])
-
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the parameters' gradients."""
         self.optimizer.zero_grad(set_to_none)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step of the optimizer inside."""
-        return self.optimizer.step(closure)
+    def ready(self) -> Callable[[], None]:
+        """The optimizer inside is."""
+        run: Callable[[], None] = self.optimizer.ready()
+        return run
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the optimizer inside, and the wrapper's own."""

@@ -5,18 +5,36 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import autograd_core as ag
+from optim.stepping import Stepper
 
 __all__ = ["Combined", "Switch"]
 
 
-class _Several:
+class _Several(Stepper):
     def __init__(self, optimizers: Sequence[Any]) -> None:
         if not optimizers:
             raise ValueError(f"{type(self).__name__}: got no optimizers")
-        self.optimizers = list(optimizers)
+        for k, optimizer in enumerate(optimizers):
+            if not isinstance(optimizer, Stepper):
+                raise TypeError(f"{type(self).__name__}: optimizer {k} must be an optimizer, not {type(optimizer).__name__}")
+        self.optimizers: list[Any] = list(optimizers)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The default hyperparameters of all."""
+        return {name: value for optimizer in self.optimizers for name, value in optimizer.defaults.items()}
+
+    @property
+    def skipped_steps(self) -> int:
+        """How many steps were left out because of non-finite gradients, by the optimizer that left out most."""
+        return max(int(optimizer.skipped_steps) for optimizer in self.optimizers)
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """TypeError: it has to be said to which optimizer the group belongs."""
+        raise TypeError(f"{type(self).__name__}: call add_param_group of the one of `optimizers` that the group is for, or of each of them")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the parameters' gradients."""
@@ -49,21 +67,28 @@ class Combined(_Several):
             if id(p) in seen:
                 raise ValueError(f"Combined: a parameter of shape {p.shape} belongs to two optimizers; each parameter has to have one")
             seen.add(id(p))
+        for optimizer in optimizers:
+            if optimizer.needs_closure:
+                raise TypeError(f"Combined: {type(optimizer).__name__} evaluates the loss by itself; it cannot step together with another optimizer")
+
+    @property
+    def steps(self) -> int:
+        """How many steps were done."""
+        return max(int(optimizer.steps) for optimizer in self.optimizers)
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
         """The groups of all."""
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step of each. The closure is called once."""
-        loss = None
-        if closure is not None:
-            with ag.enable_grad():
-                loss = closure()
-        for optimizer in self.optimizers:
-            optimizer.step()
-        return loss
+    def ready(self) -> Callable[[], None]:
+        """Each optimizer is: only then does the first of them step."""
+        return partial(_run_all, [optimizer.ready() for optimizer in self.optimizers])
+
+
+def _run_all(runs: Sequence[Callable[[], None]]) -> None:
+    for run in runs:
+        run()
 
 
 class Switch(_Several):
@@ -101,6 +126,11 @@ class Switch(_Several):
         return self.optimizers[bisect_right(self.at, self.steps)]
 
     @property
+    def needs_closure(self) -> bool:
+        """Whether one of the optimizers does."""
+        return any(optimizer.needs_closure for optimizer in self.optimizers)
+
+    @property
     def param_groups(self) -> list[dict[str, Any]]:
         """The groups of the current optimizer."""
         groups: list[dict[str, Any]] = self.current.param_groups
@@ -108,9 +138,19 @@ class Switch(_Several):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the optimizer whose turn it is."""
+        if not self.current.needs_closure:
+            return super().step(closure)
         loss = self.current.step(closure)
         self.steps += 1
         return loss
+
+    def ready(self) -> Callable[[], None]:
+        """The optimizer is whose turn it is."""
+        return partial(self._run, self.current.ready())
+
+    def _run(self, run: Callable[[], None]) -> None:
+        run()
+        self.steps += 1
 
     def state_dict(self) -> dict[str, Any]:
         """The states of all, and how far the run is."""

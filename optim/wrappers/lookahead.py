@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,18 +33,46 @@ class Lookahead(Wrapper):
         self.alpha = alpha
         self.count = 0
         self._alpha()
-        self.slow = [p.data.copy() for p in self.parameters()]
+        self._slow: dict[Any, Any] = {}  # parameter -> its slow weights
+        self._meet_parameters()
+
+    @property
+    def slow(self) -> list[Any]:
+        """The slow weights, in the order of the parameters."""
+        self._meet_parameters()
+        return [self._slow[p] for p in self.parameters()]
+
+    def _meet_parameters(self) -> None:
+        """Note where parameters stand that are new."""
+        for p in self.parameters():
+            if p not in self._slow:
+                self._slow[p] = p.data.copy()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """A step of the fast weights, and every k-th time one of the slow ones."""
-        loss = super().step(closure)
+        if not self.needs_closure:
+            return super().step(closure)
+        self._meet_parameters()
+        loss = self.optimizer.step(closure)
+        self._after_step()
+        return loss
+
+    def ready(self) -> Callable[[], None]:
+        """As the optimizer inside; after its step, every k-th time, comes one of the slow weights."""
+        self._meet_parameters()
+        return partial(self._run, super().ready())
+
+    def _run(self, run: Callable[[], None]) -> None:
+        run()
+        self._after_step()
+
+    def _after_step(self) -> None:
         self.count += 1
         if self.count % self.k == 0:
             alpha = self._alpha()
             for p, slow in zip(self.parameters(), self.slow, strict=True):
                 slow += alpha * (p.data - slow)
                 p.data[...] = slow
-        return loss
 
     def _alpha(self) -> float:
         alpha = at_step(self.alpha, self.count)
@@ -56,8 +85,10 @@ class Lookahead(Wrapper):
         return {"count": self.count, "slow": [slow.copy() for slow in self.slow]}
 
     def _load_own_state(self, state_dict: Mapping[str, Any]) -> None:
-        for mine, saved in zip(self.slow, state_dict["slow"], strict=True):
+        slow = self.slow
+        for mine, saved in zip(slow, state_dict["slow"], strict=True):
             if mine.shape != saved.shape:
                 raise ValueError(f"Lookahead: a slow weight has shape {saved.shape}, but the parameter {mine.shape}")
         self.count = int(state_dict["count"])
-        self.slow = [np.array(saved, dtype=mine.dtype) for mine, saved in zip(self.slow, state_dict["slow"], strict=True)]
+        pairs = zip(self.parameters(), slow, state_dict["slow"], strict=True)
+        self._slow = {p: np.array(saved, dtype=mine.dtype) for p, mine, saved in pairs}

@@ -8,6 +8,7 @@ from typing import Any
 import autograd_core as ag
 from optim.hyperparameters import at_least, at_step
 from optim.rules.common import norm
+from optim.stepping import Stepper
 from optim.wrappers.base import Wrapper
 
 __all__ = ["SAM"]
@@ -25,10 +26,21 @@ class SAM(Wrapper):
 
     def __init__(self, optimizer: Any, rho: Any = 0.05, adaptive: bool = False) -> None:
         super().__init__(optimizer)
+        if optimizer.needs_closure:
+            raise TypeError(f"SAM: {type(optimizer).__name__} evaluates the loss by itself; it cannot step with a gradient from elsewhere")
         self.rho = rho
         self.adaptive = adaptive
         self.count = 0  # steps done
         self._rho()
+
+    @property
+    def needs_closure(self) -> bool:
+        """True: the loss is evaluated twice."""
+        return True
+
+    def ready(self) -> Callable[[], None]:
+        """TypeError: only the closure tells what the step will be."""
+        return Stepper.ready(self)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Two evaluations and one step.

@@ -60,17 +60,17 @@ class SWATS(Switch):
         self.tolerance = tolerance
         self.mean = 0.0  # of the learning rates that Adam's steps gave, with its bias
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def _run(self, run: Callable[[], None]) -> None:
         """A step of Adam, and a look at it; or a step of SGD."""
         if self.current is not self.optimizers[0]:
-            return super().step(closure)
+            super()._run(run)
+            return
         parameters = self.param_groups[0]["params"]
         before = [p.data.copy() for p in parameters]
         taken = self.current.steps
-        loss = super().step(closure)
+        super()._run(run)
         if self.current.steps > taken:  # not a step that was skipped
             self._look(parameters, before)
-        return loss
 
     def _look(self, parameters: list[Any], before: list[Any]) -> None:
         """Note the learning rate that Adam's last step gives, and let SGD take over if it has settled."""

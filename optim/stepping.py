@@ -1,0 +1,51 @@
+"""What everything that steps has in common, optimizers and what is built around them: first all checks, then the change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import autograd_core as ag
+
+__all__ = ["Stepper"]
+
+
+class Stepper:
+    """Subclasses define `ready`, or a `step` of their own if that evaluates the closure several times."""
+
+    param_groups: Any
+
+    @property
+    def needs_closure(self) -> bool:
+        """Whether `step` evaluates its closure by itself, as line searches do; then it cannot be told to be `ready`."""
+        return False
+
+    def parameters(self) -> Iterator[Any]:
+        """All parameters."""
+        return (p for group in self.param_groups for p in group["params"])
+
+    def ready(self) -> Callable[[], None]:
+        """Check everything that `step` would refuse, and return what does the step with the gradients that are there now."""
+        raise TypeError(f"{type(self).__name__}: step needs a closure, since it evaluates the loss by itself")
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step with the gradients that are there.
+
+        closure  computes the loss anew, with its gradients, and returns it; called once, before the step
+        returns  what the closure returned
+        raises   what an optimizer inside refuses; then nothing has been changed
+        """
+        loss = None
+        if closure is not None:
+            with ag.enable_grad():
+                loss = closure()
+        self.ready()()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a run needs to go on, as plain data."""
+        raise NotImplementedError
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        raise NotImplementedError
