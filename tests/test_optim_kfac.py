@@ -196,3 +196,49 @@ def test_misuse_is_named() -> None:
     for options, message in (({"damping": 0.0}, "damping must be a finite number > 0"), ({"kl_clip": -1.0}, "kl_clip must be a number > 0")):
         with pytest.raises(ValueError, match=f"KFAC: {message}"):
             optim.KFAC(nn.Linear(2, 2), **options)  # type: ignore[arg-type]
+
+
+class Keyword(nn.Module):
+    """Calls its layer by keyword."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self.layer = layer
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(input=x)
+
+
+def test_a_layer_that_is_called_by_keyword_is_seen_too(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
+    layers = [nn.Linear(3, 2, dtype=np.float64, generator=0) for _ in range(2)]
+    for model in (layers[0], Keyword(layers[1])):
+        optimizer = optim.KFAC(model)
+        backward(optimizer, model, x, y)
+        assert optimizer.layers[0].passes == 1
+        optimizer.step()
+    np.testing.assert_array_equal(layers[0].weight.data, layers[1].weight.data)
+
+
+def test_a_factor_that_is_not_finite_is_refused_by_the_name_of_its_layer() -> None:
+    model = nn.Linear(1, 1, bias=False, dtype=np.float64, generator=0)
+    optimizer = optim.KFAC(model)
+    optimizer.zero_grad()
+    with np.errstate(over="ignore"):
+        (1e-300 * model(np.array([[1e200]]))).sum().backward()
+    assert np.isfinite(model.weight.grad.data).all()  # its square is not
+    before = model.weight.data.copy()
+    with pytest.raises(FloatingPointError, match="KFAC: the inputs of linear layer 0, or the gradients of its outputs, are not finite"):
+        optimizer.step()
+    np.testing.assert_array_equal(model.weight.data, before)
+
+
+def test_a_group_with_a_learning_rate_of_its_own_is_stepped_with_it(rng: np.random.Generator) -> None:
+    model = nn.Linear(3, 2, dtype=np.float64, generator=0)
+    optimizer = optim.KFAC(model, lr=0.1, momentum=0.0)
+    extra = ag.tensor(np.ones(2), requires_grad=True)
+    optimizer.add_param_group({"params": [extra], "lr": 0.5, "momentum": 0.9})
+    extra.grad = ag.tensor(np.ones(2))
+    optimizer.step()
+    np.testing.assert_allclose(extra.data, 0.5)
+    optimizer.step()
+    np.testing.assert_allclose(extra.data, 0.5 - 0.5 * 1.9)

@@ -128,3 +128,42 @@ def test_misuse_is_named(make: Any) -> None:
         make([x]).step(lambda: x / 0.0)
     with pytest.raises(TypeError, match="need real parameters"):
         make([ag.tensor([1j], requires_grad=True)]).step(lambda: x)
+
+
+SQUARES = {
+    "LevenbergMarquardt": optim.LevenbergMarquardt,
+    "GaussNewton": lambda p, **options: optim.GaussNewton(p, lambda r: 0.5 * (r * r).sum(), **options),
+}
+
+
+@pytest.mark.parametrize("make", SQUARES.values(), ids=SQUARES)
+def test_damping_may_be_a_schedule_which_begins_each_step(make: Any) -> None:
+    t = np.linspace(0, 2, 20)
+    schedule = optim.Exponential(1e-2, 0.5)
+    p = ag.tensor([1.0, 0.0], requires_grad=True)
+    optimizer = make([p], damping=schedule)
+    for _ in range(12):
+        optimizer.step(lambda: p[0] * np.exp(p[1] * t) - 3 * np.exp(-2 * t))
+    np.testing.assert_allclose(p.data, [3.0, -2.0], atol=1e-5)
+    assert optimizer.param_groups[0]["damping"] is schedule
+
+
+def test_frozen_parameters_are_left_alone_by_methods_that_take_one_vector() -> None:
+    for make, power in ((optim.NewtonCG, 2), (optim.LevenbergMarquardt, 1)):
+        p, frozen = ag.tensor([2.0], requires_grad=True), ag.tensor([3.0])
+        optimizer = make([frozen, p])
+        for _ in range(20):
+            optimizer.step(lambda p=p, frozen=frozen, power=power: (p - frozen).sum() ** power)
+        np.testing.assert_allclose([p.item(), frozen.item()], [3.0, 3.0], atol=1e-4)
+        p.requires_grad = False
+        with pytest.raises(ValueError, match=r"all parameters are frozen \(requires_grad is False\)"):
+            optimizer.step(lambda p=p: p.sum())
+
+
+@pytest.mark.parametrize("make", [optim.LBFGS, optim.NewtonCG, optim.LevenbergMarquardt])
+def test_a_second_group_is_refused_by_methods_that_take_one_vector(make: Any) -> None:
+    optimizer = make([ag.tensor(1.0, requires_grad=True)])
+    with pytest.raises(ValueError, match="all parameters have to be in one group, as they are one vector"):
+        optimizer.add_param_group({"params": [ag.tensor(1.0, requires_grad=True)]})
+    with pytest.raises(ValueError, match="all parameters have to be in one group, as they are one vector"):
+        make([{"params": [ag.tensor(1.0, requires_grad=True)]}, {"params": [ag.tensor(1.0, requires_grad=True)]}])

@@ -11,14 +11,13 @@ import numpy as np
 import autograd_core as ag
 from optim.hyperparameters import COUNT, Domain, at_least
 from optim.line_search import Point, strong_wolfe
-from optim.optimizer import Optimizer
+from optim.one_vector import OneVector
 from optim.packs import flat
-from optim.stepping import Stepper
 
 __all__ = ["LBFGS"]
 
 
-class LBFGS(Optimizer):
+class LBFGS(OneVector):
     """Limited-memory BFGS, for full batches; `step` takes a closure and does up to `max_iter` iterations.
 
     lr                step size, or first step of the line search
@@ -74,8 +73,6 @@ class LBFGS(Optimizer):
             "line_search_fn": line_search_fn,
         }
         super().__init__(params, None, defaults)
-        if len(self.param_groups) != 1:
-            raise ValueError(f"LBFGS: all parameters have to be in one group, as they are one vector; got {len(self.param_groups)}")
 
     # --- the parameters as one vector -------------------------------------------------------------------------------------
 
@@ -101,15 +98,6 @@ class LBFGS(Optimizer):
             start += size
 
     # --- one step ---------------------------------------------------------------------------------------------------------
-
-    @property
-    def needs_closure(self) -> bool:
-        """True: the loss is evaluated several times."""
-        return True
-
-    def ready(self) -> Callable[[], None]:
-        """TypeError: only the closure tells what the step will be."""
-        return Stepper.ready(self)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Minimise along directions of L-BFGS, up to `max_iter` times.

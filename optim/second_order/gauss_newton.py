@@ -10,19 +10,18 @@ import numpy as np
 
 import autograd_core as ag
 from optim.hyperparameters import COUNT, Domain, at_least
-from optim.optimizer import Optimizer
+from optim.one_vector import OneVector
 from optim.second_order.conjugate_gradients import conjugate_gradients
 from optim.second_order.products import Vector, gauss_newton_product
-from optim.stepping import Stepper
 
 __all__ = ["GaussNewton", "LevenbergMarquardt"]
 
 
-class GaussNewton(Optimizer):
+class GaussNewton(OneVector):
     """Steps that solve (J^T l'' J + damping I) d = -J^T l' by conjugate gradients, for a loss l of outputs with Jacobian J.
 
     loss_of    outputs -> loss; convex, such as cross-entropy of logits
-    damping    to begin with; it then follows how well the quadratic model predicts the loss (Levenberg-Marquardt)
+    damping    to begin with (each step, if it is a schedule); it then follows how well the quadratic model predicts the loss (Levenberg-Marquardt)
     max_iter   products with the matrix per step, at most
     tolerance  of the solution, relative
 
@@ -33,21 +32,10 @@ class GaussNewton(Optimizer):
     domains: ClassVar[dict[str, Domain]] = {"damping": at_least(0), "max_iter": COUNT, "tolerance": at_least(0), "max_tries": COUNT}
 
     def __init__(
-        self, params: Any, loss_of: Callable[[Any], Any], damping: float = 1e-2, max_iter: int = 100, tolerance: float = 1e-3, max_tries: int = 12
+        self, params: Any, loss_of: Callable[[Any], Any], damping: Any = 1e-2, max_iter: int = 100, tolerance: float = 1e-3, max_tries: int = 12
     ) -> None:
         super().__init__(params, None, {"damping": damping, "max_iter": max_iter, "tolerance": tolerance, "max_tries": max_tries})
-        if len(self.param_groups) != 1:
-            raise ValueError(f"{type(self).__name__}: all parameters have to be in one group, as they are one vector")
         self.loss_of = loss_of
-
-    @property
-    def needs_closure(self) -> bool:
-        """True: the loss is evaluated several times."""
-        return True
-
-    def ready(self) -> Callable[[], None]:
-        """TypeError: only the closure tells what the step will be."""
-        return Stepper.ready(self)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; returns the loss before it. A step that would raise the loss is not taken: the damping is raised and it is tried again.
@@ -59,16 +47,16 @@ class GaussNewton(Optimizer):
             raise TypeError(f"{name}: step needs a closure that returns the outputs, without calling backward")
         group = self.param_groups[0]
         h = self._numbers_of(0, group)
-        vector = Vector(group["params"])
+        vector = Vector(self.free_parameters())
         with ag.enable_grad():
             value, gradient, product = gauss_newton_product(closure(), self.loss_of, vector)
         if not (math.isfinite(value) and np.isfinite(gradient).all()):
             raise FloatingPointError(f"{name}: the loss ({value}) or its gradient is not finite; nothing was changed")
         start = vector.get()
+        damping = h["damping"]
         for _ in range(h["max_tries"]):
             if not gradient.any():
                 break
-            damping = group["damping"]
             change = conjugate_gradients(lambda v, damping=damping: product(v) + damping * v, -gradient, h["tolerance"], h["max_iter"]).x  # type: ignore[misc]
             predicted = float(gradient @ change) + 0.5 * float(change @ product(change))
             if -predicted <= np.finfo(start.dtype).eps * abs(value):
@@ -79,12 +67,14 @@ class GaussNewton(Optimizer):
             ratio = (found - value) / predicted if predicted and math.isfinite(found) else -1.0
             # The thresholds and factors of Marquardt 1963 as in Martens 2010: trust the model more, or less.
             if ratio > 0.75:
-                group["damping"] = damping / 3
+                damping = damping / 3
             elif ratio < 0.25:
-                group["damping"] = damping * 4 if damping else 1e-4
+                damping = damping * 4 if damping else 1e-4
             if ratio > 0:
                 break
             vector.set(start)
+        if not callable(group["damping"]):
+            group["damping"] = damping
         self.steps += 1
         return ag.tensor(value)
 
@@ -92,7 +82,7 @@ class GaussNewton(Optimizer):
 class LevenbergMarquardt(GaussNewton):
     """Least squares: the closure returns the residuals r, and the loss is |r|^2 / 2.
 
-    damping   added to the diagonal of J^T J to begin with
+    damping   added to the diagonal of J^T J to begin with; to begin each step with, if it is a schedule
     max_iter  products with J^T J per step, at most
 
     Levenberg 1944, "A method for the solution of certain non-linear problems in least squares"; Marquardt 1963, "An algorithm
@@ -107,5 +97,5 @@ class LevenbergMarquardt(GaussNewton):
     array([ 3., -2.])
     """
 
-    def __init__(self, params: Any, damping: float = 1e-2, max_iter: int = 100, tolerance: float = 1e-6, max_tries: int = 12) -> None:
+    def __init__(self, params: Any, damping: Any = 1e-2, max_iter: int = 100, tolerance: float = 1e-6, max_tries: int = 12) -> None:
         super().__init__(params, lambda r: 0.5 * (r * r).sum(), damping, max_iter, tolerance, max_tries)

@@ -80,6 +80,14 @@ class KFAC(Optimizer):
         super().__init__(model.named_parameters(), None, {**defaults, "kl_clip": kl_clip}, **options)
         self.layers = [_Layer(module) for module in linear]
 
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step; see `Optimizer.step`."""
+        try:
+            return super().step(closure)
+        except BaseException:
+            self._forget()
+            raise
+
     def ready(self) -> Callable[[], None]:
         """As `Optimizer.ready`; the step is with what the layers have seen since the last one, which is forgotten after it."""
         try:
@@ -105,25 +113,35 @@ class KFAC(Optimizer):
         checks: list[Task] = [(array.size, partial(is_finite, array)) for array in arrays]
         return checks, [(0, lambda _: self._run(work))]
 
+    def _not_finite(self, work: list[Work]) -> FloatingPointError:
+        if not all(is_finite(g) for _, _, gradients, _ in work for g in gradients):
+            return super()._not_finite(work)
+        number = next(k for k, layer in enumerate(self.layers) if not (is_finite(layer.inputs) and is_finite(layer.outputs)))
+        return FloatingPointError(
+            f"KFAC: the inputs of linear layer {number}, or the gradients of its outputs, are not finite when multiplied with each other; "
+            'nothing was changed. Scale the inputs or lower lr, or pass nonfinite="skip" to leave such steps out'
+        )
+
     def _run(self, work: list[Work]) -> None:
         found = {
             id(p): decayed(g, p.data, h["weight_decay"]) for _, parameters, gradients, h in work for p, g in zip(parameters, gradients, strict=True)
         }
         directions = dict(found)
         moved = 0.0
-        h = work[0][3]
+        own = {id(p): h for _, parameters, _, h in work for p in parameters}
         for layer in self.layers:
             weight, bias = layer.module.weight, layer.module.bias
             if id(weight) not in found or (bias is not None and id(bias) not in found):
                 continue
+            h = own[id(weight)]
             gradient = found[id(weight)] if bias is None else np.hstack([found[id(weight)], found[id(bias)][:, None]])
             direction = layer.natural(gradient, self.state[weight], h["damping"], h["decay"], h["update_every"])
             moved += h["lr"] ** 2 * float(np.vdot(direction, gradient))
             directions[id(weight)] = direction[:, : weight.shape[1]]
             if bias is not None:
                 directions[id(bias)] = direction[:, -1]
-        shorter = min(1.0, math.sqrt(h["kl_clip"] / moved)) if moved > 0 else 1.0
-        for _, parameters, _, _ in work:
+        shorter = min(1.0, math.sqrt(work[0][3]["kl_clip"] / moved)) if moved > 0 else 1.0
+        for _, parameters, _, h in work:
             for p in parameters:
                 last = self.state[p].get("momentum_buffer", 0.0)
                 change = self.state[p]["momentum_buffer"] = np.asarray(h["momentum"] * last + shorter * directions[id(p)], dtype=p.dtype)
@@ -136,7 +154,7 @@ class _Layer:
     def __init__(self, module: Any) -> None:
         self.module = module
         self.forget()
-        module.register_forward_hook(self._after_forward)
+        module.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def forget(self) -> None:
         """Begin anew."""
@@ -144,9 +162,10 @@ class _Layer:
         self.inputs: Any = 0.0
         self.outputs: Any = 0.0
 
-    def _after_forward(self, module: Any, args: Any, result: Any) -> None:
+    def _after_forward(self, module: Any, args: Any, kwargs: Any, result: Any) -> None:
         if module.training and getattr(result, "requires_grad", False):
-            x = args[0].data if isinstance(args[0], ag.Tensor) else args[0]
+            given = args[0] if args else next(iter(kwargs.values()))  # a linear layer has one input
+            x = given.data if isinstance(given, ag.Tensor) else given
             result.register_hook(lambda gradient: self._note(x, gradient.data))
 
     def _note(self, x: Any, g: Any) -> None:

@@ -10,15 +10,14 @@ import numpy as np
 
 import autograd_core as ag
 from optim.hyperparameters import COUNT, Domain, at_least
-from optim.optimizer import Optimizer
+from optim.one_vector import OneVector
 from optim.second_order.conjugate_gradients import conjugate_gradients
 from optim.second_order.products import Vector, hessian_product
-from optim.stepping import Stepper
 
 __all__ = ["NewtonCG"]
 
 
-class NewtonCG(Optimizer):
+class NewtonCG(OneVector):
     """Steps that solve (H + damping I) d = -g by conjugate gradients, shortened until the loss falls enough.
 
     lr        first length to try
@@ -41,17 +40,6 @@ class NewtonCG(Optimizer):
 
     def __init__(self, params: Any, lr: Any = 1.0, damping: Any = 0.0, max_iter: int = 100, max_backtracks: int = 30) -> None:
         super().__init__(params, None, {"lr": lr, "damping": damping, "max_iter": max_iter, "max_backtracks": max_backtracks})
-        if len(self.param_groups) != 1:
-            raise ValueError("NewtonCG: all parameters have to be in one group, as they are one vector")
-
-    @property
-    def needs_closure(self) -> bool:
-        """True: the loss is evaluated several times."""
-        return True
-
-    def ready(self) -> Callable[[], None]:
-        """TypeError: only the closure tells what the step will be."""
-        return Stepper.ready(self)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One Newton step; returns the loss before it.
@@ -61,7 +49,7 @@ class NewtonCG(Optimizer):
         if closure is None:
             raise TypeError("NewtonCG: step needs a closure that returns the loss, without calling backward")
         h = self._numbers_of(0, self.param_groups[0])
-        vector = Vector(self.param_groups[0]["params"])
+        vector = Vector(self.free_parameters())
         with ag.enable_grad():
             loss = closure()
             gradient, product = hessian_product(loss, vector)
