@@ -126,3 +126,15 @@ def test_the_best_trial_is_of_the_largest_budget_at_which_one_succeeded() -> Non
     assert results.trials[0].budget == 9
     with pytest.raises(ValueError, match="no trial has a finite score"):
         _ = search.grid(lambda lr: float("nan"), {"lr": [0.1]}, progress=False).best
+
+
+def test_ranges_tuples_and_arrays_are_values_to_choose_from_as_lists_are() -> None:
+    for values in ([1, 2, 3], (1, 2, 3), range(1, 4), np.array([1, 2, 3])):
+        tried = search.grid(lambda n: float(n), {"n": values}, progress=False)
+        assert [trial.score for trial in tried] == [1.0, 2.0, 3.0]
+        drawn = search.random(lambda n: float(n), {"n": values}, trials=30, progress=False)
+        assert {trial.score for trial in drawn} == {1.0, 2.0, 3.0}
+    with pytest.raises(ValueError, match="n has no values to try"):
+        search.grid(lambda n: 0.0, {"n": range(0)}, progress=False)
+    with pytest.raises(ValueError, match="low and high must be integers"):
+        search.Integer(1.5, 3.7)  # type: ignore[arg-type]

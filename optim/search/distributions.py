@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Choice", "Distribution", "Integer", "LogUniform", "Uniform", "as_distribution"]
+__all__ = ["Choice", "Distribution", "Integer", "LogUniform", "Uniform", "as_distribution", "as_list"]
 
 
 class Distribution:
@@ -58,11 +58,11 @@ class Integer(Distribution):
     high: int
 
     def __post_init__(self) -> None:
-        if not self.low <= self.high:
-            raise ValueError(f"{self!r}: low must not be larger than high")
+        if not (self.low <= self.high and self.low == int(self.low) and self.high == int(self.high)):
+            raise ValueError(f"{self!r}: low and high must be integers, and low not larger than high")
 
     def draw(self, random: np.random.Generator) -> int:
-        return int(random.integers(self.low, self.high + 1))
+        return int(random.integers(int(self.low), int(self.high) + 1))
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,16 @@ class Choice(Distribution):
 
 
 def as_distribution(value: Any) -> Distribution:
-    """A distribution as it is; a list as a choice; anything else as itself always."""
+    """A distribution as it is; several values as a choice; anything else as itself always."""
     if isinstance(value, Distribution):
         return value
-    return Choice(value) if isinstance(value, list | tuple) else Choice([value])
+    several = as_list(value)
+    return Choice([value] if several is None else several)
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """The values of a list, tuple, range or array of one axis; None if it is one value."""
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        several: list[Any] = value.tolist()
+        return several
+    return list(value) if isinstance(value, list | tuple | range) else None

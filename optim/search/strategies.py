@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from optim.search.distributions import Distribution, as_distribution
+from optim.search.distributions import Distribution, as_distribution, as_list
 from optim.search.results import Results, Trial
 
 __all__ = ["grid", "random", "successive_halving"]
@@ -23,7 +23,7 @@ def grid(objective: Objective, space: Mapping[str, Any], progress: bool | None =
     """Try every combination.
 
     objective  hyperparameters as keywords -> score; a FloatingPointError or OverflowError counts as inf
-    space      name -> list of values, or one value
+    space      name -> list (or tuple, range, array of one axis) of values, or one value
     progress   show a bar; by default if tqdm is installed
 
     >>> print(grid(lambda lr, momentum: (lr - 0.1) ** 2 + momentum, {"lr": [0.1, 1.0], "momentum": [0.0, 0.5]}, progress=False).best.hyperparameters)
@@ -32,9 +32,9 @@ def grid(objective: Objective, space: Mapping[str, Any], progress: bool | None =
     for name, values in space.items():
         if isinstance(values, Distribution):
             raise TypeError(f"grid: {name} is {values!r}; a grid needs a list of values, random() draws from distributions")
-        if isinstance(values, list | tuple) and not values:
+        if as_list(values) == []:
             raise ValueError(f"grid: {name} has no values to try")
-    lists = [list(values) if isinstance(values, list | tuple) else [values] for values in space.values()]
+    lists = [[values] if (several := as_list(values)) is None else several for values in space.values()]
     choices = [dict(zip(space, values, strict=True)) for values in itertools.product(*lists)]
     return Results([_try(objective, choice) for choice in _bar(choices, "grid search", progress)])
 
@@ -42,7 +42,7 @@ def grid(objective: Objective, space: Mapping[str, Any], progress: bool | None =
 def random(objective: Objective, space: Mapping[str, Any], trials: int, seed: int = 0, progress: bool | None = None) -> Results:
     """Try `trials` random draws: with few hyperparameters that matter, better than a grid of as many points.
 
-    space  name -> a distribution, a list to choose from, or one value
+    space  name -> a distribution, a list (or tuple, range, array of one axis) to choose from, or one value
 
     Bergstra & Bengio 2012, "Random search for hyper-parameter optimization".
     """
