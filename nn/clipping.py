@@ -15,8 +15,12 @@ __all__ = ["clip_grad_adaptive_", "clip_grad_norm_", "clip_grad_value_", "clip_g
 Tensors = ag.Tensor | Iterable[ag.Tensor]
 
 
+def _array(tensor: Any) -> Any:
+    return tensor.data if isinstance(tensor, ag.Tensor) else tensor  # a gradient may be an array that a user has put there
+
+
 def _arrays(tensors: Tensors) -> list[Any]:
-    return [t.data for t in ([tensors] if isinstance(tensors, ag.Tensor) else tensors)]
+    return [_array(t) for t in ([tensors] if isinstance(tensors, ag.Tensor) else tensors)]
 
 
 def _listed(parameters: Tensors) -> list[Any]:
@@ -67,7 +71,7 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any)
     factor = _bound("clip_grads_with_norm_", "max_norm", max_norm) / (float(total_norm) + 1e-6)
     if not factor >= 1:  # nan too: it must not be hidden
         for p in _listed(parameters):
-            array = p.grad.data
+            array = _array(p.grad)
             # Half precision has but a few digits for a small factor: the product is taken in single precision.
             np.multiply(array, factor, out=array, dtype=np.result_type(array.dtype, np.float32), casting="same_kind")
 
@@ -91,7 +95,7 @@ def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
     """Bring each element of the gradients into [-clip_value, clip_value]."""
     bound = _bound("clip_grad_value_", "clip_value", clip_value)
     for p in _listed(parameters):
-        array = p.grad.data
+        array = _array(p.grad)
         np.clip(array, -bound, bound, out=array)
 
 
@@ -104,8 +108,9 @@ def clip_grad_adaptive_(parameters: Tensors, clip_factor: float = 0.01, eps: flo
     factor = _bound("clip_grad_adaptive_", "clip_factor", clip_factor)
     for p in _listed(parameters):
         largest = factor * np.maximum(unit_norms(p.data), eps)
-        norms = np.maximum(unit_norms(p.grad.data), 1e-6)
-        p.grad.data[...] *= np.minimum(largest / norms, 1.0)
+        norms = np.maximum(unit_norms(_array(p.grad)), 1e-6)
+        array = _array(p.grad)
+        array *= np.minimum(largest / norms, 1.0)
 
 
 def unit_norms(array: Any) -> Any:

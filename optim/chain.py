@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
 
@@ -40,6 +42,8 @@ class Chain(Optimizer):
         for link in links:
             if not isinstance(link, Link):
                 raise TypeError(f"Chain: {link!r} is no link; make one with optim.transformations, link(rule, ...) among them")
+            if isinstance(link.rule, partial):  # with its random numbers: another chain with this link gets the same ones
+                link = replace(link, rule=copy.deepcopy(link.rule))
             same = sum(other.name == link.name for other in links[: len(self.links)])
             self.links[f"{link.name}{same + 1}" if same else link.name] = link
         defaults = {f"{name}.{key}": value for name, link in self.links.items() for key, value in link.hyperparameters.items()}
@@ -49,6 +53,10 @@ class Chain(Optimizer):
         self.tail = {name: self.links[name] for name in names[single:]}
         super().__init__(params, _OneRule(self.tail), defaults, **options)
 
+    def _check(self, numbers: dict[str, Any]) -> None:
+        # What a name means in a user's own rule is not known.
+        super()._check({name: value for name, value in numbers.items() if self.links[name.partition(".")[0]].is_ours})
+
     def _prepare(self, work: list[Work]) -> tuple[list[Task], list[Task]]:
         if not self.head:
             return super()._prepare(self._surveyed(work))
@@ -57,7 +65,7 @@ class Chain(Optimizer):
 
     def _run(self, work: list[Work]) -> None:
         """The head link by link, because some links have to see all updates; then the tail at once."""
-        work = [(i, parameters, list(gradients), hyperparameters) for i, parameters, gradients, hyperparameters in work]
+        work = [(i, *_not_empty(parameters, gradients), hyperparameters) for i, parameters, gradients, hyperparameters in work]
         changed: dict[Any, State] = {p: {} for _, parameters, _, _ in work for p in parameters}
         for name, link in self.head.items():
             surveyed = link.survey([u for _, _, updates, _ in work for u in updates]) if link.survey is not None else {}
@@ -101,6 +109,12 @@ def _is_for_reals(rule: Any) -> bool:
 def _is_one_rule(links: Sequence[Link]) -> bool:
     """Whether the links together treat every element alone, but for what the first one wants to know about all updates."""
     return all(link.per_element and (link.survey is None or k == 0) for k, link in enumerate(links))
+
+
+def _not_empty(parameters: list[Any], gradients: list[Any]) -> tuple[list[Any], list[Any]]:
+    """The parameters that have elements, and their gradients, in new lists."""
+    places = [k for k, p in enumerate(parameters) if p.size]
+    return [parameters[k] for k in places], [gradients[k] for k in places]
 
 
 def _own(values: Mapping[str, Any], name: str) -> dict[str, Any]:

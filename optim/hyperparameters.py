@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DOMAINS", "Domain", "at_step", "check", "is_changeable", "loaded", "loaded_entry", "refuse_unknown", "saved"]
+__all__ = ["DOMAINS", "Domain", "at_step", "check", "is_changeable", "loaded", "loaded_entry", "refuse_unknown", "resume", "saved"]
 
 # torch's arguments that say how a rule is run, not what it computes: there is one way here. Its states carry them along.
 EXECUTION = frozenset({"foreach", "fused", "capturable", "differentiable"})
@@ -77,6 +77,10 @@ DOMAINS: dict[str, Domain] = {
     "decay": between(0, 1),
     "update_every": COUNT,
     "max_size": COUNT,
+    "factor": FINITE,
+    "threshold": at_least(0),
+    "eta": at_least(0),
+    "gamma": FINITE,
     "grafting": ('None, "sgd" or "adagrad"', lambda value: value in (None, "sgd", "adagrad")),
 }
 
@@ -129,7 +133,7 @@ def saved(value: Any) -> Any:
 
 
 def loaded(value: Any, own: Any, name: str) -> Any:
-    """What `saved` made of a hyperparameter, taken back: a schedule must be there already, and takes over its state."""
+    """What `saved` made of a hyperparameter, taken back: a schedule must be there already. Nothing is changed: see `resume`."""
     if isinstance(value, tuple | list):
         owns = own if isinstance(own, tuple | list) and len(own) == len(value) else [None] * len(value)
         if callable(own):
@@ -141,9 +145,16 @@ def loaded(value: Any, own: Any, name: str) -> Any:
         return value
     if not callable(own):
         raise ValueError(f"{name} was saved as the schedule {value['schedule']}; make the optimizer with it before loading the state")
-    if value["state"] is not None:
-        own.load_state_dict(value["state"])
     return own
+
+
+def resume(value: Any, own: Any) -> None:
+    """Let the schedules in `own`, which `loaded` has returned, take over the states that were saved of them."""
+    if isinstance(value, tuple | list):
+        for part, owns in zip(value, own, strict=True):
+            resume(part, owns)
+    elif isinstance(value, dict) and "schedule" in value and value["state"] is not None:
+        own.load_state_dict(value["state"])
 
 
 def loaded_entry(saved: Mapping[str, Any], dtype: Any, shape: tuple[int, ...] | None, label: str) -> dict[str, Any]:

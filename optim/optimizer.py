@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 import numpy as np
 
 import autograd_core as ag
-from optim.hyperparameters import DOMAINS, Domain, at_step, check, is_changeable, loaded, loaded_entry, refuse_unknown, saved
+from optim.hyperparameters import DOMAINS, Domain, at_step, check, is_changeable, loaded, loaded_entry, refuse_unknown, resume, saved
 from optim.packs import Pack, make_packs, run_whole
 from optim.parallel import Task, run_all
 from optim.program import Workspace
@@ -66,8 +66,8 @@ class Optimizer(Stepper):
         self.skipped_steps = 0
         self._workspaces: list[Workspace] = []
         self._checked: dict[int, tuple[list[Any] | None, dict[str, Any]]] = {}  # group -> its hyperparameters, and these as numbers
-        # group -> ids of its parameters with gradient, their packs, and which of these parameters each pack takes
-        self._packs: dict[int, tuple[list[int], list[Pack], list[list[int]]]] = {}
+        # group -> ids and dtypes of its parameters with gradient, their packs, and which of these parameters each pack takes
+        self._packs: dict[int, tuple[list[Any], list[Pack], list[list[int]]]] = {}
         if isinstance(params, ag.Tensor):
             raise TypeError(f"{type(self).__name__}: params must be an iterable of tensors, such as model.parameters(); put the tensor into a list")
         groups = list(params)
@@ -104,8 +104,12 @@ class Optimizer(Stepper):
             if id(parameter) in taken:
                 raise ValueError(f"{type(self).__name__}: {label} was given before; each parameter belongs to one group")
             taken.add(id(parameter))
-        check(type(self).__name__, self._at_step(group), self.domains)
+        self._check(self._at_step(group))
         self.param_groups.append(group)
+
+    def _check(self, numbers: dict[str, Any]) -> None:
+        """Raise ValueError for a hyperparameter outside its domain."""
+        check(type(self).__name__, numbers, self.domains)
 
     def _at_step(self, group: dict[str, Any]) -> dict[str, Any]:
         """The hyperparameters of a group as numbers."""
@@ -116,12 +120,6 @@ class Optimizer(Stepper):
             except ValueError as error:  # a schedule was asked outside its domain
                 raise ValueError(f"{type(self).__name__}: {name}: {error}") from error
         return numbers
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the parameters' gradients; with `set_to_none=False`, replace them by zeros."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None if set_to_none or parameter.grad is None else ag.tensor(np.zeros_like(parameter.grad.data))
 
     # --- stepping ---------------------------------------------------------------------------------------------------------
 
@@ -162,7 +160,7 @@ class Optimizer(Stepper):
         known, numbers = self._checked.get(i, (None, {}))
         if values != known:
             numbers = self._at_step(group)
-            check(type(self).__name__, numbers, self.domains)
+            self._check(numbers)
             self._checked[i] = (None if any(map(is_changeable, values)) else values), numbers
         return numbers
 
@@ -191,19 +189,21 @@ class Optimizer(Stepper):
         for i, parameters, gradients, hyperparameters in work:
             if not getattr(self.rule, "per_element", False) or not all(isinstance(g, np.ndarray) for g in gradients):
                 for p, g in zip(parameters, gradients, strict=True):
+                    if not p.size:
+                        continue  # nothing to step, and norms and means of nothing are no numbers
                     checks.append((g.size, partial(is_finite, g)))
                     tasks.append((g.size, partial(run_whole, self.rule, p, g, self.state[p], hyperparameters)))
                 continue
-            packs, places = self._packs_of(i, parameters)
+            packs, places = self._packs_of(i, parameters, [g.dtype for g in gradients])
             for pack, chosen in zip(packs, places, strict=True):
                 pack.take_gradients([gradients[k] for k in chosen])
                 checks.append((pack.size, pack.is_finite))
                 tasks.append((pack.size, partial(pack.step, self.rule, hyperparameters)))
         return checks, tasks
 
-    def _packs_of(self, i: int, parameters: list[Any]) -> tuple[list[Pack], list[list[int]]]:
+    def _packs_of(self, i: int, parameters: list[Any], dtypes: list[Any]) -> tuple[list[Pack], list[list[int]]]:
         """The packs of a group's parameters, and which of the parameters each of them takes."""
-        key = [id(p) for p in parameters]
+        key = [[id(p) for p in parameters], dtypes]  # model.to(dtype) leaves the parameters the same objects
         known, packs, places = self._packs.get(i, ([], [], []))
         if known != key or not all(pack.is_current() for pack in packs):
             packs = make_packs(parameters, [self.state[p] for p in parameters], self._owns)
@@ -247,6 +247,8 @@ class Optimizer(Stepper):
 
         raises  KeyError or ValueError naming the group, parameter or state that does not fit; then nothing has been changed
         """
+        if missing := {"param_groups", "state"} - state_dict.keys():
+            raise KeyError(f"{type(self).__name__}: the state lacks {', '.join(sorted(missing))}; it is not of an optimizer")
         groups = state_dict["param_groups"]
         lengths, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
         if lengths != own:
@@ -267,7 +269,10 @@ class Optimizer(Stepper):
             for group, other in zip(self.param_groups, groups, strict=True)
         ]
         for values in hyperparameters:
-            check(type(self).__name__, {name: at_step(v, self.steps) for name, v in values.items() if name in self.hyperparameters}, self.domains)
+            self._check({name: at_step(v, self.steps) for name, v in values.items() if name in self.hyperparameters})
+        for other, values in zip(groups, hyperparameters, strict=True):
+            for name, value in values.items():
+                resume(other[name], value)
         self.state.clear()
         self._packs.clear()
         for group, values in zip(self.param_groups, hyperparameters, strict=True):

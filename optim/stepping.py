@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 import autograd_core as ag
 
 __all__ = ["Stepper"]
@@ -23,6 +25,11 @@ class Stepper:
     def parameters(self) -> Iterator[Any]:
         """All parameters."""
         return (p for group in self.param_groups for p in group["params"])
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the parameters' gradients; with `set_to_none=False`, replace them by zeros."""
+        for p in self.parameters():
+            p.grad = None if set_to_none or p.grad is None else ag.tensor(np.zeros(p.grad.shape, p.grad.dtype))
 
     def ready(self) -> Callable[[], None]:
         """Check everything that `step` would refuse, and return what does the step with the gradients that are there now."""

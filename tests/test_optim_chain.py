@@ -334,3 +334,43 @@ def test_adaptive_clipping_survives_updates_whose_squares_overflow(dtype: Any, s
     optim.Chain([p], t.adaptive_grad_clip(0.1, eps=10.0), t.scale(-1.0)).step()
     np.testing.assert_allclose(p.data.astype(np.float64), -1 / 1000**0.5, rtol=2e-3)
     assert p.dtype == dtype
+
+
+def bounded(u: Any, p: Any, state: Any, *, alpha: float) -> Any:
+    return np.minimum(u, alpha), {}
+
+
+def test_the_hyperparameters_of_a_rule_of_ones_own_may_be_any_and_those_of_links_here_are_checked() -> None:
+    p = ag.tensor([1.0], requires_grad=True)
+    p.grad = ag.tensor([3.0])
+    optim.Chain([p], t.masked(t.link(bounded, alpha=2.0), lambda p: True), t.scale(-0.5)).step()
+    assert p.tolist() == [0.0]
+    optim.Chain([p], t.link(bounded, alpha=2.0))
+    for bad, message in (
+        (t.scale(math.nan), "scale.factor must be a finite number"),
+        (t.masked(t.scale(math.nan), lambda p: True), "masked_scale.factor must be a finite number"),
+        (t.link(optim.rules.rmsprop, alpha=2.0), r"rmsprop.alpha must be in \[0, 1\]"),
+    ):
+        with pytest.raises(ValueError, match=f"Chain: {message}"):
+            optim.Chain([p], bad)
+
+
+def test_noise_of_a_seed_is_the_same_in_each_chain_that_has_the_link() -> None:
+    noise = t.add_noise(0.1, seed=0)
+    results = []
+    for link in (noise, noise, t.masked(noise, lambda p: True), t.add_noise(0.1, seed=0)):
+        p, q = (ag.tensor(np.zeros(3), requires_grad=True) for _ in range(2))
+        optimizer = optim.Chain([p, q], link)
+        p.grad = q.grad = ag.tensor(np.zeros(3))
+        optimizer.step()
+        results.append(np.stack([p.data, q.data]))
+    assert len(np.unique(results[0])) == 6
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
+
+
+def test_parameters_without_elements_are_passed_over_by_links_that_want_whole_arrays() -> None:
+    p, q = ag.tensor(np.ones((3, 0)), requires_grad=True), ag.tensor(np.ones((3, 2)), requires_grad=True)
+    p.grad, q.grad = ag.tensor(np.ones((3, 0))), ag.tensor(np.arange(6.0).reshape(3, 2))
+    optim.Chain([p, q], t.centralize(), t.scale(-1.0)).step()
+    np.testing.assert_array_equal(q.data, [[1.5, 0.5]] * 3)

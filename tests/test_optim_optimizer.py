@@ -406,3 +406,64 @@ def test_a_rule_that_is_wrong_for_complex_numbers_refuses_them(make: Any) -> Non
     make(ag.tensor(np.ones((2, 2)), requires_grad=True))
     with pytest.raises(TypeError, match=r"parameter 0 of group 0 is complex, .* for real numbers only; give it two real parameters"):
         make(ag.tensor(np.ones((2, 2), dtype=complex), requires_grad=True))
+
+
+@pytest.mark.parametrize("make", [optim.Adafactor, optim.Muon, optim.Shampoo, optim.LAMB, optim.LARS, optim.SparseAdam, optim.Adam])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_a_parameter_without_elements_is_left_alone(make: Any, shape: tuple[int, int]) -> None:
+    p, q = with_gradient(np.ones(shape), np.ones(shape)), with_gradient(np.ones((2, 2)), np.eye(2))
+    make([p, q], lr=0.1).step()
+    assert p.shape == shape
+    assert np.isfinite(q.data).all()
+    assert (q.data != 1.0).any()
+
+
+def test_a_state_that_is_refused_has_changed_no_schedule() -> None:
+    def make() -> optim.SGD:
+        return optim.SGD([{"params": [with_gradient(1.0, 1.0)], "lr": optim.Plateau(0.1)}, {"params": [with_gradient(1.0, 1.0)]}], lr=0.5)
+
+    optimizer, other = make(), make()
+    plateau = other.param_groups[0]["lr"]
+    plateau.report(3.0)
+    state = other.state_dict()
+    bad = copy.deepcopy(state)
+    bad["param_groups"][1]["lr"] = -1.0
+    with pytest.raises(ValueError, match="SGD: lr must be"):
+        optimizer.load_state_dict(bad)
+    assert optimizer.param_groups[0]["lr"].best == math.inf
+    optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"].best == 3.0
+    with pytest.raises(KeyError, match="SGD: the state lacks param_groups, state; it is not of an optimizer"):
+        optimizer.load_state_dict({"weight": np.ones(2)})
+
+
+@pytest.mark.parametrize("make", [optim.SGD, optim.Adam, optim.LAMB])
+def test_a_model_may_change_its_dtype_between_steps(make: Any) -> None:
+    model = nn.MLP(2, 3, 1, dtype=np.float32, generator=0)
+    options = {"momentum": 0.9} if make is optim.SGD else {}
+    optimizer = make(model.parameters(), lr=0.1, **options)
+    for dtype in (np.float32, np.float64, np.float32):
+        model.to(dtype)
+        for _ in range(2):
+            optimizer.zero_grad()
+            model(np.ones((4, 2), dtype=dtype)).sum().backward()
+            before = next(model.parameters()).data.copy()
+            optimizer.step()
+            after = next(model.parameters()).data
+            assert after.dtype == dtype
+            assert (after != before).any()
+
+
+def test_a_gradient_that_is_an_array_is_zeroed_as_one_that_is_a_tensor() -> None:
+    p = with_gradient(np.ones(2), np.ones(2))
+    p.grad = np.ones(2)  # type: ignore[assignment]
+    nn.utils.clip_grad_norm_([p], 1.0)
+    np.testing.assert_allclose(p.grad, 0.5**0.5, rtol=1e-5)
+    nn.utils.clip_grad_value_([p], 0.5)
+    nn.utils.clip_grad_adaptive_([p], 0.1)
+    optimizer = optim.SGD([p], lr=1.0)
+    optimizer.step()
+    np.testing.assert_allclose(p.data, 0.9, rtol=1e-5)
+    optimizer.zero_grad(set_to_none=False)
+    assert p.grad is not None
+    assert p.grad.tolist() == [0.0, 0.0]

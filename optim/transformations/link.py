@@ -31,6 +31,12 @@ class Link:
         return self.label or getattr(self.rule, "__name__", "link").strip("_")
 
     @property
+    def is_ours(self) -> bool:
+        """Whether the rule is of this package, so that it is known what its hyperparameters may be."""
+        rule = self.rule.keywords.get("rule", self.rule.func) if isinstance(self.rule, partial) else self.rule
+        return str(getattr(rule, "__module__", "")).startswith("optim.")
+
+    @property
     def per_element(self) -> bool:
         """Whether the rule treats every element alike and alone."""
         return bool(getattr(self.rule, "per_element", False))
