@@ -384,7 +384,7 @@ def test_wrappers_take_several_optimizers_and_switches() -> None:
     optimizer = optim.Lookahead(optim.Accumulate(optim.Combined(optim.SGD([x], lr=1.0), optim.SGD([y], lr=0.5)), every=2), k=2, alpha=0.5)
     for _ in range(4):
         optimizer.step()
-    assert (x.item(), y.item(), optimizer.count) == (-1.0, -1.0, 4)
+    assert (x.item(), y.item(), optimizer.count) == (-1.0, -1.0, 2)
     z = with_gradient(0.0, 1.0)
     switching = optim.Accumulate(optim.Switch(optim.SGD([z], lr=1.0), optim.SGD([z], lr=10.0), at=1), every=2)
     for _ in range(4):
@@ -406,3 +406,53 @@ def test_groups_that_are_added_to_a_wrapper_or_inside_it_are_wrapped_too() -> No
             assert (optimizer.steps, optimizer.skipped_steps) == (2, 0)
     with pytest.raises(TypeError, match="Combined: call add_param_group of the one of `optimizers`"):
         optim.Combined(optim.SGD([tensor(1.0)])).add_param_group({"params": [tensor(1.0)]})
+
+
+def test_a_step_that_is_skipped_is_not_counted_by_what_is_around_it() -> None:
+    def closure() -> Any:
+        return 0.0
+
+    for wrap in (
+        lambda p: optim.Lookahead(optim.SGD([p], nonfinite="skip"), k=2),
+        lambda p: optim.Switch(optim.SGD([p], nonfinite="skip"), optim.SGD([p], nonfinite="skip"), at=np.int64(1)),
+        lambda p: optim.SAM(optim.SGD([p], nonfinite="skip")),
+    ):
+        p = with_gradient(1.0, np.nan)
+        optimizer = wrap(p)
+        optimizer.step(closure)
+        assert optimizer.skipped_steps == 1
+        p.grad = ag.tensor(1.0)
+        optimizer.step(closure)
+        assert (optimizer.count if hasattr(optimizer, "count") else optimizer.steps) == 1
+        assert p.item() == pytest.approx(0.999)
+
+
+def test_sharpness_aware_steps_refuse_a_first_gradient_that_is_not_finite() -> None:
+    p = tensor(1.0)
+    optimizer = optim.SAM(optim.SGD([p], lr=1.0))
+    gradients = iter([np.inf, 1.0])
+
+    def closure() -> Any:
+        p.grad = ag.tensor(next(gradients))
+        return 0.0
+
+    with pytest.raises(FloatingPointError, match="the gradient of parameter 0 of group 0"):
+        optimizer.step(closure)
+    assert (p.item(), optimizer.count) == (1.0, 0)
+
+
+def test_the_mean_of_weights_begins_with_a_copy_and_checks_its_decay_when_it_is_made() -> None:
+    for first in (np.nan, np.inf, 1e20):
+        p = tensor(first)
+        mean = optim.WeightAverage([p], decay=0.5)
+        for value in (1.0, 2.0):
+            p.data[...] = value
+            mean.update()
+        assert mean.averages[0] == 1.5
+    with pytest.raises(ValueError, match=r"WeightAverage: decay must be in \[0, 1\], not 1.5"):
+        optim.WeightAverage([tensor(1.0)], decay=1.5)
+
+
+def test_switching_to_other_parameters_is_refused() -> None:
+    with pytest.raises(ValueError, match="Switch: optimizer 1 has other parameters than the first one"):
+        optim.Switch(optim.SGD([tensor(1.0)]), optim.SGD([tensor(1.0)]))

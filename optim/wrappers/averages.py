@@ -41,12 +41,17 @@ class WeightAverage:
         self.decay = decay
         self.updates = 0
         self.averages = [np.array(p.data) for p in self.parameters]
+        if decay is not None:
+            self._checked(at_step(decay, 0))
 
     def update(self) -> None:
         """Take the parameters, as they are now, into the mean."""
         weight = 1 - self._decay()
         for average, p in zip(self.averages, self.parameters, strict=True):
-            average += weight * (p.data - average)
+            if self.updates:
+                average += weight * (p.data - average)
+            else:  # a copy: of weights that are nan at first, or huge, the sum would keep something
+                average[...] = p.data
         self.updates += 1
 
     def _decay(self) -> float:
@@ -54,7 +59,10 @@ class WeightAverage:
             return 0.0
         if self.decay is None:
             return self.updates / (self.updates + 1)
-        decay = at_step(self.decay, self.updates)
+        return self._checked(at_step(self.decay, self.updates))
+
+    @staticmethod
+    def _checked(decay: Any) -> float:
         wanted, holds = between(0, 1)
         if not holds(decay):
             raise ValueError(f"WeightAverage: decay must be {wanted}, not {decay!r}")

@@ -54,10 +54,6 @@ class Wrapper(Stepper):
         """The state of the optimizer inside."""
         return self.optimizer.state
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the parameters' gradients."""
-        self.optimizer.zero_grad(set_to_none)
-
     def ready(self) -> Callable[[], None]:
         """The optimizer inside is."""
         run: Callable[[], None] = self.optimizer.ready()

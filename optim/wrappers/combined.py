@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from optim.stepping import Stepper
 
 __all__ = ["Combined", "Switch"]
@@ -35,11 +37,6 @@ class _Several(Stepper):
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """TypeError: it has to be said to which optimizer the group belongs."""
         raise TypeError(f"{type(self).__name__}: call add_param_group of the one of `optimizers` that the group is for, or of each of them")
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the parameters' gradients."""
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, Any]:
         """The states of all."""
@@ -108,7 +105,11 @@ class Switch(_Several):
 
     def __init__(self, *optimizers: Any, at: int | Sequence[int] | None = None) -> None:
         super().__init__(optimizers)
-        self.at: list[float] = [math.inf] * (len(optimizers) - 1) if at is None else [at] if isinstance(at, int) else list(at)
+        first, *others = [{id(p) for p in optimizer.parameters()} for optimizer in self.optimizers]
+        for k, other in enumerate(others, 1):
+            if other != first:
+                raise ValueError(f"Switch: optimizer {k} has other parameters than the first one; all have to be of the same (see Combined)")
+        self.at: list[float] = [math.inf] * (len(optimizers) - 1) if at is None else [int(at)] if isinstance(at, int | np.integer) else list(at)
         if len(self.at) != len(optimizers) - 1 or self.at != sorted(self.at):
             raise ValueError(f"Switch: {len(optimizers)} optimizers need {len(optimizers) - 1} steps in order at which to switch, not {self.at}")
         self.steps = 0
@@ -140,8 +141,10 @@ class Switch(_Several):
         """One step of the optimizer whose turn it is."""
         if not self.current.needs_closure:
             return super().step(closure)
-        loss = self.current.step(closure)
-        self.steps += 1
+        current = self.current
+        taken = current.steps
+        loss = current.step(closure)
+        self.steps += current.steps - taken
         return loss
 
     def ready(self) -> Callable[[], None]:
@@ -149,8 +152,10 @@ class Switch(_Several):
         return partial(self._run, self.current.ready())
 
     def _run(self, run: Callable[[], None]) -> None:
+        current = self.current
+        taken = current.steps
         run()
-        self.steps += 1
+        self.steps += current.steps - taken  # 0 if the step was skipped
 
     def state_dict(self) -> dict[str, Any]:
         """The states of all, and how far the run is."""

@@ -53,8 +53,9 @@ class Lookahead(Wrapper):
         if not self.needs_closure:
             return super().step(closure)
         self._meet_parameters()
+        taken = self.steps
         loss = self.optimizer.step(closure)
-        self._after_step()
+        self._after_steps(self.steps - taken)
         return loss
 
     def ready(self) -> Callable[[], None]:
@@ -63,12 +64,13 @@ class Lookahead(Wrapper):
         return partial(self._run, super().ready())
 
     def _run(self, run: Callable[[], None]) -> None:
+        taken = self.steps
         run()
-        self._after_step()
+        self._after_steps(self.steps - taken)
 
-    def _after_step(self) -> None:
-        self.count += 1
-        if self.count % self.k == 0:
+    def _after_steps(self, taken: int) -> None:
+        self.count += taken  # 0 if the step was skipped, or is not yet due
+        if taken and self.count % self.k == 0:
             alpha = self._alpha()
             for p, slow in zip(self.parameters(), self.slow, strict=True):
                 slow += alpha * (p.data - slow)

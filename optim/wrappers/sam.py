@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,10 +56,10 @@ class SAM(Wrapper):
         moved = [p for p in self.parameters() if p.grad is not None]
         before = [p.data.copy() for p in moved]
         weights = [abs(data) if self.adaptive else 1.0 for data in before]
-        total = sum(norm(weight * p.grad.data) ** 2 for weight, p in zip(weights, moved, strict=True)) ** 0.5
+        total = math.hypot(*[norm(weight * p.grad.data) for weight, p in zip(weights, moved, strict=True)])
         rho = self._rho()
         try:
-            if total:
+            if total and math.isfinite(total):  # else the optimizer inside is to see the gradient as it is: to refuse or skip it
                 for p, weight in zip(moved, weights, strict=True):
                     p.data[...] += rho / total * (weight * weight * p.grad.data)
                 with ag.enable_grad():
@@ -66,8 +67,9 @@ class SAM(Wrapper):
         finally:
             for p, data in zip(moved, before, strict=True):
                 p.data[...] = data
+        taken = self.steps
         self.optimizer.step()
-        self.count += 1
+        self.count += self.steps - taken
         return loss
 
     def _rho(self) -> float:
