@@ -264,3 +264,16 @@ def test_threads_change_nothing(make: Any, rng: np.random.Generator, monkeypatch
         bad = [*steps[0][:-1], np.full((30, 30), np.nan)]
         with pytest.raises(FloatingPointError, match="parameter 4 of group 0"):
             run(make, starts, [bad])
+
+
+def test_shampoo_without_eps_leaves_alone_what_had_no_gradient(rng: np.random.Generator) -> None:
+    gradient = rng.normal(size=(4, 3))
+    gradient[1] = 0.0
+    changes = []
+    for eps in (0.0, 1e-14):
+        p = ag.tensor(np.zeros((4, 3)), requires_grad=True)
+        p.grad = ag.tensor(gradient)
+        optim.Shampoo([p], lr=1.0, eps=eps).step()
+        changes.append(p.data)
+    np.testing.assert_allclose(changes[0], changes[1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(changes[0][1], 0.0, atol=1e-14)

@@ -104,6 +104,12 @@ def _as_long_as(other: Any, direction: Any) -> Any:
 
 
 def _inverse_root(matrix: Any, power: int, eps: float) -> Any:
-    """matrix^(-1/power) of a symmetric positive definite matrix; eigenvalues below eps, rounding errors, count as eps."""
+    """matrix^(-1/power) of a symmetric positive definite matrix; eigenvalues below eps, rounding errors, count as eps.
+
+    For eps = 0 the inverse is the one on the space of the gradients so far, where eigenvalues are more than rounding errors.
+    """
     values, vectors = np.linalg.eigh(matrix)
-    return vectors * np.maximum(values, eps) ** (-1 / power) @ vectors.T
+    if eps:
+        return vectors * np.maximum(values, eps) ** (-1 / power) @ vectors.T
+    seen = values > len(values) * np.finfo(values.dtype).eps * values[-1]
+    return vectors[:, seen] * values[seen] ** (-1 / power) @ vectors[:, seen].T
