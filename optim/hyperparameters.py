@@ -117,6 +117,8 @@ def refuse_unknown(owner: str, names: Collection[str], known: Collection[str]) -
     for name in sorted(names):
         if name in EXECUTION:
             raise TypeError(f"{owner}: {name} says how torch runs a rule; leave it out, results are the same for all its values")
+        if name in known:
+            raise TypeError(f"{owner}: {name} is no argument of {owner}, which sets it itself; use the optimizer that has it")
         near = difflib.get_close_matches(name, [*known, "nonfinite"], n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
         raise TypeError(f"{owner}: unknown hyperparameter {name!r}{hint}")

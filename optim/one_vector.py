@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
+from optim.groups import label_of
 from optim.optimizer import Optimizer
 from optim.stepping import Stepper
 
@@ -28,10 +31,21 @@ class OneVector(Optimizer):
         if self.param_groups:
             raise ValueError(f"{type(self).__name__}: all parameters have to be in one group, as they are one vector; a second one was given")
         super().add_param_group(param_group)
+        if not sum(p.size for p in self.parameters()):
+            self.param_groups.pop()
+            raise ValueError(f"{type(self).__name__}: got no parameters; the group has none, or none with elements")
 
     def free_parameters(self) -> list[Any]:
-        """The parameters that take part: not the frozen ones. ValueError if all are frozen."""
+        """The parameters that take part: not the frozen ones. ValueError if all are frozen, or one cannot be changed."""
+        self.check_writeable()
         free = [p for p in self.parameters() if p.requires_grad]
         if not free:
             raise ValueError(f"{type(self).__name__}: all parameters are frozen (requires_grad is False); there is nothing to step")
         return free
+
+    def check_writeable(self) -> None:
+        """ValueError naming a parameter whose array is read-only."""
+        for place, p in enumerate(self.parameters()):
+            if isinstance(p.data, np.ndarray) and not p.data.flags.writeable:
+                label = label_of(self.param_groups[0], place, 0)
+                raise ValueError(f"{type(self).__name__}: {label} is a read-only array, which no step can change; copy it first")

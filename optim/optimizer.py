@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 import numpy as np
 
 import autograd_core as ag
+from optim.groups import checked_group, groups_of, label_of
 from optim.hyperparameters import DOMAINS, Domain, at_step, check, is_changeable, loaded, loaded_entry, refuse_unknown, resume, saved
 from optim.packs import Pack, make_packs, run_whole
 from optim.parallel import Task, run_all
@@ -21,9 +22,6 @@ __all__ = ["Optimizer", "Options", "Value", "Work", "is_finite"]
 
 Work = tuple[int, list[Any], list[Any], dict[str, Any]]  # a group's number, parameters with gradient, gradients, hyperparameters
 Value = Any  # of a hyperparameter: a number, or a schedule, which is a function of the step
-
-# What a group may hold besides hyperparameters: the first by its user, the others by schedulers.
-GROUP_KEYS = frozenset({"params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr"})
 
 
 class Options(TypedDict, total=False):
@@ -68,42 +66,15 @@ class Optimizer(Stepper):
         self._checked: dict[int, tuple[list[Any] | None, dict[str, Any]]] = {}  # group -> its hyperparameters, and these as numbers
         # group -> ids and dtypes of its parameters with gradient, their packs, and which of these parameters each pack takes
         self._packs: dict[int, tuple[list[Any], list[Pack], list[list[int]]]] = {}
-        if isinstance(params, ag.Tensor):
-            raise TypeError(f"{type(self).__name__}: params must be an iterable of tensors, such as model.parameters(); put the tensor into a list")
-        groups = list(params)
-        if not groups:
-            raise ValueError(f"{type(self).__name__}: got no parameters; an iterator that was used up already gives none")
-        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
+        for group in groups_of(type(self).__name__, params):
             self.add_param_group(group)
 
     # --- groups -----------------------------------------------------------------------------------------------------------
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add parameters with hyperparameters of their own; those that are not given have the defaults."""
-        refuse_unknown(type(self).__name__, param_group.keys() - self.defaults.keys() - GROUP_KEYS, self.defaults)
-        group = {**self.defaults, **param_group}
-        params = group["params"]
-        params = [params] if isinstance(params, ag.Tensor) else list(params)
-        if params and isinstance(params[0], tuple):
-            group["param_names"] = [name for name, _ in params]
-            params = [parameter for _, parameter in params]
-        group["params"] = params
-        taken = {id(p) for g in self.param_groups for p in g["params"]}
-        for i, parameter in enumerate(params):
-            label = _label(group, i, len(self.param_groups))
-            if not isinstance(parameter, ag.Tensor):
-                raise TypeError(f"{type(self).__name__}: {label} is a {type(parameter).__name__}; only tensors can be optimised")
-            if parameter.dtype.kind not in "fc":
-                raise TypeError(f"{type(self).__name__}: {label} has dtype {parameter.dtype}; only floating-point tensors can be optimised")
-            if parameter.dtype.kind == "c" and (rule := self._real_only()):
-                raise TypeError(
-                    f"{type(self).__name__}: {label} is complex, but {rule} is for real numbers only; give it two real parameters, or choose Adam"
-                )
-            if not parameter.is_leaf:
-                raise ValueError(f"{type(self).__name__}: {label} was computed (by {parameter!r:.60}); only leaves can be optimised")
-            if id(parameter) in taken:
-                raise ValueError(f"{type(self).__name__}: {label} was given before; each parameter belongs to one group")
-            taken.add(id(parameter))
+        others = list(self.parameters())
+        group = checked_group(type(self).__name__, param_group, self.defaults, len(self.param_groups), others, self._real_only())
         self._check(self._at_step(group))
         self.param_groups.append(group)
 
@@ -173,11 +144,11 @@ class Optimizer(Stepper):
                 continue
             array, data = grad.data if isinstance(grad, ag.Tensor) else grad, parameter.data
             if array.shape != data.shape:
-                raise ValueError(f"{type(self).__name__}: {_label(group, place, i)} has shape {data.shape}, but its gradient {array.shape}")
+                raise ValueError(f"{type(self).__name__}: {label_of(group, place, i)} has shape {data.shape}, but its gradient {array.shape}")
             if array.dtype != data.dtype:
-                raise TypeError(f"{type(self).__name__}: {_label(group, place, i)} has dtype {data.dtype}, but its gradient {array.dtype}")
+                raise TypeError(f"{type(self).__name__}: {label_of(group, place, i)} has dtype {data.dtype}, but its gradient {array.dtype}")
             if isinstance(data, np.ndarray) and not data.flags.writeable:
-                raise ValueError(f"{type(self).__name__}: {_label(group, place, i)} is a read-only array, which no step can change; copy it first")
+                raise ValueError(f"{type(self).__name__}: {label_of(group, place, i)} is a read-only array, which no step can change; copy it first")
             parameters.append(parameter)
             gradients.append(array)
         return parameters, gradients
@@ -226,7 +197,7 @@ class Optimizer(Stepper):
         group = self.param_groups[i]
         place = next(k for k, p in enumerate(group["params"]) if p is parameter)
         return FloatingPointError(
-            f"{type(self).__name__}: the gradient of {_label(group, place, i)} (shape {parameter.shape}) is not finite; nothing was changed. "
+            f"{type(self).__name__}: the gradient of {label_of(group, place, i)} (shape {parameter.shape}) is not finite; nothing was changed. "
             'Clip gradients or lower lr, or pass nonfinite="skip" to leave such steps out'
         )
 
@@ -263,7 +234,7 @@ class Optimizer(Stepper):
         for number, (group, other) in enumerate(zip(self.param_groups, groups, strict=True)):
             for i, (parameter, key) in enumerate(zip(group["params"], other["params"], strict=True)):
                 if key in state_dict["state"]:
-                    state[id(parameter)] = self._loaded_entry(parameter, state_dict["state"][key], _label(group, i, number))
+                    state[id(parameter)] = self._loaded_entry(parameter, state_dict["state"][key], label_of(group, i, number))
         hyperparameters = [
             {name: loaded(value, group.get(name), name) for name, value in other.items() if name not in ("params", "param_names")}
             for group, other in zip(self.param_groups, groups, strict=True)
@@ -298,8 +269,3 @@ def is_finite(array: Any, _: Any = None) -> bool:
     """Whether all elements are finite."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite(array).all())
-
-
-def _label(group: Mapping[str, Any], place: int, number: int) -> str:
-    names = group.get("param_names")
-    return f"parameter {names[place]!r}" if names else f"parameter {place} of group {number}"

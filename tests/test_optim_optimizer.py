@@ -467,3 +467,26 @@ def test_a_gradient_that_is_an_array_is_zeroed_as_one_that_is_a_tensor() -> None
     optimizer.zero_grad(set_to_none=False)
     assert p.grad is not None
     assert p.grad.tolist() == [0.0, 0.0]
+
+
+def test_groups_that_are_none_are_named() -> None:
+    p = ag.tensor(1.0, requires_grad=True)
+    for mixed in ([{"params": [ag.tensor(1.0, requires_grad=True)]}, p], [p, {"params": [p]}]):
+        with pytest.raises(TypeError, match="SGD: params has both groups and a Tensor; put it into a group, a dict with 'params'"):
+            optim.SGD(mixed)
+    with pytest.raises(ValueError, match="SGD: group 0 has no 'params', only 'lr'"):
+        optim.SGD([{"lr": 0.1}])
+    with pytest.raises(TypeError, match="AdamW: decoupled_weight_decay is no argument of AdamW, which sets it itself"):
+        optim.AdamW([p], decoupled_weight_decay=False)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="LBFGS: got no parameters"):
+        optim.LBFGS([{"params": []}])
+
+
+@pytest.mark.parametrize("make", [optim.LBFGS, optim.NewtonCG, optim.LevenbergMarquardt])
+def test_a_read_only_parameter_is_named_by_methods_that_take_one_vector(make: Any) -> None:
+    p, q = ag.tensor(np.ones(2), requires_grad=True), ag.tensor(np.ones(2), requires_grad=True)
+    optimizer = make([p, q])
+    q.data = np.broadcast_to(np.ones(1), (2,))
+    with pytest.raises(ValueError, match="parameter 1 of group 0 is a read-only array"):
+        optimizer.step(lambda: (p * q).sum())
+    np.testing.assert_array_equal(p.data, [1.0, 1.0])

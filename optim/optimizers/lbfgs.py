@@ -108,6 +108,7 @@ class LBFGS(OneVector):
         """
         if closure is None:
             raise TypeError("LBFGS: step needs a closure that computes the loss and its gradient, since it evaluates them several times")
+        self.check_writeable()
         h = self._numbers_of(0, self.param_groups[0])
 
         def evaluate() -> tuple[float, Any]:
