@@ -13,7 +13,7 @@ import numpy as np
 import autograd_core as ag
 from optim.groups import checked_group, groups_of, label_of
 from optim.hyperparameters import DOMAINS, Domain, at_step, check, is_changeable, loaded, loaded_entry, refuse_unknown, resume, saved
-from optim.packs import Pack, make_packs, run_whole
+from optim.packs import Packs, run_whole
 from optim.parallel import Task, run_all
 from optim.program import Workspace
 from optim.stepping import Stepper
@@ -64,8 +64,7 @@ class Optimizer(Stepper):
         self.skipped_steps = 0
         self._workspaces: list[Workspace] = []
         self._checked: dict[int, tuple[list[Any] | None, dict[str, Any]]] = {}  # group -> its hyperparameters, and these as numbers
-        # group -> ids and dtypes of its parameters with gradient, their packs, and which of these parameters each pack takes
-        self._packs: dict[int, tuple[list[Any], list[Pack], list[list[int]]]] = {}
+        self._packs: defaultdict[int, Packs] = defaultdict(Packs)
         for group in groups_of(type(self).__name__, params):
             self.add_param_group(group)
 
@@ -165,23 +164,12 @@ class Optimizer(Stepper):
                     checks.append((g.size, partial(is_finite, g)))
                     tasks.append((g.size, partial(run_whole, self.rule, p, g, self.state[p], hyperparameters)))
                 continue
-            packs, places = self._packs_of(i, parameters, [g.dtype for g in gradients])
+            packs, places = self._packs[i].of(parameters, [g.dtype for g in gradients], self.state, self._owns)
             for pack, chosen in zip(packs, places, strict=True):
                 pack.take_gradients([gradients[k] for k in chosen])
                 checks.append((pack.size, pack.is_finite))
                 tasks.append((pack.size, partial(pack.step, self.rule, hyperparameters)))
         return checks, tasks
-
-    def _packs_of(self, i: int, parameters: list[Any], dtypes: list[Any]) -> tuple[list[Pack], list[list[int]]]:
-        """The packs of a group's parameters, and which of the parameters each of them takes."""
-        key = [[id(p) for p in parameters], dtypes]  # model.to(dtype) leaves the parameters the same objects
-        known, packs, places = self._packs.get(i, ([], [], []))
-        if known != key or not all(pack.is_current() for pack in packs):
-            packs = make_packs(parameters, [self.state[p] for p in parameters], self._owns)
-            place = {id(p): k for k, p in enumerate(parameters)}
-            places = [[place[id(p)] for p in pack.parameters] for pack in packs]
-            self._packs[i] = key, packs, places
-        return packs, places
 
     def _real_only(self) -> str:
         """The name of the rule that would be wrong for complex parameters, or ""."""

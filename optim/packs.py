@@ -8,7 +8,8 @@ are run through a `Program`, which makes no temporaries; for small ones, the for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ import numpy as np
 from optim import memory
 from optim.program import Workspace
 
-__all__ = ["Pack", "make_packs", "run_whole"]
+__all__ = ["Pack", "Packs", "make_packs", "run_whole"]
 
 JOINED = 1 << 16  # elements: larger parameters gain nothing by being joined
 PACK = 1 << 20  # elements: bounds the memory that joining takes
+OFTEN = 2  # changes: a parameter that comes or goes for the second time may do so again
 PROGRAM = 1 << 14  # elements: for fewer, tracing the formula costs more than its temporaries
 
 
@@ -40,6 +42,7 @@ class Pack:
     def __init__(self, parameters: Sequence[Any], entries: Sequence[dict[str, Any]], owns: Callable[[str], bool]) -> None:
         self.parameters = parameters
         self.entries = entries
+        self.dtypes = [p.dtype for p in parameters]
         self.dtype = np.empty(0, parameters[0].dtype).real.dtype
         sizes = [p.size * (p.dtype.itemsize // self.dtype.itemsize) for p in parameters]
         ends = np.cumsum(sizes).tolist()
@@ -73,6 +76,14 @@ class Pack:
             if entry.get(name) is not view:
                 return False
         return all(entry.get(name) == value for name, value in self.numbers.items() for entry in self.entries)
+
+    def is_worth_keeping(self) -> bool:
+        """Whether it is usable, and to make it anew would take longer than to step its parameters one by one."""
+        return (len(self.parameters) > 1 or self.size >= JOINED) and self.is_usable()
+
+    def is_usable(self) -> bool:
+        """Whether it is current, and the parameters have the dtypes still that they had."""
+        return self.is_current() and [p.dtype for p in self.parameters] == self.dtypes
 
     def _buffer(self, name: str) -> tuple[Any, list[Any]]:
         """A kept flat array, and its views in the shapes of the parameters."""
@@ -160,6 +171,50 @@ def make_packs(parameters: Sequence[Any], entries: Sequence[dict[str, Any]], own
                 groups.append(waiting.pop(kind))
             waiting.setdefault(kind, []).append(i)
     return [Pack([parameters[i] for i in group], [entries[i] for i in group], owns) for group in (*groups, *waiting.values())]
+
+
+class Packs:
+    """The packs of a group, kept from step to step.
+
+    The set of parameters that have a gradient may change: layers are frozen, experts are not asked. What changes again and again
+    gets a pack of its own, so that the others can stay together; joining all anew would cost more than a step.
+    """
+
+    def __init__(self) -> None:
+        self.key: tuple[list[int], list[Any]] = [], []
+        self.current: list[Pack] = []
+        self.places: list[list[int]] = []  # which of the parameters each pack takes
+        self.single: dict[int, Pack] = {}  # of one parameter each, also of those that have no gradient now
+        self.changes: Counter[int] = Counter()  # how often a parameter came or went
+
+    def of(
+        self, parameters: Sequence[Any], dtypes: list[Any], states: Mapping[Any, dict[str, Any]], owns: Callable[[str], bool]
+    ) -> tuple[list[Pack], list[list[int]]]:
+        """Packs of the parameters, which have gradients of these dtypes; and which of the parameters each takes."""
+        key = [id(p) for p in parameters], dtypes
+        if key != self.key or not all(pack.is_current() for pack in self.current):
+            if self.key[0]:
+                self.changes.update(set(key[0]) ^ set(self.key[0]))
+            place = {id(p): k for k, p in enumerate(parameters)}
+            kept = [pack for pack in self.current if pack.is_worth_keeping() and all(id(p) in place for p in pack.parameters)]
+            done = {id(p) for pack in kept for p in pack.parameters}
+            left = [p for p in parameters if id(p) not in done]
+            changing = [p for p in left if self.changes[id(p)] >= OFTEN]
+            steady = [p for p in left if self.changes[id(p)] < OFTEN]
+            self.current = [*kept, *make_packs(steady, [states[p] for p in steady], owns)]
+            self.current += [self._single(p, states[p], owns) for p in changing if p.size]
+            self.places = [[place[id(p)] for p in pack.parameters] for pack in self.current]
+            self.key = key
+        return self.current, self.places
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Packs, ()  # a copy begins anew: copies of views and of the arrays that they are views of have no memory in common
+
+    def _single(self, parameter: Any, entry: dict[str, Any], owns: Callable[[str], bool]) -> Pack:
+        pack = self.single.get(id(parameter))
+        if pack is None or not pack.is_usable():
+            pack = self.single[id(parameter)] = Pack([parameter], [entry], owns)
+        return pack
 
 
 def run_whole(rule: Callable[..., Any], parameter: Any, gradient: Any, entry: dict[str, Any], hyperparameters: dict[str, Any], _: Workspace) -> None:

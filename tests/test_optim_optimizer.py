@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -490,3 +491,29 @@ def test_a_read_only_parameter_is_named_by_methods_that_take_one_vector(make: An
     with pytest.raises(ValueError, match="parameter 1 of group 0 is a read-only array"):
         optimizer.step(lambda: (p * q).sum())
     np.testing.assert_array_equal(p.data, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("make", [lambda p: optim.SGD(p, lr=0.1, momentum=0.9), lambda p: optim.Adam(p, lr=0.1)])
+def test_parameters_that_have_a_gradient_now_and_then_are_stepped_as_each_would_be_alone(make: Any, rng: np.random.Generator) -> None:
+    shapes = [(3,), (2, 2), (70_000,), (), (5,), (4,)]
+    starts = [rng.normal(size=shape) for shape in shapes]
+    together, alone = ([ag.tensor(start.copy(), requires_grad=True) for start in starts] for _ in range(2))
+    optimizer, single = make(together), [make([p]) for p in alone]
+    for step in range(40):
+        # Some always, some every other time, one from step 7 on, one as it comes.
+        with_gradients = [True, step % 2 == 0, step % 3 > 0, step >= 7, rng.random() < 0.5, True]
+        for p, q, chosen, shape in zip(together, alone, with_gradients, shapes, strict=True):
+            g = rng.normal(size=shape)
+            p.grad, q.grad = (ag.tensor(g.copy()) if chosen else None for _ in range(2))
+        if step == 20:
+            optimizer.load_state_dict(optimizer.state_dict())
+        if step in (25, 30):
+            together, optimizer = copy.deepcopy((together, optimizer)) if step == 25 else pickle.loads(pickle.dumps((together, optimizer)))
+        optimizer.step()
+        for p, q, own, chosen in zip(together, alone, single, with_gradients, strict=True):
+            if chosen:
+                own.step()
+            np.testing.assert_allclose(p.data, q.data, rtol=1e-13, atol=1e-15, err_msg=f"step {step}")
+            assert optimizer.state[p].keys() == own.state[q].keys()
+            for name, value in own.state[q].items():
+                np.testing.assert_allclose(optimizer.state[p][name], value, rtol=1e-13, atol=1e-15, err_msg=f"step {step}, {name}")
