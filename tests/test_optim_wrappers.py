@@ -248,15 +248,37 @@ def test_accumulating_changes_no_gradient_and_leaves_alone_what_has_none() -> No
     np.testing.assert_array_equal(gradient.data, [1.0, 2.0])
     np.testing.assert_array_equal(x.data, [0.0, -1.0])
     assert y.item() == 1.0
-    x.grad = ag.tensor([np.nan, 0.0])
-    optimizer.step()
-    x.grad = gradient
-    with pytest.raises(FloatingPointError, match="parameter 0 of group 0"):
+
+
+@pytest.mark.parametrize("around", [lambda o: o, optim.Lookahead, optim.Combined])
+def test_accumulating_refuses_the_batch_whose_gradient_is_not_finite_and_keeps_those_before(around: Any) -> None:
+    x = tensor(np.ones(2))
+    optimizer = optim.Accumulate(around(optim.SGD([x], lr=1.0)), every=2)
+    for gradient in ([1.0, 2.0], [np.nan, 0.0], [3.0, 4.0]):
+        x.grad = ag.tensor(gradient)
+        if np.isnan(gradient[0]):
+            with pytest.raises(FloatingPointError, match=r"Accumulate: the gradient of parameter 0 .* not finite; the sums are as they were"):
+                optimizer.step()
+        else:
+            optimizer.step()
+    np.testing.assert_array_equal(x.data, [-1.0, -2.0])
+
+
+def test_a_sum_of_gradients_that_is_not_finite_is_skipped_refused_or_used_by_the_optimizer_inside() -> None:
+    for nonfinite, steps, skipped in (("skip", 0, 1), ("ignore", 1, 0)):
+        x = with_gradient(1.0, np.nan)
+        optimizer = optim.Accumulate(optim.SGD([x], nonfinite=nonfinite), every=2)
         optimizer.step()
-    assert x.grad is gradient
+        optimizer.step()
+        assert (optimizer.steps, optimizer.skipped_steps) == (steps, skipped)
+    x = with_gradient(1.0, 1e308)
+    optimizer = optim.Accumulate(optim.SGD([x], lr=1e-308), every=2)
     optimizer.step()
+    with np.errstate(over="ignore"), pytest.raises(FloatingPointError, match="SGD: the gradient of parameter 0 of group 0"):
+        optimizer.step()
+    x.grad = ag.tensor(1.0)
     optimizer.step()
-    np.testing.assert_array_equal(x.data, [-1.0, -3.0])
+    assert optimizer.count == 1
 
 
 MAKERS: dict[str, Any] = {

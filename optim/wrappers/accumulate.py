@@ -8,6 +8,7 @@ from typing import Any
 
 import autograd_core as ag
 from optim.hyperparameters import COUNT
+from optim.optimizer import is_finite
 from optim.wrappers.base import Wrapper
 
 __all__ = ["Accumulate"]
@@ -45,11 +46,17 @@ class Accumulate(Wrapper):
     def ready(self) -> Callable[[], None]:
         """Add up the gradients; if it is time, the optimizer inside is ready for their mean. The gradients themselves stay as they are."""
         sums = dict(self.sums)
+        refuses = _refuses(self.optimizer)
         for i, p in enumerate(self.parameters()):
             if p.grad is not None:
                 array = p.grad.data if isinstance(p.grad, ag.Tensor) else p.grad
                 if array.shape != p.shape:
                     raise ValueError(f"Accumulate: parameter {i} has shape {p.shape}, but its gradient {array.shape}")
+                if refuses and not is_finite(array):
+                    raise FloatingPointError(
+                        f"Accumulate: the gradient of parameter {i} (shape {p.shape}) is not finite; the sums are as they were. "
+                        "Leave this batch out, clip gradients or lower lr"
+                    )
                 sums[p] = sums[p] + array if p in sums else array.copy()
         if self.count + 1 < self.every:
             return partial(self._keep, sums, self.count + 1)
@@ -86,3 +93,11 @@ class Accumulate(Wrapper):
                 raise ValueError(f"Accumulate: the sum for parameter {i} has shape {total.shape}, but the parameter {p.shape}")
         self.count = int(state_dict["count"])
         self.sums = {p: total.copy() for p, total in zip(self.parameters(), sums, strict=True) if total is not None}
+
+
+def _refuses(optimizer: Any) -> bool:
+    """Whether all the optimizers inside refuse gradients that are not finite; others may skip such a step, or do it."""
+    if hasattr(optimizer, "nonfinite"):
+        return bool(optimizer.nonfinite == "raise")
+    inside = getattr(optimizer, "optimizers", [optimizer.optimizer] if hasattr(optimizer, "optimizer") else [])
+    return bool(inside) and all(map(_refuses, inside))
