@@ -242,3 +242,10 @@ def test_a_group_with_a_learning_rate_of_its_own_is_stepped_with_it(rng: np.rand
     np.testing.assert_allclose(extra.data, 0.5)
     optimizer.step()
     np.testing.assert_allclose(extra.data, 0.5 - 0.5 * 1.9)
+
+
+def test_complex_layers_are_refused() -> None:
+    model = nn.Linear(2, 2, dtype=np.float64, generator=0)
+    model.weight = nn.Parameter(np.ones((2, 2), dtype=complex))
+    with pytest.raises(TypeError, match="KFAC: parameter 'weight' is complex, but K-FAC is for real numbers only"):
+        optim.KFAC(model)

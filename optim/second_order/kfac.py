@@ -107,6 +107,9 @@ class KFAC(Optimizer):
         for layer in self.layers:
             layer.forget()
 
+    def _real_only(self) -> str:
+        return "K-FAC"
+
     def _prepare(self, work: list[Work]) -> tuple[list[Task], list[Task]]:
         arrays = [g for _, _, gradients, _ in work for g in gradients]
         arrays += [factor for layer in self.layers if layer.passes for factor in (layer.inputs, layer.outputs)]
