@@ -6,7 +6,7 @@ variable by a recorded identity, so the outer derivative finds its way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -24,7 +24,19 @@ from autograd_core.recording import untracked
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten, paths
 
-__all__ = ["Call", "DualCall", "Linearised", "fitting_tangent", "is_nested", "keeps_tensors", "mapping", "nodes_before", "positions_of", "zeros_of"]
+__all__ = [
+    "Call",
+    "DualCall",
+    "Linearised",
+    "fitting_tangent",
+    "is_nested",
+    "keeps_tensors",
+    "mapping",
+    "nodes_before",
+    "positions_of",
+    "separate",
+    "zeros_of",
+]
 
 # How many transforms are evaluating their function: inside one, results stay tensors, and are recorded for it to differentiate.
 _depth: ContextVar[int] = ContextVar("autograd_core_transform_depth", default=0)
@@ -140,6 +152,23 @@ class Call:
     def value(self) -> Any:
         return self.rebuild_output([self.result(t) for t in self.tensors])
 
+    def own_value(self) -> Any:
+        """The value in arrays that the graph, which is still to be used, does not hold."""
+        results = [self.result(t) for t in self.tensors]
+        return self.rebuild_output([part.copy() if isinstance(part, np.ndarray) else part for part in results])
+
+
+def separate(arrays: Iterable[Any], others: Iterable[Any] = ()) -> list[Any]:
+    """`arrays`, copied where they share memory with one another, or with `others`."""
+    taken = {id(other) for other in others}
+    results = []
+    for array in arrays:
+        if isinstance(array, np.ndarray) and (array.base is not None or id(array) in taken):
+            array = array.copy()
+        taken.add(id(array))
+        results.append(array)
+    return results
+
 
 def zeros_of(variable: Tensor) -> Tensor:
     """The gradient of what does not depend on `variable`."""
@@ -147,12 +176,15 @@ def zeros_of(variable: Tensor) -> Tensor:
 
 
 def positions_of(argnums: int | Sequence[int], args: Sequence[Any], what: str) -> list[int]:
-    """`argnums` as a list of positions among `args`; TypeError if there are not that many."""
-    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
+    """`argnums` as a list of positions among `args`; TypeError if there are not that many, ValueError if one comes twice."""
+    wanted = list(argnums) if isinstance(argnums, Iterable) else [argnums]
     for i in wanted:
-        if not isinstance(i, int) or not -len(args) <= i < len(args):
+        if not isinstance(i, int | np.integer) or isinstance(i, bool) or not -len(args) <= i < len(args):
             raise TypeError(f"{what}: argnums={argnums!r}, but the function was called with {len(args)} positional arguments")
-    return [i % len(args) for i in wanted]
+    positions = [int(i) % len(args) for i in wanted]
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"{what}: argnums={argnums!r} names an argument twice")
+    return positions
 
 
 class DualCall(Call):
@@ -209,7 +241,7 @@ class DualCall(Call):
         """The derivative of a value along the tangents."""
         data = value._array if isinstance(value, Tensor) else value
         tangent = data.tangent if isinstance(data, Dual) else np.zeros_like(data)
-        return tangent[()] if isinstance(tangent, np.ndarray) else tangent
+        return tangent[()] if isinstance(tangent, np.ndarray) and tangent.ndim == 0 else tangent
 
 
 class Linearised:
@@ -236,7 +268,11 @@ class Linearised:
 def fitting_tangent(tangent: Any, variable: Tensor, what: str) -> Any:
     """A tangent in its variable's dtype, checked against its shape."""
     if not isinstance(tangent, Tensor | ArrayLayer):
-        tangent = np.asarray(tangent, dtype=variable.dtype)
+        tangent = np.asarray(tangent)
+    if tangent.dtype.kind == "c" != variable.dtype.kind:
+        raise TypeError(f"{what}: a complex tangent for an argument of dtype {variable.dtype}")
+    if tangent.dtype != variable.dtype and not (isinstance(tangent, Tensor) and tangent.dtype.kind in "fc"):
+        tangent = tangent.astype(variable.dtype)
     if tangent.shape != variable.shape:
         raise ValueError(f"{what}: a tangent of shape {tangent.shape} for an argument of shape {variable.shape}")
     return tangent

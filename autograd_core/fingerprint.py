@@ -13,9 +13,12 @@ An array that is handed out only after it was saved is noted in `handed_out`, wi
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from autograd_core.layers import ArrayLayer
 
 __all__ = ["check_unchanged", "fingerprint", "full_fingerprint", "handed_out", "memory_owner", "note_handed_out"]
 
@@ -80,12 +83,20 @@ def check_unchanged(node: Any) -> None:
                     raise _changed(plan.op, save, v, line)
     if handed_out:
         for value, save in zip(saved, plan.saves, strict=True):
-            if not isinstance(value, np.ndarray):
-                continue
-            owner = memory_owner(value)
-            entry = handed_out.get(id(owner))
-            if entry is not None and node.number < entry[2] and fingerprint(owner) != entry[1]:
-                raise _changed(plan.op, save, value, None)
+            for array in _arrays_in(value):
+                owner = memory_owner(array)
+                entry = handed_out.get(id(owner))
+                if entry is not None and node.number < entry[2] and fingerprint(owner) != entry[1]:
+                    raise _changed(plan.op, save, value, None)
+
+
+def _arrays_in(value: Any) -> Iterator[np.ndarray]:
+    """The arrays of NumPy in a saved value: those that a map hands out are in its batches."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, ArrayLayer):
+        for part in value.parts:
+            yield from _arrays_in(part)
 
 
 def _changed(op: Any, save: Any, value: Any, line: str | None) -> RuntimeError:

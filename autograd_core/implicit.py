@@ -25,7 +25,7 @@ from autograd_core.node import next_number
 from autograd_core.recording import raw, record
 from autograd_core.table import Op
 from autograd_core.tensor import Tensor, tensor
-from autograd_core.trees import flatten
+from autograd_core.trees import flatten, leaves_like
 
 __all__ = ["fixed_point", "root"]
 
@@ -84,9 +84,7 @@ def fixed_point(
 
     def residual(x: Any, *args: Any) -> Any:
         leaves, rebuild = flatten(x)
-        images = flatten(function(x, *args))[0]
-        if len(images) != len(leaves):
-            raise ValueError(f"fixed_point: the function gives {len(images)} arrays for {len(leaves)}")
+        images = leaves_like(function(x, *args), x, "fixed_point: the function gives")
         return rebuild([a - b for a, b in zip(leaves, images, strict=True)])
 
     problem = _Problem("fixed_point", residual, start, args)

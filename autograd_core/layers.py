@@ -116,6 +116,12 @@ class ArrayLayer:
     take, diagonal, trace, dot, nonzero = map(_method, (np.take, np.diagonal, np.trace, np.dot, np.nonzero))
 
     __float__, __int__, __complex__, __index__ = map(refused, ("float()", "int()", "complex()", "the index"))
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise self.refusal("the format")
+        return str(self)
+
     item, tolist, __array__ = map(refused, ("item()", "tolist()", "np.asarray()"))
     flags = strides = property(refused("the memory layout"))
 

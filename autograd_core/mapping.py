@@ -20,7 +20,7 @@ import numpy as np
 from autograd_core.backward import partial_gradients
 from autograd_core.batching.axes import has_level, unwrapped, wrapped_beneath
 from autograd_core.duals import without_tangents
-from autograd_core.evaluation import keeps_tensors, mapping, nodes_before
+from autograd_core.evaluation import keeps_tensors, mapping, nodes_before, separate
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
 from autograd_core.layers import new_level
 from autograd_core.node import Node, map_began, next_number
@@ -82,7 +82,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> C
         found = map_over(of_leaves, [_batch_first(leaves[i], places[i]) for i in batched], size)
         ends = axes_of_leaves(build([0] * len(found)), out_axes, "vmap: out_axes")
         placed = [_placed(t, axis, own) for t, axis, own in zip(found, ends, depends, strict=True)]
-        return build(placed if nested or any(t.requires_grad for t in placed) else _own_arrays(placed))
+        return build(placed if nested or any(t.requires_grad for t in placed) else separate(t._array for t in placed))
 
     return mapped
 
@@ -90,23 +90,12 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> C
 def _placed(t: Any, axis: int | None, depends: bool) -> Any:
     """A result with the batch's axis where it is wanted."""
     if axis is not None:
+        if not -t.ndim <= axis < t.ndim:
+            raise ValueError(f"vmap: out_axes={axis} for a result of shape {t.shape}, its batch's axis included")
         return np.moveaxis(t, 0, axis) if axis else t
     if depends:
         raise ValueError(f"vmap: out_axes=None for a result of shape {t.shape[1:]} that differs over the batch; say where its axis is to stand")
     return t[0]
-
-
-def _own_arrays(tensors: Sequence[Tensor]) -> list[Any]:
-    """The arrays of tensors, none of which shares memory with another, or with an argument."""
-    taken: set[int] = set()
-    arrays = []
-    for t in tensors:
-        array = t._array
-        if isinstance(array, np.ndarray) and (array.base is not None or id(array) in taken):
-            array = array.copy()
-        taken.add(id(array))
-        arrays.append(array)
-    return arrays
 
 
 def _size(batches: list[tuple[str, Any, int]]) -> int:

@@ -9,7 +9,7 @@ variables are nodes and not marks on values, derivatives with respect to differe
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ import numpy as np
 from autograd_core.backward import gradients_of
 from autograd_core.derivatives import jacobian_blocks
 from autograd_core.duals import ForwardModeError
-from autograd_core.evaluation import Call, DualCall, Linearised, fitting_tangent, is_nested, positions_of, zeros_of
+from autograd_core.evaluation import Call, DualCall, Linearised, fitting_tangent, is_nested, positions_of, separate, zeros_of
 from autograd_core.tensor import Tensor
-from autograd_core.trees import flatten
+from autograd_core.trees import flatten, leaves_like
 
 __all__ = ["elementwise_grad", "gauss_newton_vp", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp"]
 
@@ -36,6 +36,8 @@ def value_and_grad(
                   unused argument with allow_unused=False
 
     An argument may be a tuple, list, dict or dataclass of arrays; its gradient is the same container of gradients.
+    Of plain arrays the results are plain arrays, so constants for a backward pass through tracked tensors that f refers to by
+    itself. To train those on a derivative (a physics-informed loss), pass tensors: `ag.grad(f)(ag.tensor(x))` is tracked.
     `scipy.optimize.minimize(ag.value_and_grad(f), x0, jac=True)` works as it is.
 
     >>> import numpy as np, autograd_core as ag
@@ -49,7 +51,10 @@ def value_and_grad(
         aux: list[Any] = []
 
         def value_only(*args: Any, **kwargs: Any) -> Any:
-            value, extra = function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise TypeError(f"grad: with has_aux the function must return (value, anything), it returned a {type(result).__name__}")
+            value, extra = result
             aux.append(extra)
             return value
 
@@ -59,7 +64,7 @@ def value_and_grad(
         gradients = call.pull([one], create_graph=call.recorded, retain_graph=call.recorded, allow_unused=allow_unused)
         found = call.rebuild_inputs([call.result(g) for g in gradients])
         value = call.value()
-        return (value, _untracked(aux[0], call)) if has_aux else value, found[0] if isinstance(argnums, int) else tuple(found)
+        return (value, _untracked(aux[0], call)) if has_aux else value, tuple(found) if isinstance(argnums, Iterable) else found[0]
 
     return differentiated
 
@@ -119,14 +124,13 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
     call = Call("vjp", function, args, {}, range(len(args)))
 
     def back(cotangent: Any) -> tuple[Any, ...]:
-        cotangents = flatten(cotangent)[0]
-        if len(cotangents) != len(call.tensors):
-            raise ValueError(f"vjp: {len(cotangents)} cotangents for {len(call.tensors)} values")
+        cotangents = leaves_like(cotangent, call.output, "vjp: cotangent")
+        cotangents = [c.astype(t.dtype) if getattr(c, "dtype", t.dtype).kind in "biu" else c for c, t in zip(cotangents, call.tensors, strict=True)]
         nested = call.nested or is_nested() or any(isinstance(c, Tensor) for c in cotangents)
         gradients = call.pull(cotangents, create_graph=nested, retain_graph=True)
         return tuple(call.rebuild_inputs([g if nested else call.result(g) for g in gradients]))
 
-    return call.value(), back
+    return call.own_value(), back
 
 
 def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -138,16 +142,15 @@ def jvp(function: Callable[..., Any], args: Sequence[Any], tangents: Sequence[An
     >>> ag.jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
-    given = flatten(list(tangents))[0]
+    given = leaves_like(tuple(tangents), tuple(args), "jvp: tangents")
     if DualCall.applies(args, given):
         try:
             dual = DualCall("jvp", function, tuple(args), {}, range(len(args)), given)
-            return dual.value(), dual.rebuild_output([dual.derivative(t) for t in dual.tensors])
+            found = separate([*map(dual.result, dual.tensors), *map(dual.derivative, dual.tensors)], given)
+            return dual.rebuild_output(found[: len(dual.tensors)]), dual.rebuild_output(found[len(dual.tensors) :])
         except ForwardModeError:
             pass  # where a value becomes something that carries no derivative, both ways back do it
     call = Call("jvp", function, tuple(args), {}, range(len(args)))
-    if len(given) != len(call.variables):
-        raise ValueError(f"jvp: {len(given)} tangents for {len(call.variables)} arguments")
     given = [fitting_tangent(t, v, "jvp") for t, v in zip(given, call.variables, strict=True)]
     nested = call.nested or any(isinstance(t, Tensor) for t in given)
     pushed = Linearised(call)(given, create_graph=nested)
@@ -168,15 +171,13 @@ def linearize(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[.
     linear = Linearised(call)
 
     def push(*tangents: Any) -> Any:
-        given = flatten(list(tangents))[0]
-        if len(given) != len(call.variables):
-            raise ValueError(f"linearize: {len(given)} tangents for {len(call.variables)} arguments")
+        given = leaves_like(tangents, args, "linearize: tangents")
         given = [fitting_tangent(t, v, "linearize") for t, v in zip(given, call.variables, strict=True)]
         nested = call.nested or is_nested() or any(isinstance(t, Tensor) for t in given)
         pushed = linear(given, create_graph=nested)
         return call.rebuild_output([p if nested else call.result(p) for p in pushed])
 
-    return call.value(), push
+    return call.own_value(), push
 
 
 def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -198,7 +199,7 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
         positions = positions_of(argnums, args, "jacobian")
         call, blocks = jacobian_blocks(function, args, kwargs, positions)
         per_output = [call.rebuild_inputs([call.result(b) for b in row]) for row in blocks]
-        per_output = [row[0] if isinstance(argnums, int) else tuple(row) for row in per_output]
+        per_output = [tuple(row) if isinstance(argnums, Iterable) else row[0] for row in per_output]
         return call.rebuild_output(per_output)
 
     return differentiated
@@ -228,14 +229,16 @@ def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     @functools.wraps(function)
     def product(*args: Any, **kwargs: Any) -> Any:
         *points, vector = args
-        if DualCall.applies(points, [vector]):
+        positions = positions_of(argnums, points, "hvp")
+        vectors = leaves_like(vector, points[positions[0]], "hvp: vector")
+        if DualCall.applies(points, vectors):
             try:
-                return _hvp_on_duals(function, points, kwargs, argnums, vector)
+                return _hvp_on_duals(function, points, kwargs, positions, vectors)
             except ForwardModeError:
                 pass  # see jvp
-        first = Call("hvp", function, points, kwargs, positions_of(argnums, points, "hvp"))
+        first = Call("hvp", function, points, kwargs, positions)
         output = first.scalar()
-        given = [fitting_tangent(t, v, "hvp") for t, v in zip(flatten([vector])[0], first.variables, strict=True)]
+        given = [fitting_tangent(t, v, "hvp") for t, v in zip(vectors, first.variables, strict=True)]
         nested = first.nested or any(isinstance(t, Tensor) for t in given)
         gradients = first.pull([np.ones_like(output._array)], create_graph=True, retain_graph=True)
         pairs = [(g, t) for g, t in zip(gradients, given, strict=True) if g.requires_grad]
@@ -250,9 +253,9 @@ def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     return product
 
 
-def _hvp_on_duals(function: Callable[..., Any], points: Sequence[Any], kwargs: dict[str, Any], argnums: int, vector: Any) -> Any:
-    """The derivative along `vector` of the gradient: one forward and one backward pass, on duals."""
-    call = DualCall("hvp", function, points, kwargs, positions_of(argnums, points, "hvp"), flatten([vector])[0], swept=True)
+def _hvp_on_duals(function: Callable[..., Any], points: Sequence[Any], kwargs: dict[str, Any], positions: list[int], vectors: list[Any]) -> Any:
+    """The derivative along `vectors` of the gradient: one forward and one backward pass, on duals."""
+    call = DualCall("hvp", function, points, kwargs, positions, vectors, swept=True)
     output = call.scalar()
     one = np.ones(output.shape, output.dtype)[()]
     return call.rebuild_inputs([call.derivative(g) for g in call.pull([one], create_graph=False, retain_graph=False)])[0]
@@ -274,9 +277,7 @@ def gauss_newton_vp(function: Callable[..., Any], loss: Callable[..., Any] | Non
     @functools.wraps(function)
     def product(x: Any, vector: Any) -> Any:
         call = Call("gauss_newton_vp", function, (x,), {}, [0])
-        given = flatten(vector)[0]
-        if len(given) != len(call.variables):
-            raise ValueError(f"gauss_newton_vp: a vector of {len(given)} arrays for an argument of {len(call.variables)}")
+        given = leaves_like(vector, x, "gauss_newton_vp: vector")
         given = [fitting_tangent(t, v, "gauss_newton_vp") for t, v in zip(given, call.variables, strict=True)]
         nested = call.nested or any(isinstance(t, Tensor) for t in given)
         pushed: Sequence[Any] = Linearised(call)(given, create_graph=nested)

@@ -5,11 +5,14 @@ A tree is an array (or number, or tensor), or a tuple, named tuple, list, dict o
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["axes_of_leaves", "children", "flatten", "paths", "tree_map"]
+import numpy as np
+
+__all__ = ["axes_of_leaves", "children", "flatten", "leaves_like", "paths", "tree_map"]
 
 
 def children(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
@@ -23,11 +26,59 @@ def children(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
     if isinstance(tree, tuple | list):
         return list(tree), lambda parts: type(tree)(parts)
     if isinstance(tree, dict):
-        return list(tree.values()), lambda parts: type(tree)(zip(tree, parts, strict=True))
+        return list(tree.values()), lambda parts: _with_items(tree, parts)
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        names = [field.name for field in dataclasses.fields(tree)]
-        return [getattr(tree, n) for n in names], lambda parts: dataclasses.replace(tree, **dict(zip(names, parts, strict=True)))
+        return [getattr(tree, name) for name in _keys(tree)], lambda parts: _with_fields(tree, parts)
     return None
+
+
+def _with_items(tree: dict[Any, Any], parts: list[Any]) -> dict[Any, Any]:
+    if type(tree) is dict:
+        return dict(zip(tree, parts, strict=True))
+    new = copy.copy(tree)  # a defaultdict or Counter cannot be made of pairs
+    for key, part in zip(tree, parts, strict=True):
+        new[key] = part
+    return new
+
+
+def _with_fields(tree: Any, parts: list[Any]) -> Any:
+    new = copy.copy(tree)  # not by dataclasses.replace: __post_init__ has seen these values already
+    for name, part in zip(_keys(tree), parts, strict=True):
+        object.__setattr__(new, name, part)
+    return new
+
+
+def _keys(tree: Any) -> list[Any]:
+    """What tells the parts of a container apart."""
+    if isinstance(tree, dict):
+        return list(tree)
+    if dataclasses.is_dataclass(tree):
+        return [field.name for field in dataclasses.fields(tree)]
+    return list(range(len(children(tree)[0])))  # type: ignore[index]  # asked of containers only
+
+
+def leaves_like(tree: Any, reference: Any, what: str) -> list[Any]:
+    """The leaves of `tree`, a container with the structure of `reference`, in the order in which `flatten` takes those of `reference`.
+
+    >>> leaves_like({"b": 2.0, "a": 1.0}, {"a": 10.0, "b": 20.0}, "jvp: tangents")
+    [1.0, 2.0]
+    """
+    found, wanted = children(tree), children(reference)
+    if wanted is None and found is None:
+        return [tree]
+    if wanted is None or found is None or set(_keys(tree)) != set(_keys(reference)):
+        raise ValueError(f"{what}: {_structure(tree)} in the place of {_structure(reference)}")
+    parts = dict(zip(_keys(tree), found[0], strict=True))
+    return [leaf for key, part in zip(_keys(reference), wanted[0], strict=True) for leaf in leaves_like(parts[key], part, what)]
+
+
+def _structure(tree: Any) -> str:
+    found, name = children(tree), type(tree).__name__
+    if found is None:
+        return f"one {name}"
+    if isinstance(tree, dict) or dataclasses.is_dataclass(tree):
+        return f"a {name} of {', '.join(map(repr, _keys(tree))) or 'nothing'}"
+    return f"a {name} of {len(found[0])}"
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
@@ -61,14 +112,8 @@ def paths(tree: Any, name: str = "") -> Iterator[str]:
         yield name
         return
     parts, _ = found
-    if isinstance(tree, dict):
-        keys = [f"[{key!r}]" for key in tree]
-    elif dataclasses.is_dataclass(tree):
-        keys = [f".{field.name}" for field in dataclasses.fields(tree)]
-    else:
-        keys = [f"[{i}]" for i in range(len(parts))]
-    for key, part in zip(keys, parts, strict=True):
-        yield from paths(part, name + key)
+    for key, part in zip(_keys(tree), parts, strict=True):
+        yield from paths(part, name + (f".{key}" if dataclasses.is_dataclass(tree) else f"[{key!r}]"))
 
 
 def axes_of_leaves(tree: Any, axes: Any, what: str) -> list[Any]:
@@ -77,8 +122,8 @@ def axes_of_leaves(tree: Any, axes: Any, what: str) -> list[Any]:
     >>> axes_of_leaves({"a": 1.0, "b": (2.0, 3.0)}, {"a": 0, "b": 1}, "in_axes")
     [0, 1, 1]
     """
-    if axes is None or isinstance(axes, int):
-        return [axes] * len(flatten(tree)[0])
+    if axes is None or (isinstance(axes, int | np.integer) and not isinstance(axes, bool)):
+        return [axes if axes is None else int(axes)] * len(flatten(tree)[0])
     parts, entries = children(tree), children(axes)
     if parts is None or entries is None or type(tree) is not type(axes) or len(parts[0]) != len(entries[0]):
         raise ValueError(f"{what}: an entry must be a number, None, or a container like the value; got {axes!r} for a {type(tree).__name__}")
@@ -95,7 +140,5 @@ def tree_map(function: Callable[..., Any], *trees: Any) -> Any:
     {'a': 11, 'b': (22,)}
     """
     flat, rebuild = flatten(trees[0])
-    others = [flatten(tree)[0] for tree in trees[1:]]
-    if any(len(other) != len(flat) for other in others):
-        raise ValueError(f"tree_map: trees of {[len(flat), *map(len, others)]} leaves do not have the same structure")
+    others = [leaves_like(tree, trees[0], "tree_map: trees of different structures") for tree in trees[1:]]
     return rebuild([function(*leaves) for leaves in zip(flat, *others, strict=True)])

@@ -597,3 +597,12 @@ def test_the_memory_of_a_fingerprint_is_bounded():
 
     for shape in ((10**6,), (1000, 1000), (10, 10, 10, 1000), (2,) * 18, (1, 10**6), (10**6, 1)):
         assert len(fingerprint(np.zeros(shape))) <= 8 * 2**18 // 4
+
+
+@pytest.mark.parametrize("change", [lambda t: t.detach().numpy().__setitem__(slice(None), 0), lambda t: t.data.__setitem__(slice(None), 0)])
+def test_a_changed_result_of_a_map_is_noticed(change):
+    x = ag.tensor(np.zeros((2, 2)), requires_grad=True)
+    y = ag.vmap(np.exp)(x)
+    change(y)
+    with pytest.raises(RuntimeError, match="exp: its result"):
+        y.sum().backward()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -164,3 +167,143 @@ def test_a_function_that_does_not_depend_on_an_argument_is_refused_on_request():
     with pytest.raises(RuntimeError, match="does not depend on argument 1"):
         ag.value_and_grad(f, argnums=1, allow_unused=False)(params, 1.0)
     assert ag.grad(lambda x: np.sum(x), allow_unused=False)(np.ones(2)).tolist() == [1.0, 1.0]
+
+
+# --- containers -------------------------------------------------------------------------------------------------------------------
+
+
+def turned(tree):
+    return dict(reversed(tree.items()))
+
+
+def test_dicts_are_matched_by_key_not_by_order():
+    def f(d):
+        return d["x"] ** 2 * 10 + d["y"]
+
+    x, v = {"x": 1.0, "y": 2.0}, {"x": 1.0, "y": 0.5}
+    assert ag.jvp(f, (x,), (turned(v),)) == ag.jvp(f, (x,), (v,)) == (12.0, 20.5)
+    assert ag.linearize(f, x)[1](turned(v)) == 20.5
+    assert ag.jvp(f, ({key: ag.tensor(value) for key, value in x.items()},), (turned(v),))[1].item() == 20.5  # backwards twice
+    assert ag.hvp(f)(x, turned(v)) == {"x": 20.0, "y": 0.0}
+    assert ag.gauss_newton_vp(f)(x, turned(v)) == {"x": 410.0, "y": 20.5}
+    assert ag.vjp(lambda z: {"a": z, "b": 10 * z}, 1.0)[1]({"b": 1.0, "a": 0.0}) == (10.0,)
+
+    def step(s, a):
+        return {"v": 0.2 * np.cos(s["p"]) * a, "p": 0.5 * s["v"] + a}
+
+    one, other = (ag.fixed_point(step, start, 0.7) for start in ({"p": 0.0, "v": 0.0}, {"v": 0.0, "p": 0.0}))
+    assert all(np.isclose(one[key], other[key], rtol=1e-12) for key in "pv")
+
+
+@pytest.mark.parametrize(
+    ("args", "tangents"),
+    [
+        (({"x": 1.0, "y": 2.0},), ({"x": 1.0, "z": 2.0},)),
+        (((1.0, 2.0), 3.0), (1.0, (2.0, 3.0))),
+        ((1.0, 2.0), (1.0,)),
+        ((1.0,), ([1.0],)),
+    ],
+)
+def test_a_tangent_of_another_structure_is_refused(args, tangents):
+    with pytest.raises(ValueError, match=r"jvp: tangents: .* in the place of"):
+        ag.jvp(lambda *_: 1.0, args, tangents)
+    with pytest.raises(ValueError, match=r"linearize: tangents: .* in the place of"):
+        ag.linearize(lambda *_: 1.0, *args)[1](*tangents)
+
+
+def test_what_a_dataclass_does_when_it_is_made_is_not_done_again():
+    @dataclasses.dataclass
+    class Doubled:
+        a: object
+        size: int = dataclasses.field(init=False, default=0)
+
+        def __post_init__(self):
+            self.a = self.a * 2
+            self.size = 1.0
+
+    x = Doubled(np.array([0.1, 0.2]))
+    value, gradient = ag.value_and_grad(lambda d: d.a.sum())(x)
+    assert value == x.a.sum()
+    assert type(gradient) is Doubled
+    assert np.array_equal(gradient.a, [1.0, 1.0])
+    assert np.array_equal(x.a, [0.2, 0.4])
+
+
+def test_frozen_slotted_dataclasses_and_kinds_of_dicts_are_containers():
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Point:
+        a: object
+
+    assert ag.grad(lambda p: p.a**2)(Point(3.0)) == Point(6.0)
+    for container in (collections.defaultdict(float, a=3.0), collections.Counter(a=3.0), collections.OrderedDict(a=3.0)):
+        gradient = ag.grad(lambda d: d["a"] ** 2)(container)
+        assert type(gradient) is type(container)
+        assert gradient == {"a": 6.0}
+        assert container == {"a": 3.0}
+
+
+# --- what is handed out --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("f", [np.exp, np.sqrt, lambda x: np.exp(x).reshape(2, 1)[:, 0]])
+def test_changing_a_value_in_place_changes_no_derivative(f):
+    x = np.array([0.1, 0.2])
+    want = ag.vjp(f, x)[1](np.ones(2))[0]
+    value, back = ag.vjp(f, x)
+    value[:] = 9.0
+    assert np.array_equal(back(np.ones(2))[0], want)
+    value, push = ag.linearize(f, x)
+    value[:] = 9.0
+    assert np.allclose(push(np.ones(2)), want, rtol=1e-15)
+
+
+def test_results_of_jvp_share_memory_with_nothing():
+    x, v = np.array([0.1, 0.2]), np.ones(2)
+    for f in (lambda a: a + 1, lambda a: a, lambda a: (a, a), lambda a: (a.reshape(2, 1), a[::-1])):
+        (value, slope), leaves = ag.jvp(f, (x,), (v,)), []
+        for tree in (value, slope):
+            leaves += tree if isinstance(tree, tuple) else [tree]
+        for i, leaf in enumerate(leaves):
+            assert not any(np.shares_memory(leaf, other) for other in (x, v, *leaves[:i]))
+
+
+# --- positions, tangents, has_aux -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transform", [ag.grad, ag.jacobian, ag.hessian, ag.elementwise_grad])
+def test_an_argument_named_twice_is_refused(transform):
+    for argnums in ((0, 0), (0, -2)):
+        with pytest.raises(ValueError, match="names an argument twice"):
+            transform(lambda a, b: a * b, argnums)(2.0, 3.0)
+
+
+def test_integers_of_numpy_are_positions_and_truth_values_are_not():
+    assert ag.grad(lambda a, b: a * b, np.int64(1))(2.0, 3.0) == 2.0
+    assert ag.grad(lambda a, b: a * b, np.array([1, 0]))(2.0, 3.0) == (2.0, 3.0)
+    with pytest.raises(TypeError, match="argnums=True"):
+        ag.grad(lambda a, b: a * b, True)(2.0, 3.0)
+
+
+def test_a_complex_tangent_of_a_real_argument_is_refused():
+    for attempt in (
+        lambda: ag.jvp(lambda x: x * 2, (1.0,), (1.0 + 1j,)),
+        lambda: ag.hvp(lambda x: x**2)(1.0, 1j),
+        lambda: ag.linearize(lambda x: x * 2, 1.0)[1](1j),
+        lambda: ag.gauss_newton_vp(lambda x: x * 2)(1.0, 1j),
+    ):
+        with pytest.raises(TypeError, match="a complex tangent for an argument of dtype float64"):
+            attempt()
+
+
+def test_integer_tangents_are_taken_in_a_map_too():
+    for function in (
+        lambda v: ag.jvp(np.sin, (1.0,), (v,))[1],
+        lambda v: ag.vjp(np.sin, 1.0)[1](v)[0],
+        lambda v: ag.hvp(lambda x: -np.cos(x) + x)(np.pi / 2 + 1.0, v) * (np.cos(1.0) / np.cos(np.pi / 2 + 1.0)),
+    ):
+        assert np.allclose(ag.vmap(function)(np.arange(3)), np.cos(1.0) * np.arange(3))
+
+
+def test_has_aux_wants_a_pair():
+    with pytest.raises(TypeError, match="must return"):
+        ag.grad(lambda x: x**2, has_aux=True)(1.0)

@@ -500,3 +500,17 @@ def test_a_gradient_inside_a_map_shares_memory_with_nothing(loss):
     assert np.array_equal(second, kept)
     assert np.array_equal(after, before)
     assert np.all(first == 7.0)
+
+
+def test_axes_are_integers_that_the_result_has():
+    x = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(ag.vmap(np.sin, in_axes=np.int64(1), out_axes=np.int64(1))(x), np.sin(x))
+    with pytest.raises(ValueError, match=r"out_axes=3 for a result of shape \(2, 3\)"):
+        ag.vmap(np.sin, out_axes=3)(x)
+    with pytest.raises(ValueError, match="got True"):
+        ag.vmap(np.sin, in_axes=True)(x)
+
+
+def test_a_format_needs_one_value():
+    with pytest.raises(ag.BatchingError, match="the format"):
+        ag.vmap(lambda x: f"{x:.3f}")(np.ones(2))
