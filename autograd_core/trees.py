@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,13 +48,13 @@ def _with_fields(tree: Any, parts: list[Any]) -> Any:
     return new
 
 
-def _keys(tree: Any) -> list[Any]:
+def _keys(tree: Any) -> Sequence[Any]:
     """What tells the parts of a container apart."""
+    if isinstance(tree, tuple | list):
+        return range(len(tree))
     if isinstance(tree, dict):
         return list(tree)
-    if dataclasses.is_dataclass(tree):
-        return [field.name for field in dataclasses.fields(tree)]
-    return list(range(len(children(tree)[0])))  # type: ignore[index]  # asked of containers only
+    return [] if tree is None else [field.name for field in dataclasses.fields(tree)]
 
 
 def leaves_like(tree: Any, reference: Any, what: str) -> list[Any]:
@@ -68,8 +68,11 @@ def leaves_like(tree: Any, reference: Any, what: str) -> list[Any]:
         return [tree]
     if wanted is None or found is None or set(_keys(tree)) != set(_keys(reference)):
         raise ValueError(f"{what}: {_structure(tree)} in the place of {_structure(reference)}")
-    parts = dict(zip(_keys(tree), found[0], strict=True))
-    return [leaf for key, part in zip(_keys(reference), wanted[0], strict=True) for leaf in leaves_like(parts[key], part, what)]
+    parts = found[0]
+    if not isinstance(tree, tuple | list):
+        named = dict(zip(_keys(tree), parts, strict=True))
+        parts = [named[key] for key in _keys(reference)]
+    return [leaf for part, other in zip(parts, wanted[0], strict=True) for leaf in leaves_like(part, other, what)]
 
 
 def _structure(tree: Any) -> str:
