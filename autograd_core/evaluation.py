@@ -252,7 +252,7 @@ class Linearised:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        self.probes = [tensor(np.zeros_like(t._array), requires_grad=True) for t in call.tensors]
+        self.probes = [tensor(np.zeros_like(t._array), requires_grad=t.dtype.kind in "fc") for t in call.tensors]
         with enable_grad():
             self.pulled = call.pull(self.probes, create_graph=True, retain_graph=True)
 
@@ -261,8 +261,10 @@ class Linearised:
         if not pairs:
             return [zeros_of(p) for p in self.probes]
         outputs, given = [g for g, _ in pairs], [t for _, t in pairs]
-        found = gradients_of(outputs, self.probes, given, create_graph=create_graph, retain_graph=True, allow_unused=True)
-        return [zeros_of(p) if g is None else g for g, p in zip(found, self.probes, strict=True)]
+        inputs = [p for p in self.probes if p.requires_grad]  # integers, as of np.argmax, are constants
+        found = iter(gradients_of(outputs, inputs, given, create_graph=create_graph, retain_graph=True, allow_unused=True))
+        pushed = [next(found) if p.requires_grad else None for p in self.probes]
+        return [zeros_of(p) if g is None else g for g, p in zip(pushed, self.probes, strict=True)]
 
 
 def fitting_tangent(tangent: Any, variable: Tensor, what: str) -> Any:

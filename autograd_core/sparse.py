@@ -124,11 +124,16 @@ def sparsity(function: Callable[..., Any], x: Any, *args: Any, seed: int = 0) ->
            [0, 1, 1, 0],
            [0, 0, 1, 1]])
     """
-    sparse = _scipy_sparse()
+    _scipy_sparse()
     rng = np.random.default_rng(seed)
     x = np.asarray(x)
     near = (x + 0.01 * (1 + np.abs(x)) * rng.uniform(-1, 1, x.shape)).astype(x.dtype)
-    at = _Evaluation("sparsity", function, near, args)
+    return _pattern(_Evaluation("sparsity", function, near, args), rng)
+
+
+def _pattern(at: _Evaluation, rng: Any) -> Any:
+    """Where the derivative of an evaluation is not zero: blocks of columns that are not zero, halved down to single ones."""
+    sparse = _scipy_sparse()
     m, n = at.shape
     size = 1 << max(0, n - 1).bit_length()  # columns per block
     blocks = sparse.csr_array(np.ones((m, 1 if n else 0), dtype=bool))
@@ -166,9 +171,9 @@ def sparse_jacobian(function: Callable[..., Any], pattern: Any = None) -> Callab
     """A function that returns df/dx as a SciPy array in CSR format, of shape (f(x).size, x.size).
 
     function  of one real array (and others that are not differentiated), giving one
-    pattern   anything that SciPy makes a sparse array of, not zero where df/dx may be; detected by `sparsity` at the first call
-              and for each new shape of x if not given
-    raises    ValueError if a product with the result shows that the pattern misses something; ImportError without SciPy
+    pattern   anything that SciPy makes a sparse array of, not zero where df/dx may be; if not given, detected by `sparsity` at the
+              first call and for each new shape of x, and widened where a product with the result shows that it misses something
+    raises    ValueError if such a product shows that a given pattern misses something; ImportError without SciPy
 
     >>> import numpy as np, autograd_core as ag
     >>> ag.sparse_jacobian(lambda x: x[1:] * x[:-1])(np.array([1.0, 2.0, 3.0])).toarray()
@@ -184,9 +189,21 @@ def sparse_jacobian(function: Callable[..., Any], pattern: Any = None) -> Callab
         if key not in known:
             found = sparsity(function, x, *args) if pattern is None else _as_pattern(pattern, at.shape, "sparse_jacobian")
             known[key] = (found, *_fewest(found))
+        try:
+            return _filled(at, *known[key])
+        except _PatternError:
+            if pattern is not None:
+                raise
+        # Another branch than at the first point, or a kink, as in np.maximum(x[1:], x[:-1]) at zeros: what is not zero here belongs to it too.
+        found = known[key][0] + _pattern(at, np.random.default_rng(0))
+        known[key] = (found, *_fewest(found))
         return _filled(at, *known[key])
 
     return differentiated
+
+
+class _PatternError(ValueError):
+    """A pattern that misses elements."""
 
 
 def _filled(at: _Evaluation, pattern: Any, by_rows: bool, colours: Any) -> Any:
@@ -211,7 +228,7 @@ def _check(at: _Evaluation, result: Any) -> None:
     size = abs(result).T @ u
     wrong = np.abs(result.T @ u - expected) > np.finfo(at.output.dtype).eps ** 0.5 * (size + np.abs(expected))  # rounding within rules is far below
     if wrong.any():
-        raise ValueError(
+        raise _PatternError(
             f"sparse_jacobian: the pattern misses elements, for instance in column {int(np.argmax(wrong))}; give one that has all that may "
             "be other than zero (ag.sparsity finds one at a given point), or use ag.jacobian"
         )

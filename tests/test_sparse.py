@@ -156,3 +156,19 @@ def test_float32_stays_float32():
 def test_what_cannot_be_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("f", "points"),
+    [
+        (np.sort, [np.arange(5.0), np.arange(5.0)[::-1], np.array([2.0, 0.0, 4.0, 1.0, 3.0])]),
+        (lambda x: np.maximum(x[1:], x[:-1]), [np.zeros(4), np.arange(4.0), -np.arange(4.0)]),
+        (lambda x: np.where(x > 0, x, 0.1 * x[::-1]), [np.zeros(5), np.ones(5), -np.ones(5)]),
+        (lambda x: np.abs(x) + x, [-np.ones(4), np.zeros(4), np.ones(4)]),
+    ],
+    ids=["sort", "maximum", "where", "abs"],
+)
+def test_a_detected_pattern_is_widened_where_another_branch_is_taken(f, points):
+    jacobian = ag.sparse_jacobian(f)
+    for x in points:
+        assert np.array_equal(jacobian(x).toarray(), ag.jacobian(f)(x))

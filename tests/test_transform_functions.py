@@ -307,3 +307,14 @@ def test_integer_tangents_are_taken_in_a_map_too():
 def test_has_aux_wants_a_pair():
     with pytest.raises(TypeError, match="must return"):
         ag.grad(lambda x: x**2, has_aux=True)(1.0)
+
+
+def test_integer_results_are_constants():
+    def f(x):
+        return x * 2, np.argmax(x)
+
+    x, v = np.array([1.0, 3.0]), np.ones(2)
+    assert ag.linearize(f, x)[1](v)[1] == ag.jvp(f, (x,), (v,))[1][1] == 0
+    assert np.array_equal(ag.linearize(f, x)[1](v)[0], 2 * v)
+    assert np.array_equal(ag.jvp(f, (ag.tensor(x),), (v,))[1][0], 2 * v)
+    assert np.array_equal(ag.gauss_newton_vp(f)(x, v), 4 * v)
