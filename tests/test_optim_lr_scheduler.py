@@ -258,3 +258,22 @@ def test_misuse_is_named() -> None:
         optim.swa_utils.SWALR(ours, 0.1, anneal_epochs=-1)
     with pytest.raises(TypeError, match="lr of group 0 is a schedule already"):
         scheduler.StepLR(optim.SGD([p], lr=optim.Constant(0.1)), 3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: optim.lr_scheduler.StepLR(o, 3),
+        lambda o: optim.lr_scheduler.ReduceLROnPlateau(o),
+        lambda o: optim.lr_scheduler.SequentialLR(o, [optim.lr_scheduler.ConstantLR(o), optim.lr_scheduler.ExponentialLR(o, 0.9)], [2]),
+        lambda o: optim.lr_scheduler.ChainedScheduler([optim.lr_scheduler.ConstantLR(o), optim.lr_scheduler.ExponentialLR(o, 0.9)]),
+    ],
+    ids=["StepLR", "ReduceLROnPlateau", "SequentialLR", "ChainedScheduler"],
+)
+def test_a_state_of_something_else_is_refused(make):
+    optimizer = optim.SGD([ag.tensor(1.0, requires_grad=True)], lr=0.1)
+    scheduler = make(optimizer)
+    before = scheduler.state_dict()
+    with pytest.raises(ValueError, match=f"{type(scheduler).__name__}: the state of something else: it has no '.*', only 'state', 'param_groups'"):
+        scheduler.load_state_dict({"state": {}, "param_groups": []})
+    assert scheduler.state_dict() == before

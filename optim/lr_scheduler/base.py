@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from optim.optimizer import Optimizer
 
-__all__ = ["Formula", "LRScheduler", "check_rate", "of_group", "per_group"]
+__all__ = ["Formula", "LRScheduler", "check_keys", "check_rate", "of_group", "per_group"]
 
 Formula = Callable[[float], float]  # step -> learning rate
 
@@ -88,8 +88,9 @@ class LRScheduler:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`, torch's included; the optimizer's own state holds the learning rate.
 
-        raises  ValueError if it is of another number of groups; then nothing has been changed
+        raises  ValueError if it is of something else, or of another number of groups; then nothing has been changed
         """
+        check_keys(self, state_dict, "base_lrs", "last_epoch", "_last_lr")
         initial = [float(lr) for lr in state_dict["base_lrs"]]
         groups = len(self.optimizer.param_groups)
         if len(initial) != groups:
@@ -98,6 +99,14 @@ class LRScheduler:
         self.base_lrs = initial
         self.last_epoch = state_dict["last_epoch"]
         self._last_lr = list(state_dict["_last_lr"])
+
+
+def check_keys(scheduler: Any, state_dict: Mapping[str, Any], *keys: str) -> None:
+    """Raise ValueError unless a state has what the scheduler needs."""
+    missing = [key for key in keys if key not in state_dict]
+    if missing:
+        has = ", ".join(map(repr, state_dict)) or "nothing"
+        raise ValueError(f"{type(scheduler).__name__}: the state of something else: it has no {', '.join(map(repr, missing))}, only {has}")
 
 
 def check_rate(scheduler: Any, i: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optim.lr_scheduler.base import check_rate, of_group, per_group
+from optim.lr_scheduler.base import check_keys, check_rate, of_group, per_group
 from optim.optimizer import Optimizer
 from optim.schedules import Plateau
 
@@ -66,6 +66,7 @@ class ReduceLROnPlateau:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`, torch's included; the optimizer's own state holds the learning rates."""
+        check_keys(self, state_dict, "last_epoch", "best", "num_bad_epochs", "cooldown_counter")
         self.last_epoch = state_dict["last_epoch"]
         for plateau in self.plateaus:
             plateau.best = state_dict["best"]

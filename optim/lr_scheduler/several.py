@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optim.lr_scheduler.base import LRScheduler
+from optim.lr_scheduler.base import LRScheduler, check_keys
 from optim.optimizer import Optimizer
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
@@ -52,6 +52,7 @@ class _Several(LRScheduler):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`, torch's included; the optimizer's own state holds the learning rate."""
+        check_keys(self, state_dict, "_schedulers", "_last_lr")
         states = state_dict["_schedulers"]
         if len(states) != len(self.schedulers):
             raise ValueError(f"{type(self).__name__}: the state is of {len(states)} schedulers, but there are {len(self.schedulers)}")
