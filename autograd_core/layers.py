@@ -24,8 +24,8 @@ __all__ = [
     "for_all",
     "for_any",
     "in_charge",
+    "instances_in",
     "is_foreign",
-    "layers_in",
     "level_of",
     "new_level",
     "owns_memory",
@@ -154,9 +154,12 @@ class _Alone(ArrayLayer):
 _PARTS_ALONE = _references_to_parts(_Alone())  # asked, not known: how many references a call holds differs between versions
 
 
-def able_to_hold(array: Any, value: Any) -> Any:
-    """`array`, as a layer of the level of `value` if that is one of a higher level: so that elements can be assigned."""
-    return value.holding(array) if isinstance(value, ArrayLayer) and value.level > level_of(array) else array
+def able_to_hold(array: Any, values: Any) -> Any:
+    """`array`, as layers of the higher levels that `values`, a nest, has: so that elements can be assigned."""
+    for layer in sorted(instances_in(values, ArrayLayer), key=lambda layer: layer.level):
+        if layer.level > level_of(array):
+            array = layer.holding(array)
+    return array
 
 
 def is_foreign(value: Any) -> bool:
@@ -164,26 +167,23 @@ def is_foreign(value: Any) -> bool:
     return not isinstance(value, ArrayLayer | ndarray | np.generic) and hasattr(type(value), "__array_ufunc__")
 
 
-def layers_in(values: Any) -> Iterator[Any]:
-    """The layers in `values`, a nest of tuples, lists, dicts and slices."""
-    if isinstance(values, ArrayLayer):
+def instances_in(values: Any, kind: Any) -> Iterator[Any]:
+    """What is of class `kind` in `values`, a nest of tuples, lists, dicts and slices."""
+    if isinstance(values, kind):
         yield values
-    elif isinstance(values, tuple | list):
-        for value in values:
-            yield from layers_in(value)
-    elif isinstance(values, dict):
-        yield from layers_in(list(values.values()))
-    elif isinstance(values, slice):
-        yield from layers_in([values.start, values.stop, values.step])
+    elif isinstance(values, _NESTS):
+        for value in _parts(values):
+            yield from instances_in(value, kind)
 
 
-_CONTAINERS = frozenset({tuple, list, dict, slice})
+_NESTS = (tuple, list, dict, slice)
+_CONTAINERS = frozenset(_NESTS)  # by their exact types, which is quicker
 
 
 def _parts(container: Any) -> Any:
-    if isinstance(container, dict):
-        return container.values()
-    return [container.start, container.stop, container.step] if isinstance(container, slice) else container
+    if isinstance(container, slice):
+        return container.start, container.stop, container.step
+    return container.values() if isinstance(container, dict) else container
 
 
 def in_charge(values: Any) -> Any:
@@ -201,7 +201,7 @@ def in_charge(values: Any) -> Any:
 
 def level_of(values: Any) -> int:
     """The highest level in `values`; 0 if there is no layer."""
-    return max((layer.level for layer in layers_in(values)), default=0)
+    return max((layer.level for layer in instances_in(values, ArrayLayer)), default=0)
 
 
 def for_all(mask: Any) -> bool:

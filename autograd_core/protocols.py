@@ -14,7 +14,8 @@ from autograd_core import recording
 from autograd_core.batch_loops import recorded_loop
 from autograd_core.batching.array import BatchingError
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
-from autograd_core.recording import apply, as_operand, note_views, raw, tensors_in, wrap
+from autograd_core.layers import instances_in
+from autograd_core.recording import apply, as_operand, note_views, raw, wrap
 from autograd_core.signatures import rule_parameters
 from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, load_more
 
@@ -51,7 +52,7 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         changed = args[0] if args else kwargs.get(rule_parameters(update, skip=0)[0])
         if isinstance(changed, recording.tensor_class):
             return update(*args, **kwargs)
-        if current_mode() is not NOT_RECORDING and any(t.node is not None for t in tensors_in((args, kwargs))):
+        if current_mode() is not NOT_RECORDING and any(t.node is not None for t in instances_in((args, kwargs), recording.tensor_class)):
             raise TypeError(
                 f"{full_name(function)} changes its first argument, and a plain array cannot hold the value of a tracked tensor; "
                 "make it a tensor first: t = ag.tensor(array)"
@@ -61,7 +62,7 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return compute(*raw(tuple(args)), **raw(kwargs))
     if load_more():
         return array_function(function, args, kwargs)
-    if current_mode() is not NOT_RECORDING and any(t.node is not None for t in tensors_in((args, kwargs))):
+    if current_mode() is not NOT_RECORDING and any(t.node is not None for t in instances_in((args, kwargs), recording.tensor_class)):
         raise TypeError(_no_rule(function))
     result = wrap(compute(*raw(tuple(args)), **raw(kwargs)))
     note_views((args, kwargs), result)

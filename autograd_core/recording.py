@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from autograd_core.batching.loop import each
 from autograd_core.duals import Dual, without_tangents
 from autograd_core.fingerprint import fingerprint, full_fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
-from autograd_core.layers import ArrayLayer, in_charge
+from autograd_core.layers import ArrayLayer, in_charge, instances_in
 from autograd_core.node import Node, make_node
 from autograd_core.plan import (
     ALL_LINKS,
@@ -27,7 +27,9 @@ from autograd_core.plan import (
 )
 from autograd_core.table import TABLE, Op
 
-__all__ = ["SCALARS", "HandedOut", "apply", "as_operand", "lift", "operation", "plain", "raw", "record", "tensors_in", "untracked", "wrap"]
+__all__ = ["SCALARS", "HandedOut", "apply", "as_operand", "lift", "operation", "plain", "raw", "record", "untracked", "wrap"]
+
+_SEQUENCES = (list, tuple)  # `list | tuple` would make a new object at each call
 
 # The class that results get: set by tensor.py, which is built on this module.
 tensor_class: Any = None
@@ -47,7 +49,7 @@ def operation(function: Callable[..., Any]) -> Op:
 
 
 def raw(value: Any) -> Any:
-    """The raw array of a tensor; tuples, lists, dicts and slices with the tensors inside them replaced; others as they are."""
+    """The raw array of a tensor; tuples, lists and dicts with the tensors inside them replaced; others as they are."""
     if isinstance(value, tensor_class):
         return value._array
     kind = type(value)
@@ -55,6 +57,8 @@ def raw(value: Any) -> Any:
         return kind(raw(v) for v in value)
     if kind is dict:
         return {k: raw(v) for k, v in value.items()}
+    if isinstance(value, _SEQUENCES):
+        return _rebuild(value, [raw(v) for v in value])
     return value
 
 
@@ -115,7 +119,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if value.node is not None:
                 tracked.append(i if variadic is None or i < variadic else (variadic, i - variadic))
                 parents.append(value.node)
-        elif type(value) in (list, tuple):
+        elif isinstance(value, _SEQUENCES):
             raw_args[i] = _unwrap_sequence(value, i, tracked, parents)
             if i < len(op.parameters) and i != variadic and op.parameters[i] in op.rules and _is_nested_numbers(value):
                 raw_args[i] = np.asarray(value)  # np.kron([1.0, 2.0], t): rules are written for arrays
@@ -131,7 +135,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 if value.node is not None:
                     tracked.append(op.position(name))
                     parents.append(value.node)
-            elif type(value) in (list, tuple):
+            elif isinstance(value, _SEQUENCES):
                 raw_kwargs[name] = _unwrap_sequence(value, name, tracked, parents, op)
             elif not isinstance(value, np.ndarray):
                 continue
@@ -196,31 +200,9 @@ def computed_in_layers(op: Op, args: Any, kwargs: dict[str, Any], top: Any) -> A
         return each(op.function, args, kwargs)
 
 
-def tensors_in(values: Any) -> Iterator[Any]:
-    """The tensors in `values`, a nest of tuples, lists and dicts."""
-    if isinstance(values, tensor_class):
-        yield values
-    elif isinstance(values, tuple | list):
-        for value in values:
-            yield from tensors_in(value)
-    elif isinstance(values, dict):
-        yield from tensors_in(list(values.values()))
-
-
-def _arrays_in(values: Any) -> Iterator[Any]:
-    """The raw NumPy arrays in `values`, a nest of tuples, lists and dicts."""
-    if isinstance(values, np.ndarray):
-        yield values
-    elif isinstance(values, tuple | list):
-        for value in values:
-            yield from _arrays_in(value)
-    elif isinstance(values, dict):
-        yield from _arrays_in(list(values.values()))
-
-
 def note_views(args: Any, result: Any) -> None:
     """Let each tensor in `result` that is a view know of the arguments whose memory it shows."""
-    for part in tensors_in(result):
+    for part in instances_in(result, tensor_class):
         if getattr(part._array, "base", None) is not None:
             share_memory(args, part)
 
@@ -228,19 +210,19 @@ def note_views(args: Any, result: Any) -> None:
 def share_memory(args: Any, view: Any) -> None:
     """Let `view` and the tensor whose memory it shows know of one another: what is handed out of one is handed out of both."""
     data = view._array
-    for value in tensors_in(args):
+    for value in instances_in(args, tensor_class):
         if isinstance(value._array, np.ndarray) and np.may_share_memory(value._array, data):
             if not isinstance(value.handed_out, HandedOut):
                 value.handed_out = HandedOut(value.handed_out)
             view.handed_out = value.handed_out
             return
     # Not all arrays with a base are views of an argument: tensordot reshapes what it has just computed.
-    view.handed_out = any(np.may_share_memory(array, data) for array in _arrays_in(args))
+    view.handed_out = any(np.may_share_memory(array, data) for array in instances_in(args, np.ndarray))
 
 
 def share_memory_with(args: Any, result: Any) -> None:
     """The same for all tensors of `result`, views or not: a function that was called may return an argument as it is."""
-    for part in tensors_in(result):
+    for part in instances_in(result, tensor_class):
         if isinstance(part._array, np.ndarray):
             share_memory(args, part)
 
@@ -259,28 +241,31 @@ class HandedOut:
 
 def _is_nested_numbers(value: Any) -> bool:
     """Whether `value` is an array written as a list, such as [[1.0, 2.0], [3.0, 4.0]]."""
-    return all(_is_nested_numbers(v) for v in value) if type(value) in (list, tuple) else type(value) in (float, int, complex, bool)
+    return all(_is_nested_numbers(v) for v in value) if isinstance(value, _SEQUENCES) else type(value) in (float, int, complex, bool)
 
 
 def _unwrap_sequence(value: Any, where: int | str, tracked: list[Any], parents: list[Node], op: Op | None = None) -> Any:
-    if not any(isinstance(v, tensor_class) or type(v) in (list, tuple) for v in value):
+    if type(value) is not list and type(value) is not tuple:
+        value = tuple(value)  # np.concatenate(np.linalg.eigh(t)): a named tuple
+    of_interest = (tensor_class, *_SEQUENCES)
+    if not any(isinstance(v, of_interest) for v in value):
         return list(value) if type(value) is list else value  # a list of the user's may change before the backward pass
     for element, v in enumerate(value):
         if isinstance(v, tensor_class) and v.node is not None:
             position = where if isinstance(where, int) else op.position(where)  # type: ignore[union-attr]
             tracked.append((position, element))
             parents.append(v.node)
-        elif type(v) in (list, tuple) and current_mode() is not NOT_RECORDING and _holds_tracked(v):
+        elif isinstance(v, _SEQUENCES) and current_mode() is not NOT_RECORDING and _holds_tracked(v):
             raise TypeError("tracked tensors in a list within a list would lose their gradients; join the inner ones first, with np.stack([...])")
     if any(isinstance(v, tensor_class) and v.node is not None for v in value):
-        value = type(value)(np.asarray(v) if _is_nested_numbers(v) and type(v) in (list, tuple) else v for v in value)  # np.concatenate([t, [1.0]])
+        value = type(value)(np.asarray(v) if isinstance(v, _SEQUENCES) and _is_nested_numbers(v) else v for v in value)  # np.concatenate([t, [1.0]])
     return raw(value)
 
 
 def _holds_tracked(value: Any) -> bool:
     if isinstance(value, tensor_class):
         return value.node is not None
-    return type(value) in (list, tuple) and any(_holds_tracked(v) for v in value)
+    return isinstance(value, _SEQUENCES) and any(_holds_tracked(v) for v in value)
 
 
 def record(

@@ -22,7 +22,7 @@ from autograd_core.duals import without_tangents
 from autograd_core.fingerprint import note_handed_out
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.indices import is_basic, may_repeat, settled
-from autograd_core.layers import ArrayLayer, able_to_hold, layers_in, level_of, owns_memory
+from autograd_core.layers import ArrayLayer, able_to_hold, level_of, owns_memory
 from autograd_core.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
 from autograd_core.operators import binary_operator, reflected_operator, unary_method
 from autograd_core.protocols import array_function, array_ufunc
@@ -40,8 +40,7 @@ def astype(x: Any, dtype: Any) -> Any:
 def setitem(x: Any, index: Any, value: Any) -> Any:
     """A copy of `x` with `x[index] = value` done: item assignment as a function of values."""
     result = Tensor(x) if isinstance(value, Tensor) and not isinstance(x, Tensor) else np.array(x) if isinstance(x, np.generic) else x.copy()
-    for layer in sorted(layers_in((value, index)), key=lambda layer: layer.level):
-        result = able_to_hold(result, layer)
+    result = able_to_hold(result, (value, index))
     result[index] = value
     return result
 
@@ -530,8 +529,7 @@ class Tensor:
         elif sys.getrefcount(data) > _HELD_HERE_ALONE or not owns_memory(data):
             data = data.copy()
         if isinstance(raw_value, ArrayLayer) or type(index) is tuple or isinstance(index, ArrayLayer):
-            for layer in sorted(layers_in((raw_value, index)), key=lambda layer: layer.level):
-                data = able_to_hold(data, layer)
+            data = able_to_hold(data, (raw_value, index))
         data[index] = raw_value
         if data is not self._array:
             self._array = data

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
@@ -236,3 +238,30 @@ def test_ranges_between_float32_tensors_and_numbers_stay_float32(function):
     y = function(x, 2.0, 5)
     assert y.dtype == function(x.data, 2.0, 5).dtype == np.float32
     np.testing.assert_array_equal(y[-1].data, function(x.data, 2.0, 5)[-1])
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+class Row(list):
+    pass
+
+
+@pytest.mark.parametrize("kind", [lambda *parts: Pair(*parts), lambda *parts: Row(parts)], ids=["named tuple", "subclass of list"])
+@pytest.mark.parametrize("join", [np.concatenate, np.stack, np.hstack, np.vstack, np.column_stack])
+def test_named_tuples_and_lists_of_ones_own_are_sequences(kind, join):
+    def joined(x):
+        return np.sum(join(kind(x, 2.0 * x)) * np.arange(4.0).reshape(join([np.ones(2)] * 2).shape))
+
+    x = np.array([1.0, 2.0])
+    want = ag.grad(lambda x: np.sum(join([x, 2.0 * x]) * np.arange(4.0).reshape(join([np.ones(2)] * 2).shape)))(x)
+    assert np.array_equal(ag.grad(joined)(x), want)
+    assert np.array_equal(ag.vmap(ag.grad(joined))(np.stack([x, x]))[1], want)
+    assert ag.jvp(joined, (x,), (np.ones(2),))[1] == want.sum()
+
+
+def test_a_constant_of_a_named_tuple_of_tensors_is_computed():
+    t = ag.tensor([3.0, 1.0, 2.0], requires_grad=True)
+    assert np.array_equal(np.lexsort(Pair(t, t)), [1, 2, 0])

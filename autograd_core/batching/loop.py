@@ -9,14 +9,14 @@ import numpy as np
 
 from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.batching.axes import element_of, put_together, wrapped_beneath
-from autograd_core.layers import layers_in
+from autograd_core.layers import ArrayLayer, instances_in
 
 __all__ = ["batches_in", "each", "joined"]
 
 
 def batches_in(values: Any) -> Iterator[Batched]:
     """The batches in `values`, a nest, also those beneath other layers."""
-    for layer in layers_in(values):
+    for layer in instances_in(values, ArrayLayer):
         if isinstance(layer, Batched):
             yield layer
         yield from batches_in(list(layer.parts))
