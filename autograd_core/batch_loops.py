@@ -13,6 +13,7 @@ from autograd_core import recording
 from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.batching.axes import among_zeros, element_of, has_level, put_together
 from autograd_core.batching.loop import batches_in, joined
+from autograd_core.layers import sequence_like
 from autograd_core.recording import apply
 from autograd_core.table import Op
 
@@ -66,7 +67,7 @@ def _element(values: Any, level: int, i: int, size: int) -> Any:
         return apply(_take, (values, level, i, size), {}) if values.node is not None or has_level(values._array, level) else values
     if isinstance(values, tuple | list):
         parts = [_element(value, level, i, size) for value in values]
-        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
+        return sequence_like(values, parts)
     if isinstance(values, dict):
         return {key: _element(value, level, i, size) for key, value in values.items()}
     return element_of(values, level, i)

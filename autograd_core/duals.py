@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.layers import SCALARS, ArrayLayer, able_to_hold, finite, in_charge, is_foreign
+from autograd_core.layers import SCALARS, ArrayLayer, able_to_hold, finite, in_charge, is_foreign, sequence_like
 
 __all__ = ["Dual", "ForwardModeError", "carrying_tangents", "dual", "has_tangents", "primal_of", "refuse_tangents", "tangent_of", "without_tangents"]
 
@@ -61,7 +61,7 @@ def without_tangents(values: Any) -> Any:
         return values.without_tangents()
     if isinstance(values, tuple | list):
         parts = [without_tangents(value) for value in values]
-        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
+        return sequence_like(values, parts)
     return values
 
 
@@ -290,7 +290,7 @@ def primal_of(values: Any, level: int) -> Any:
         return values.primal if values.level == level else values
     if isinstance(values, tuple | list):
         parts = [primal_of(value, level) for value in values]
-        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
+        return sequence_like(values, parts)
     if isinstance(values, dict):
         return {key: primal_of(value, level) for key, value in values.items()}
     if isinstance(values, slice):

@@ -19,6 +19,7 @@ from autograd_core import duals, recording
 from autograd_core.backward import gradients_of
 from autograd_core.duals import Dual, ForwardModeError, dual, primal_of, tangent_of
 from autograd_core.grad_mode import enable_grad
+from autograd_core.layers import sequence_like
 from autograd_core.plan import Like
 from autograd_core.protocols import full_name
 from autograd_core.recording import apply, untracked
@@ -82,7 +83,7 @@ def _wrapped(values: Any) -> Any:
     if isinstance(values, Dual):
         return untracked(values)
     if isinstance(values, tuple | list):
-        return type(values)(_wrapped(value) for value in values)
+        return sequence_like(values, [_wrapped(value) for value in values])
     return {key: _wrapped(value) for key, value in values.items()} if isinstance(values, dict) else values
 
 
@@ -91,7 +92,7 @@ def _unwrapped(values: Any) -> Any:
         return values._array
     if isinstance(values, tuple | list):
         parts = [_unwrapped(value) for value in values]
-        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
+        return sequence_like(values, parts)
     return values
 
 
@@ -206,7 +207,7 @@ def _by_two_vjps(op: Op, args: Any, kwargs: dict[str, Any], level: int) -> Any:
             tangents.append(values.tangent)
             return leaf
         if isinstance(values, tuple | list):
-            return type(values)(with_leaves(value) for value in values)
+            return sequence_like(values, [with_leaves(value) for value in values])
         return {key: with_leaves(value) for key, value in values.items()} if isinstance(values, dict) else values
 
     with enable_grad():
@@ -218,7 +219,7 @@ def _with_tangents(result: Any, leaves: list[Any], tangents: list[Any], level: i
     """The value of `result` as duals: each tracked tensor in it with the derivative along the tangents."""
     if isinstance(result, tuple | list):
         parts = [_with_tangents(part, leaves, tangents, level) for part in result]
-        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+        return sequence_like(result, parts)
     if not isinstance(result, recording.tensor_class):
         return result
     if not result.requires_grad:

@@ -30,6 +30,7 @@ __all__ = [
     "new_level",
     "owns_memory",
     "refused",
+    "sequence_like",
 ]
 
 new_level = itertools.count(1).__next__
@@ -174,6 +175,11 @@ def instances_in(values: Any, kind: Any) -> Iterator[Any]:
     elif isinstance(values, _NESTS):
         for value in _parts(values):
             yield from instances_in(value, kind)
+
+
+def sequence_like(like: Any, parts: Sequence[Any]) -> Any:
+    """A list, tuple or named tuple of the kind of `like`."""
+    return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
 
 
 _NESTS = (tuple, list, dict, slice)

@@ -15,7 +15,7 @@ from autograd_core.batching.loop import each
 from autograd_core.duals import Dual, without_tangents
 from autograd_core.fingerprint import fingerprint, full_fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, Instrument, current_mode
-from autograd_core.layers import ArrayLayer, in_charge, instances_in
+from autograd_core.layers import ArrayLayer, in_charge, instances_in, sequence_like
 from autograd_core.node import Node, make_node
 from autograd_core.plan import (
     ALL_LINKS,
@@ -58,7 +58,7 @@ def raw(value: Any) -> Any:
     if kind is dict:
         return {k: raw(v) for k, v in value.items()}
     if isinstance(value, _SEQUENCES):
-        return _rebuild(value, [raw(v) for v in value])
+        return sequence_like(value, [raw(v) for v in value])
     return value
 
 
@@ -79,7 +79,7 @@ def untracked(data: Any) -> Any:
 def lift(data: Any, node: Node) -> Any:
     """A tensor that stands where `node` stands in its graph, with the raw value `data`."""
     if isinstance(data, tuple | list):
-        return _rebuild(data, [_output(value, node, i) for i, value in enumerate(data)])
+        return sequence_like(data, [_output(value, node, i) for i, value in enumerate(data)])
     result = new_object(tensor_class)
     result._array = data
     result.node = node
@@ -91,13 +91,8 @@ def lift(data: Any, node: Node) -> Any:
 def wrap(value: Any) -> Any:
     """Untracked tensors around the arrays in `value`; anything else as it is."""
     if isinstance(value, tuple | list):
-        return _rebuild(value, [wrap(v) for v in value])
+        return sequence_like(value, [wrap(v) for v in value])
     return untracked(value) if hasattr(value, "dtype") and hasattr(value, "shape") else value
-
-
-def _rebuild(like: Any, items: list[Any]) -> Any:
-    """A list, tuple or named tuple of the kind of `like`."""
-    return type(like)(*items) if hasattr(like, "_fields") else type(like)(items)
 
 
 def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

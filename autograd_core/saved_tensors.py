@@ -17,6 +17,7 @@ import numpy as np
 from autograd_core.fingerprint import fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, Instrument, current_mode, instrumented, observer
 from autograd_core.instruments import Layer
+from autograd_core.layers import sequence_like
 from autograd_core.ledger import arrays_in
 from autograd_core.node import Leaf, Node
 from autograd_core.plan import MORE_PARENTS, OUT, Plan
@@ -124,16 +125,11 @@ class PackedNode(Node):
 def _unpacked(value: Any, node: Node, name: str) -> Any:
     if isinstance(value, _Packed):
         return value.unpacked(node, name)
-    return _rebuilt(value, [_unpacked(part, node, name) for part in value]) if isinstance(value, tuple | list) else value
-
-
-def _rebuilt(like: Any, parts: list[Any]) -> Any:
-    """A list, tuple or named tuple of the kind of `like`."""
-    return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
+    return sequence_like(value, [_unpacked(part, node, name) for part in value]) if isinstance(value, tuple | list) else value
 
 
 def _rebuilt_if_new(value: Any, parts: list[Any]) -> Any:
-    return value if all(new is old for new, old in zip(parts, value, strict=True)) else _rebuilt(value, parts)
+    return value if all(new is old for new, old in zip(parts, value, strict=True)) else sequence_like(value, parts)
 
 
 def _name(plan: Plan, at: int) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.layers import sequence_like
+
 __all__ = ["axes_of_leaves", "children", "flatten", "leaves_like", "paths", "tree_map"]
 
 
@@ -21,10 +23,8 @@ def children(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
         return None  # nearly all leaves, told at once
     if tree is None:
         return [], lambda _: None
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return list(tree), lambda parts: type(tree)(*parts)
     if isinstance(tree, tuple | list):
-        return list(tree), lambda parts: type(tree)(parts)
+        return list(tree), lambda parts: sequence_like(tree, parts)
     if isinstance(tree, dict):
         return list(tree.values()), lambda parts: _with_items(tree, parts)
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):

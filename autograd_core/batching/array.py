@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from autograd_core.duals import without_tangents
-from autograd_core.layers import SCALARS, ArrayLayer, finite, in_charge, is_foreign, refused
+from autograd_core.layers import SCALARS, ArrayLayer, finite, in_charge, is_foreign, refused, sequence_like
 
 __all__ = ["Batched", "BatchingError", "stretched", "wrapped"]
 
@@ -228,7 +228,7 @@ def wrapped(result: Any, level: int) -> Any:
     """A result of NumPy's on payloads, arrays or a tuple of them, as batches."""
     if isinstance(result, tuple | list):
         parts = [wrapped(part, level) for part in result]
-        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+        return sequence_like(result, parts)
     return Batched(result, level)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.batching.array import Batched
-from autograd_core.layers import ArrayLayer, in_charge
+from autograd_core.layers import ArrayLayer, in_charge, sequence_like
 
 __all__ = ["among_zeros", "element_of", "has_level", "put_together", "unwrapped", "wrapped_beneath"]
 
@@ -53,7 +53,7 @@ def element_of(values: Any, level: int, i: int | None) -> Any:
         return values.rebuilt([element_of(part, level, i) for part in values.parts]) if values.level > level else values
     if isinstance(values, tuple | list):
         parts = [element_of(value, level, i) for value in values]
-        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
+        return sequence_like(values, parts)
     if isinstance(values, dict):
         return {key: element_of(value, level, i) for key, value in values.items()}
     if isinstance(values, slice):

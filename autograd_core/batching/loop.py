@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_core.batching.array import Batched, BatchingError
 from autograd_core.batching.axes import element_of, put_together, wrapped_beneath
-from autograd_core.layers import ArrayLayer, instances_in
+from autograd_core.layers import ArrayLayer, instances_in, sequence_like
 
 __all__ = ["batches_in", "each", "joined"]
 
@@ -53,7 +53,7 @@ def joined(results: Sequence[Any], name: str, stack: Callable[[Sequence[Any]], A
         if any(len(result) != len(first) for result in results):
             raise _ragged(name)
         parts = [joined([result[k] for result in results], name, stack) for k in range(len(first))]
-        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+        return sequence_like(first, parts)
     if isinstance(first, bool | int | float | complex) or hasattr(first, "dtype"):
         if len({np.shape(result) for result in results}) > 1:
             raise _ragged(name)

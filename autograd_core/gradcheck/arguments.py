@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd_core.layers import sequence_like
 from autograd_core.tensor import Tensor
 
 __all__ = ["Place", "differentiable_places", "parameter_names", "replaced"]
@@ -90,4 +91,4 @@ def _with(container: Any, path: tuple[int | str, ...], value: Any) -> Any:
     if isinstance(container, dict):
         return {**container, path[0]: _with(container[path[0]], path[1:], value)}
     items = [_with(item, path[1:], value) if i == path[0] else item for i, item in enumerate(container)]
-    return type(container)(*items) if hasattr(container, "_fields") else type(container)(items)
+    return sequence_like(container, items)

@@ -23,6 +23,7 @@ import numpy as np
 from autograd_core.gradcheck.arguments import Place, differentiable_places, parameter_names
 from autograd_core.gradcheck.spots import RuleFailed
 from autograd_core.gradcheck.subjects import Pull, Subject, float_results, name_of
+from autograd_core.layers import sequence_like
 
 __all__ = ["Pair", "pair"]
 
@@ -140,7 +141,7 @@ def _shaped_like(out: Any, gs: list[Any]) -> Any:
     """The incoming gradients in the structure of the results; None for results that are not floating-point."""
     if isinstance(out, tuple | list):
         parts = [_shaped_like(o, gs) for o in out]
-        return type(out)(*parts) if hasattr(out, "_fields") else type(out)(parts)
+        return sequence_like(out, parts)
     if isinstance(out, dict):
         return {name: _shaped_like(o, gs) for name, o in out.items()}
     return gs.pop(0) if float_results(out) else None
