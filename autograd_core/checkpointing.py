@@ -16,7 +16,7 @@ import numpy as np
 from autograd_core.backward import partial_gradients
 from autograd_core.fingerprint import fingerprint
 from autograd_core.grad_mode import NOT_RECORDING, current_mode, enable_grad
-from autograd_core.node import Leaf, Node, make_leaf, next_number
+from autograd_core.node import Leaf, Node, back_to, make_leaf, next_number
 from autograd_core.random_states import RandomStates
 from autograd_core.recording import record, share_memory_with, untracked
 from autograd_core.table import Op
@@ -164,21 +164,8 @@ def referred_nodes(who: str, start: int, outputs: Sequence[Any], own: Collection
     own     nodes of variables that it was given, which do not count
     raises  RuntimeError for a leaf that it made itself and that lives on: a second run has another one, or leaves it out
     """
-    found: dict[Node, None] = {}
-    made: list[Any] = []
-    stack = [t.node for t in outputs if isinstance(t, Tensor) and t.node is not None and t.node not in own]
-    seen = {*stack, *own}
-    while stack:
-        node = stack.pop()
-        if node.number < start:
-            found[node] = None
-            continue
-        if isinstance(node, Leaf):
-            made.append(node)
-        for parent in node.parents:
-            if parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
+    found, since = back_to(start, [t.node for t in outputs if isinstance(t, Tensor) and t.node is not None], own)
+    made = [node for node in since if isinstance(node, Leaf)]
     if any(leaf.tensor() is not None for leaf in made):
         gc.collect()  # it may be held by garbage
     for leaf in made:
@@ -187,7 +174,7 @@ def referred_nodes(who: str, start: int, outputs: Sequence[Any], own: Collection
                 f"{who} made a tensor of shape {leaf.shape} that requires grad and lives on, so its gradient would be lost; make it before, "
                 "outside of what is checkpointed"
             )
-    return list(found)
+    return found
 
 
 def _rule(g: Any, inputs: Any, run: Any) -> Any:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.batching.array import Batched, BatchingError
+from autograd_core.batching.table import broadcast_payload
 from autograd_core.duals import ForwardModeError
 from autograd_core.evaluation import Call, DualCall, Linearised
 from autograd_core.layers import for_all, new_level
@@ -81,7 +82,7 @@ class _AllTangents(DualCall):
 
     def columns_apart(self, t: Tensor) -> list[Any]:
         """The derivative of a result for all inputs, as a block for each of them."""
-        columns = np.moveaxis(_payload(self.derivative(t), self.batch_level, self.count), 0, -1)
+        columns = np.moveaxis(broadcast_payload(self.derivative(t), self.batch_level, self.count), 0, -1)
         return [tensor(columns[..., place].reshape(t.shape + v.shape)) for place, v in zip(self.places, self.variables, strict=True)]
 
 
@@ -171,12 +172,7 @@ def _one_pass(call: Call, ends: Sequence[Tensor], end: Tensor, units: Any, run: 
         return map_over(lambda parts: run(only(parts[0]), True), [units], size)
     level = new_level()
     results = [r._array if isinstance(r, Tensor) else r for r in run(only(Batched(units, level)), False)]
-    return [_payload(r, level, size) for r in results]
-
-
-def _payload(value: Any, level: int, size: int) -> Any:
-    """The arrays of a batch, stacked; of anything else, as many copies."""
-    return value.payload if isinstance(value, Batched) and value.level == level else np.broadcast_to(value, (size, *np.shape(value)))
+    return [broadcast_payload(r, level, size) for r in results]
 
 
 def _joined(parts: list[Any], shape: tuple[int, ...], like: Tensor) -> Any:

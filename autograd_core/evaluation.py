@@ -19,7 +19,7 @@ from autograd_core.backward import gradients_of
 from autograd_core.duals import Dual, carrying_tangents
 from autograd_core.grad_mode import NOT_RECORDING, RECORDING, current_mode, enable_grad
 from autograd_core.layers import ArrayLayer, new_level
-from autograd_core.node import Node, next_number
+from autograd_core.node import Node, back_to, next_number
 from autograd_core.recording import untracked
 from autograd_core.tensor import Tensor, tensor
 from autograd_core.trees import flatten, paths
@@ -285,18 +285,4 @@ def nodes_before(start: int, outputs: Sequence[Any], own: Collection[Node] = ())
 
     own : nodes of variables that it was given, which do not count
     """
-    found: dict[Node, None] = {}
-    stack = [t.node for t in outputs if isinstance(t, Tensor) and t.node is not None]
-    seen = set(stack)
-    while stack:
-        node = stack.pop()
-        if node in own:
-            continue
-        if node.number < start:
-            found[node] = None
-            continue
-        for parent in node.parents:
-            if parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    return list(found)
+    return back_to(start, [t.node for t in outputs if isinstance(t, Tensor) and t.node is not None], own)[0]

@@ -12,7 +12,7 @@ pass that backward pass is again a mapped evaluation of one node, so derivatives
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from autograd_core.duals import without_tangents
 from autograd_core.evaluation import keeps_tensors, mapping, nodes_before, separate
 from autograd_core.grad_mode import NOT_RECORDING, current_mode
 from autograd_core.layers import new_level
-from autograd_core.node import Node, map_began, next_number
+from autograd_core.node import Node, back_to, map_began, next_number
 from autograd_core.recording import raw, record, untracked
 from autograd_core.table import Op
 from autograd_core.tensor import Tensor, tensor
@@ -205,18 +205,9 @@ class _Run:
         results = _recorded(_Run(found, nodes, self.start, self.level, self.size), [*inputs, *(g for _, g in used if g.requires_grad)])
         return [*results[:count], *(None if g is None else g.sum(0) for g in results[count:])]
 
-    def inner_nodes(self) -> Iterator[Node]:
+    def inner_nodes(self) -> list[Node]:
         """The operations of the graph that the call keeps, down to what was there before."""
-        ends = {*self.nodes, *self.captured}
-        stack = [t.node for t in self._present() if t.node is not None]
-        seen = {*stack, *ends}
-        while stack:
-            node = stack.pop()
-            yield node
-            for parent in node.parents:
-                if parent not in seen:
-                    seen.add(parent)
-                    stack.append(parent)
+        return back_to(self.start, [t.node for t in self._present() if t.node is not None], self.nodes)[1]
 
     def _present(self) -> list[Any]:
         return [t for t in self.outputs if t is not None]

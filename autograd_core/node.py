@@ -19,7 +19,20 @@ import numpy as np
 from autograd_core.plan import NO_PARENT, ONE_PARENT, TWO_PARENTS, Like, Plan
 from autograd_core.table import Op
 
-__all__ = ["FLOAT64_SCALAR", "Leaf", "Node", "Watchers", "like_of", "make_leaf", "make_node", "map_began", "next_number", "program_order", "watch"]
+__all__ = [
+    "FLOAT64_SCALAR",
+    "Leaf",
+    "Node",
+    "Watchers",
+    "back_to",
+    "like_of",
+    "make_leaf",
+    "make_node",
+    "map_began",
+    "next_number",
+    "program_order",
+    "watch",
+]
 
 next_number = itertools.count().__next__
 
@@ -201,6 +214,28 @@ def watch(node: Node) -> Watchers:
         node.plan = own
     watchers: Watchers = node.plan.watchers
     return watchers
+
+
+def back_to(start: int, nodes: Iterable[Node], own: Iterable[Node] = ()) -> tuple[list[Node], list[Node]]:
+    """What `nodes` depend on: the nodes older than `start` that are reached first, and all younger ones.
+
+    own : nodes that are in neither, and beyond which nothing is looked for
+    """
+    seen = set(own)
+    stack = [node for node in nodes if node not in seen]
+    older: list[Node] = []
+    younger: list[Node] = []
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.number < start:
+            older.append(node)
+        else:
+            younger.append(node)
+            stack.extend(node.parents)
+    return older, younger
 
 
 def program_order(roots: Iterable[Node]) -> tuple[list[Node], list[Leaf]]:
