@@ -3,16 +3,17 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from autograd_core import rules, table
-from autograd_core.backward import gradient
-from autograd_core.batching.array import BatchingError
-from autograd_core.collector import watch_collections
-from autograd_core.define import composed, constant, defvjp, op
-from autograd_core.grad_mode import enable_grad, is_grad_enabled, no_grad, observer, scope
+from autograd_core import rules
+from autograd_core.arrays.batching.array import BatchingError
+from autograd_core.arrays.layers import for_all, for_any
+from autograd_core.define.door import composed, constant, defvjp, op
+from autograd_core.define.samples import call
 from autograd_core.gradcheck import GradcheckError, gradcheck
-from autograd_core.layers import for_all, for_any
-from autograd_core.samples import call
-from autograd_core.tensor import Tensor, tensor
+from autograd_core.tape import table
+from autograd_core.tape.collector import watch_collections
+from autograd_core.tape.mode import enable_grad, is_grad_enabled, no_grad, observer, scope
+from autograd_core.tensor.backward import gradient
+from autograd_core.tensor.tensor import Tensor, tensor
 
 __all__ = [
     "AnomalyError",
@@ -75,25 +76,29 @@ rules.load(rules.AT_IMPORT)
 watch_collections()
 table.load_on_miss(rules.load)
 
+# Two rooms are called like public functions, `ag.tape` and `ag.memory`. Importing a room binds its name here once, and never again.
+for _room in ("memory", "tape"):
+    importlib.import_module(f"autograd_core.{_room}")
+    del globals()[_room]
+
 # Instruments are imported when first used, so that `import autograd_core` stays quick: module -> its public names.
 _ON_FIRST_USE = {
-    "anomaly": ("AnomalyError", "detect_anomaly"),
-    "chains": ("checkpoint_chain",),
-    "checkpointing": ("checkpoint",),
-    "custom_gradients": ("custom_vjp",),
     "drawing": ("diff", "draw", "record"),
-    "implicit": ("fixed_point", "root"),
-    "ledger": ("assert_no_leak", "memory"),
+    "drawing.testing": ("testing",),
+    "instruments.anomaly": ("AnomalyError", "detect_anomaly"),
+    "instruments.listing": ("tape",),
+    "instruments.profiling": ("profile",),
     "linalg": ("linalg",),
-    "listing": ("tape",),
-    "profiling": ("profile",),
-    "saved_tensors": ("saved_tensors_hooks",),
-    "saving": ("save_as", "save_on_disk"),
-    "sparse": ("sparse_hessian", "sparse_jacobian", "sparsity"),
+    "memory.chains": ("checkpoint_chain",),
+    "memory.checkpointing": ("checkpoint",),
+    "memory.ledger": ("assert_no_leak", "memory"),
+    "memory.saved_tensors": ("saved_tensors_hooks",),
+    "memory.saving": ("save_as", "save_on_disk"),
     "special": ("special",),
-    "testing": ("testing",),
-    "mapping": ("vmap",),
-    "transforms": (
+    "transforms.custom_vjp": ("custom_vjp",),
+    "transforms.implicit": ("fixed_point", "root"),
+    "transforms.sparse": ("sparse_hessian", "sparse_jacobian", "sparsity"),
+    "transforms.transforms": (
         "elementwise_grad",
         "gauss_newton_vp",
         "grad",
@@ -106,26 +111,26 @@ _ON_FIRST_USE = {
         "value_and_grad",
         "vjp",
     ),
-    "vectors": ("flatten",),
+    "transforms.vectors": ("flatten",),
+    "transforms.vmap": ("vmap",),
 }
 _MODULE_OF = {name: module for module, names in _ON_FIRST_USE.items() for name in names}
 
 if TYPE_CHECKING:
-    from autograd_core import linalg, special, testing
-    from autograd_core.anomaly import AnomalyError, detect_anomaly
-    from autograd_core.chains import checkpoint_chain
-    from autograd_core.checkpointing import checkpoint
-    from autograd_core.custom_gradients import custom_vjp
-    from autograd_core.drawing import diff, draw, record
-    from autograd_core.implicit import fixed_point, root
-    from autograd_core.ledger import assert_no_leak, memory
-    from autograd_core.listing import tape
-    from autograd_core.mapping import vmap
-    from autograd_core.profiling import profile
-    from autograd_core.saved_tensors import saved_tensors_hooks
-    from autograd_core.saving import save_as, save_on_disk
-    from autograd_core.sparse import sparse_hessian, sparse_jacobian, sparsity
-    from autograd_core.transforms import (
+    from autograd_core import linalg, special
+    from autograd_core.drawing import diff, draw, record, testing
+    from autograd_core.instruments.anomaly import AnomalyError, detect_anomaly
+    from autograd_core.instruments.listing import tape
+    from autograd_core.instruments.profiling import profile
+    from autograd_core.memory.chains import checkpoint_chain
+    from autograd_core.memory.checkpointing import checkpoint
+    from autograd_core.memory.ledger import assert_no_leak, memory
+    from autograd_core.memory.saved_tensors import saved_tensors_hooks
+    from autograd_core.memory.saving import save_as, save_on_disk
+    from autograd_core.transforms.custom_vjp import custom_vjp
+    from autograd_core.transforms.implicit import fixed_point, root
+    from autograd_core.transforms.sparse import sparse_hessian, sparse_jacobian, sparsity
+    from autograd_core.transforms.transforms import (
         elementwise_grad,
         gauss_newton_vp,
         grad,
@@ -138,7 +143,8 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
-    from autograd_core.vectors import flatten
+    from autograd_core.transforms.vectors import flatten
+    from autograd_core.transforms.vmap import vmap
 
 
 def __getattr__(name: str) -> Any:

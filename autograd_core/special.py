@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.recording import tensor_class
 from autograd_core.rules.exponentials import log_softmax, logsumexp, softmax
+from autograd_core.tensor.recording import tensor_class
 
 __all__ = ["factorial", "log_softmax", "logsumexp", "multigammaln", "polygamma", "softmax"]
 

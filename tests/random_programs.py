@@ -20,10 +20,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 import autograd_core as ag
-from autograd_core.gradcheck.subjects import Traced, leaf
-from autograd_core.protocols import full_name
-from autograd_core.samples import calls_of
-from autograd_core.table import COMPOSITIONS, TABLE, load_more
+from autograd_core.define.samples import calls_of
+from autograd_core.gradcheck.subjects.subjects import Traced, leaf
+from autograd_core.tape.table import COMPOSITIONS, TABLE, load_more
+from autograd_core.tensor.protocols import full_name
 from tools.coverage.states import differentiable_subject
 
 LARGEST = 10.0  # larger results are scaled down: derivatives of products of large numbers cannot be had numerically

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from test_rules import COMPOSED, FEW_ULP, OPS, differences, every_row, leaf, report, subjects
 
-from autograd_core.backward import gradient
-from autograd_core.batching.array import Batched, BatchingError
-from autograd_core.gradcheck.spots import incoming_gradient
-from autograd_core.layers import new_level
-from autograd_core.mapping import map_over
-from autograd_core.recording import untracked
-from autograd_core.tensor import Tensor
+from autograd_core.arrays.batching.array import Batched, BatchingError
+from autograd_core.arrays.layers import new_level
+from autograd_core.gradcheck.numeric.spots import incoming_gradient
+from autograd_core.tensor.backward import gradient
+from autograd_core.tensor.recording import untracked
+from autograd_core.tensor.tensor import Tensor
+from autograd_core.transforms.vmap import map_over
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -11,7 +11,7 @@ import pytest
 
 import autograd_core as ag
 import nn
-from autograd_core.chains.schedules import enough_snapshots, minimal_advances
+from autograd_core.memory.chains.schedules import enough_snapshots, minimal_advances
 
 X = np.linspace(-1.0, 1.0, 6).reshape(2, 3)
 

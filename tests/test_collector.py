@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
-from autograd_core import collector
+from autograd_core.tape import collector
 
 
 @pytest.fixture

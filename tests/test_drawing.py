@@ -121,7 +121,9 @@ def test_output_is_the_same_in_every_process_to_the_byte(tmp_path) -> None:
 def test_drawing_code_is_not_imported_before_it_is_used() -> None:
     done = run("", PYTHONPATH=str(ROOT))
     assert done.returncode == 0
-    check = "import sys, autograd_core; print([m for m in sys.modules if m.startswith(('autograd_core.drawing', 'autograd_core.listing'))])"
+    check = (
+        "import sys, autograd_core; print([m for m in sys.modules if m.startswith(('autograd_core.drawing', 'autograd_core.instruments.listing'))])"
+    )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
-from autograd_core.drawing.document import Document, Group
+from autograd_core.drawing.document.document import Document, Group
 
 
 def leaf(*shape: int) -> ag.Tensor:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+from autograd_core.drawing.document.rule_text import rule_text
 from autograd_core.drawing.heat import HEATS, colour_of
-from autograd_core.drawing.rule_text import rule_text
-from autograd_core.table import TABLE
+from autograd_core.tape.table import TABLE
 
 
 def leaf(*shape: int) -> ag.Tensor:

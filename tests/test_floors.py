@@ -16,53 +16,11 @@ ROOT = Path(__file__).parent.parent
 
 # What stands on which floor; a new file or folder of autograd_core needs a place here.
 FLOORS = [
-    {
-        "batching",
-        "duals",
-        "fingerprint",
-        "grad_mode",
-        "indices",
-        "layers",
-        "plan",
-        "random_states",
-        "samples",
-        "shapes",
-        "signatures",
-        "table",
-        "trees",
-    },  # 0: knows no Tensor
-    {"collector", "node", "sweep"},  # 1: the tape; knows no Tensor either
-    {"backward", "batch_loops", "forward", "operators", "protocols", "recording", "tensor"},  # 2: Tensor; knows no single operation
-    {"define"},  # 3: the door for authors of operations
-    {"rules"},  # 4: rules by family
-    {
-        "anomaly",
-        "custom_gradients",
-        "drawing",
-        "evaluation",
-        "gradcheck",
-        "implicit",
-        "instruments",
-        "krylov",
-        "ledger",
-        "linalg",
-        "listing",
-        "profiling",
-        "saved_tensors",
-        "saving",
-        "sparse",
-        "special",
-        "testing",
-        "transforms",
-        "traps",
-        "vectors",
-        "chains",
-        "checkpointing",
-        "derivatives",
-        "mapping",
-    },  # 5: what looks at graphs and functions, or makes new ones
-    {"__init__"},  # 6: the public names
-    {"pytest_plugin"},  # 7: what other programs load, written with the public names
+    {"arrays", "tape"},
+    {"tensor"},
+    {"define"},
+    {"transforms", "instruments", "memory", "drawing", "gradcheck", "rules", "linalg", "special"},
+    {"__init__"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 # Other libraries, each an extra of the package: a function may import them, or a module that is called after them and loaded on demand.
@@ -144,7 +102,7 @@ def test_no_files_of_the_engine_import_one_another_in_a_circle():
         visit(module)
 
 
-@pytest.mark.parametrize("path", [p for p in ENGINE if floor_of(module_name(p)) in (0, 1)], **ids)
+@pytest.mark.parametrize("path", [p for p in ENGINE if floor_of(module_name(p)) == 0], **ids)
 def test_the_two_lowest_floors_know_no_tensor(path):
     names = {
         node.id if isinstance(node, ast.Name) else node.attr

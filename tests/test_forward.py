@@ -10,13 +10,13 @@ import pytest
 from test_rules import FEW_ULP, differences, every_row, report, subjects
 
 import autograd_core as ag
-from autograd_core.backward import gradients_of
-from autograd_core.duals import Dual
-from autograd_core.evaluation import DualCall
-from autograd_core.gradcheck.spots import incoming_gradient
-from autograd_core.layers import new_level
-from autograd_core.recording import untracked
-from autograd_core.sweep import Sweep
+from autograd_core.arrays.duals import Dual
+from autograd_core.arrays.layers import new_level
+from autograd_core.gradcheck.numeric.spots import incoming_gradient
+from autograd_core.tape.sweep import Sweep
+from autograd_core.tensor.backward import gradients_of
+from autograd_core.tensor.recording import untracked
+from autograd_core.transforms.evaluation import DualCall
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

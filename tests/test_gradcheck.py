@@ -10,7 +10,7 @@ from gradcheck_collection import ALL_RIGHT, ALL_WRONG
 
 import autograd_core as ag
 import nn
-from autograd_core.gradcheck.causes import CAUSES
+from autograd_core.gradcheck.report.causes import CAUSES
 
 
 def check(entry, seed=0, **options):

@@ -8,7 +8,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-PLUGIN = ("-p", "autograd_core.pytest_plugin", "-p", "no:cacheprovider")
+PLUGIN = ("-p", "autograd_core.gradcheck.pytest_plugin", "-p", "no:cacheprovider")
 
 OPERATIONS = """
 import numpy as np

@@ -11,8 +11,8 @@ import pytest
 from gradcheck_collection import ALL_RIGHT, ALL_WRONG
 
 import autograd_core as ag
-from autograd_core.gradcheck.causes import CAUSES
-from autograd_core.gradcheck.schema import SCHEMA
+from autograd_core.gradcheck.report.causes import CAUSES
+from autograd_core.gradcheck.report.schema import SCHEMA
 
 
 def f(x, y):

@@ -225,7 +225,7 @@ def test_no_grad_keeps_nothing():
 
 
 def test_lists_of_ever_new_lengths_leave_nothing_behind():
-    from autograd_core.table import TABLE
+    from autograd_core.tape.table import TABLE
 
     x = leaf(np.ones(1))
     for length in range(1, 200):

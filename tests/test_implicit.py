@@ -12,7 +12,7 @@ from numeric_gradient import numeric_gradient
 
 import autograd_core as ag
 import nn
-from autograd_core.krylov import gmres
+from autograd_core.transforms.krylov import gmres
 
 A = np.array([[4.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 5.0]])
 B = np.array([1.0, -2.0, 0.5])

@@ -12,7 +12,7 @@ import pytest
 
 import autograd_core as ag
 import nn
-from autograd_core import profiling
+from autograd_core.instruments import profiling
 
 X = np.linspace(-1.0, 1.0, 12).reshape(3, 4)
 

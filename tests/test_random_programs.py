@@ -18,7 +18,7 @@ import pytest
 from random_programs import Program, Step, leaves, programs, sample_step, subjects
 
 import autograd_core as ag
-from autograd_core.table import TABLE
+from autograd_core.tape.table import TABLE
 
 COUNT = int(os.environ.get("PROGRAMS", "400"))
 STEP = 2.0**-14

@@ -16,8 +16,8 @@ import pytest
 from random_programs import Program, programs
 
 import autograd_core as ag
-from autograd_core.batching import BatchingError
-from autograd_core.evaluation import DualCall
+from autograd_core.arrays.batching import BatchingError
+from autograd_core.transforms.evaluation import DualCall
 
 COUNT = int(os.environ.get("PROGRAMS", "150"))
 tried: Counter[str] = Counter()

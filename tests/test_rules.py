@@ -19,16 +19,16 @@ import pytest
 
 import autograd_core as ag
 import autograd_core.rules
-from autograd_core.gradcheck.arguments import replaced
-from autograd_core.gradcheck.calls import check_subject
-from autograd_core.gradcheck.directions import is_symmetric
-from autograd_core.gradcheck.spots import incoming_gradient
-from autograd_core.gradcheck.subjects import Traced, float_results, leaf, traced
-from autograd_core.protocols import full_name
-from autograd_core.recording import apply
-from autograd_core.samples import Call, calls_of
-from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, load_more
-from autograd_core.tensor import Tensor
+from autograd_core.define.samples import Call, calls_of
+from autograd_core.gradcheck.check.calls import check_subject
+from autograd_core.gradcheck.numeric.directions import is_symmetric
+from autograd_core.gradcheck.numeric.spots import incoming_gradient
+from autograd_core.gradcheck.subjects.arguments import replaced
+from autograd_core.gradcheck.subjects.subjects import Traced, float_results, leaf, traced
+from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, load_more
+from autograd_core.tensor.protocols import full_name
+from autograd_core.tensor.recording import apply
+from autograd_core.tensor.tensor import Tensor
 
 for _module in pkgutil.iter_modules(autograd_core.rules.__path__, "autograd_core.rules."):
     importlib.import_module(_module.name)

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from autograd_core.chains.schedules import (
+from autograd_core.memory.chains.schedules import (
     ADVANCE,
     DROP,
     PULL,

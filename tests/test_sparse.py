@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 import autograd_core as ag
-from autograd_core.evaluation import Call, Linearised
+from autograd_core.transforms.evaluation import Call, Linearised
 
 
 def tridiagonal(x):

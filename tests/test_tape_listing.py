@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
-from autograd_core.listing import LONGEST_PRINT, size_text
+from autograd_core.instruments.listing import LONGEST_PRINT, size_text
 
 
 def leaf(*shape: int, dtype: type = float) -> ag.Tensor:

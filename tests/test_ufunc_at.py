@@ -5,7 +5,7 @@ import pytest
 from numeric_gradient import numeric_gradient
 
 import autograd_core as ag
-from autograd_core.table import UPDATES, load_more
+from autograd_core.tape.table import UPDATES, load_more
 
 load_more()
 METHODS = [key[0] for key in UPDATES if isinstance(key, tuple) and key[1] == "at" and hasattr(np, key[0].__name__)]

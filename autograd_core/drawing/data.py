@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from autograd_core.drawing.document import Document, Group
+from autograd_core.drawing.document.document import Document, Group
 from autograd_core.drawing.health import health_of
 
 __all__ = ["finite", "json_of"]

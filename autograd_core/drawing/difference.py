@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autograd_core.drawing.document import Document, Edge, document_of
+from autograd_core.drawing.document.document import Document, Edge, document_of
+from autograd_core.drawing.document.grouping import group
 from autograd_core.drawing.drawing import Drawing
-from autograd_core.drawing.grouping import group
-from autograd_core.listing import Row, Tape, tape
+from autograd_core.instruments.listing import Row, Tape, tape
 
 __all__ = ["Difference", "diff"]
 

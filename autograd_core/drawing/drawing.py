@@ -9,13 +9,13 @@ from typing import Any
 
 from autograd_core.drawing import dot
 from autograd_core.drawing.data import json_of
-from autograd_core.drawing.document import Document
+from autograd_core.drawing.document.document import Document
+from autograd_core.drawing.document.gather import document_of_outputs, document_of_recording
+from autograd_core.drawing.document.grouping import opened_at_first
+from autograd_core.drawing.document.recorder import Recording
 from autograd_core.drawing.figure import Figure, figure_of, look_at
 from autograd_core.drawing.files import write_whole
-from autograd_core.drawing.gather import document_of_outputs, document_of_recording
-from autograd_core.drawing.grouping import opened_at_first
 from autograd_core.drawing.html import html_of
-from autograd_core.drawing.recorder import Recording
 from autograd_core.drawing.scene import Scene, scene_of
 from autograd_core.drawing.svg import svg_of
 from autograd_core.drawing.text import text_of

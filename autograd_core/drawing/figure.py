@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from autograd_core.drawing.boxes import Box, Wire
-from autograd_core.drawing.document import COMMUTATIVE, Document, Vertex, saved_text, shape_text
+from autograd_core.drawing.document.document import COMMUTATIVE, Document, Vertex, saved_text, shape_text
 from autograd_core.drawing.health import Finding, health_of
 from autograd_core.drawing.heat import Heat, heat_of
 from autograd_core.drawing.layout import arrange

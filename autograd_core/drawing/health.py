@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from autograd_core.drawing.document import Document, Vertex
+from autograd_core.drawing.document.document import Document, Vertex
 
 __all__ = ["EXPLODING", "VANISHING", "Finding", "health_of"]
 

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from autograd_core.drawing.document import Document, Vertex
-from autograd_core.listing import size_text
+from autograd_core.drawing.document.document import Document, Vertex
+from autograd_core.instruments.listing import size_text
 
 __all__ = ["HEATS", "Heat", "colour_of", "heat_of"]
 

@@ -13,10 +13,10 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from autograd_core.drawing.document import Document, Group, Vertex, shape_text
+from autograd_core.drawing.document.document import Document, Group, Vertex, shape_text
 from autograd_core.drawing.figure import Look
 from autograd_core.drawing.svg import COLOURS, FONT, STYLE
-from autograd_core.listing import counted
+from autograd_core.instruments.listing import counted
 
 __all__ = ["html_of"]
 

@@ -12,8 +12,8 @@ import itertools
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from autograd_core.drawing.document import COMMUTATIVE, Document, Edge, Group, Vertex
-from autograd_core.drawing.grouping import visible_children
+from autograd_core.drawing.document.document import COMMUTATIVE, Document, Edge, Group, Vertex
+from autograd_core.drawing.document.grouping import visible_children
 
 __all__ = ["Item", "Net", "Scene", "scene_of"]
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from autograd_core.drawing.document import Vertex
+from autograd_core.drawing.document.document import Vertex
 from autograd_core.drawing.figure import LINE, Figure, Look, Placed, Run, description, flag_of, group_title, shown_by
 from autograd_core.drawing.heat import Heat, colour_of
 from autograd_core.drawing.measure import printable, text_width
 from autograd_core.drawing.scene import Item
-from autograd_core.listing import counted
+from autograd_core.instruments.listing import counted
 
 __all__ = ["STYLE", "path_data", "svg_of"]
 

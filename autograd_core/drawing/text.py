@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from autograd_core.drawing.document import Document, Group, Vertex, saved_text
-from autograd_core.drawing.grouping import visible_children
+from autograd_core.drawing.document.document import Document, Group, Vertex, saved_text
+from autograd_core.drawing.document.grouping import visible_children
 from autograd_core.drawing.health import Finding
-from autograd_core.listing import counted, size_text
+from autograd_core.instruments.listing import counted, size_text
 
 __all__ = ["text_of"]
 

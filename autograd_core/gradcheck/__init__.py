@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autograd_core.gradcheck.report import Report
+    from autograd_core.gradcheck.report.report import Report
 
 __all__ = ["GradcheckError", "gradcheck"]
 
@@ -59,7 +59,7 @@ def gradcheck(
     ('x', 'the sign is reversed')
     """
     __tracebackhide__ = True  # in pytest's tracebacks the caller's line is what matters
-    from autograd_core.gradcheck.calls import check_call
+    from autograd_core.gradcheck.check.calls import check_call
 
     report = check_call(function, inputs, keywords, order=order, seed=seed, vary=vary, budget=budget)
     if raise_on_failure and not report:

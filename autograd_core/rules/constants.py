@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from autograd_core.define import constant
+from autograd_core.define.door import constant
 
 # --- comparisons, predicates and bits: ufuncs ----------------------------------------------------------------------------------
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import defvjp
-from autograd_core.recording import plain
+from autograd_core.define.door import defvjp
+from autograd_core.define.samples import call
 from autograd_core.rules.matrices import adjoint, gaps, hermitian_part, largest, off_diagonal, phase_correction, precision, times_diagonal
-from autograd_core.samples import call
+from autograd_core.tensor.recording import plain
 
 # --- Hermitian matrices ------------------------------------------------------------------------------------------------------
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_core.define import constant, defvjp
+from autograd_core.define.door import constant, defvjp
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.matrices import arrayed
-from autograd_core.samples import Arrays, Call, call
 
 constant(np.einsum_path)
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed, defvjp, op
-from autograd_core.recording import plain, untracked
-from autograd_core.samples import call
-from autograd_core.tensor import Tensor
+from autograd_core.define.door import composed, defvjp, op
+from autograd_core.define.samples import call
+from autograd_core.tensor.recording import plain, untracked
+from autograd_core.tensor.tensor import Tensor
 
 
 def is_complex(x: Any) -> bool:

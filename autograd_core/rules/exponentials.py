@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import op
-from autograd_core.samples import Arrays, Call, call
-from autograd_core.shapes import keep_reduced_axes
+from autograd_core.arrays.shapes import keep_reduced_axes
+from autograd_core.define.door import op
+from autograd_core.define.samples import Arrays, Call, call
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed, defvjp
-from autograd_core.recording import plain
+from autograd_core.define.door import composed, defvjp
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.differences import differences
 from autograd_core.rules.shapes import array_of
-from autograd_core.samples import Arrays, Call, call
+from autograd_core.tensor.recording import plain
 
 defvjp(
     np.bincount,

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import defvjp, op
-from autograd_core.indices import may_repeat
-from autograd_core.layers import ArrayLayer, able_to_hold
-from autograd_core.plan import Like
-from autograd_core.samples import Arrays, Call, call
-from autograd_core.tensor import astype, setitem
+from autograd_core.arrays.indices import may_repeat
+from autograd_core.arrays.layers import ArrayLayer, able_to_hold
+from autograd_core.define.door import defvjp, op
+from autograd_core.define.samples import Arrays, Call, call
+from autograd_core.tape.plan import Like
+from autograd_core.tensor.tensor import astype, setitem
 
 __all__ = ["add_at", "cleared", "gradient_of_zeros", "scatter"]
 

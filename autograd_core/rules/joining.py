@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed, defvjp
-from autograd_core.indices import along
-from autograd_core.plan import Like
+from autograd_core.arrays.indices import along
+from autograd_core.arrays.shapes import normalise_axes
+from autograd_core.define.door import composed, defvjp
+from autograd_core.define.samples import call
 from autograd_core.rules.shapes import array_of
-from autograd_core.samples import call
-from autograd_core.shapes import normalise_axes
+from autograd_core.tape.plan import Like
 
 
 def _concatenated(g: Any, like: Any, axis: Any) -> Any:

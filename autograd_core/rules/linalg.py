@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed, constant, defvjp
-from autograd_core.layers import for_all, for_any
-from autograd_core.recording import plain
+from autograd_core.arrays.layers import for_all, for_any
+from autograd_core.define.door import composed, constant, defvjp
+from autograd_core.define.samples import call
 from autograd_core.rules.matrices import adjoint, arrayed, column, hermitian_part, identity_like, precision, times_diagonal
-from autograd_core.samples import call
+from autograd_core.tensor.recording import plain
 
 constant(np.linalg.matrix_rank)
 

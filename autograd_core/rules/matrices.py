@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.layers import for_any
-from autograd_core.recording import plain
+from autograd_core.arrays.layers import for_any
+from autograd_core.tensor.recording import plain
 
 __all__ = [
     "adjoint",

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import defvjp
+from autograd_core.define.door import defvjp
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.reductions import (
     cumprod_rule,
     deviation_rule,
@@ -25,7 +26,6 @@ from autograd_core.rules.reductions import (
     variance_rule,
     where_calls,
 )
-from autograd_core.samples import Arrays, Call, call
 
 __all__: list[str] = []
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import defvjp
-from autograd_core.recording import plain
+from autograd_core.arrays.shapes import keep_reduced_axes, normalise_axes
+from autograd_core.define.door import defvjp
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.matrices import adjoint, times_diagonal
-from autograd_core.samples import Arrays, Call, call
-from autograd_core.shapes import keep_reduced_axes, normalise_axes
+from autograd_core.tensor.recording import plain
 
 
 def _direction(x: Any) -> Any:

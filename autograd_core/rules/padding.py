@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed, op
-from autograd_core.indices import along
+from autograd_core.arrays.indices import along
+from autograd_core.define.door import composed, op
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.shapes import array_of
 from autograd_core.rules.taking import taken
-from autograd_core.samples import Arrays, Call, call
 
 Widths = tuple[tuple[int, int], ...]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core import recording
-from autograd_core.define import composed, defvjp
-from autograd_core.layers import for_all, for_any
-from autograd_core.recording import plain
+from autograd_core.arrays.layers import for_all, for_any
+from autograd_core.arrays.shapes import unbroadcast
+from autograd_core.define.door import composed, defvjp
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.matrices import arrayed
-from autograd_core.samples import Arrays, Call, call
-from autograd_core.shapes import unbroadcast
+from autograd_core.tensor import recording
+from autograd_core.tensor.recording import plain
 
 # --- evaluation --------------------------------------------------------------------------------------------------------------
 

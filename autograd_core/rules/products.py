@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed, defvjp
+from autograd_core.define.door import composed, defvjp
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.matrices import arrayed
-from autograd_core.samples import Arrays, Call, call
 
 # --- matmul ------------------------------------------------------------------------------------------------------------------
 

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_core.define import defvjp, op
-from autograd_core.recording import plain
+from autograd_core.arrays.shapes import normalise_axes
+from autograd_core.define.door import defvjp, op
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.indexing import scatter
 from autograd_core.rules.rows import as_rows, from_rows
 from autograd_core.rules.shapes import array_of
-from autograd_core.samples import Arrays, Call, call
-from autograd_core.shapes import normalise_axes
+from autograd_core.tensor.recording import plain
 
 __all__ = ["quantile_position"]
 

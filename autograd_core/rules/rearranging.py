@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed, defvjp, op
-from autograd_core.indices import along
+from autograd_core.arrays.indices import along
+from autograd_core.arrays.shapes import normalise_axes
+from autograd_core.define.door import composed, defvjp, op
+from autograd_core.define.samples import call
 from autograd_core.rules.indexing import gradient_of_zeros, scatter
-from autograd_core.samples import call
-from autograd_core.shapes import normalise_axes
 
 # --- turning and shifting --------------------------------------------------------------------------------------------------
 

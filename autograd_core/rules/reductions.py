@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy import _NoValue
 
-from autograd_core.define import composed, defvjp, op
-from autograd_core.layers import for_all
+from autograd_core.arrays.layers import for_all
+from autograd_core.arrays.shapes import keep_reduced_axes, reduced_size
+from autograd_core.define.door import composed, defvjp, op
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.rows import as_rows, from_rows
-from autograd_core.samples import Arrays, Call, call
-from autograd_core.shapes import keep_reduced_axes, reduced_size
 
 __all__ = [
     "cumprod_rule",

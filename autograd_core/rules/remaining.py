@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import updating
-from autograd_core.indices import settled
-from autograd_core.recording import plain
+from autograd_core.arrays.indices import settled
+from autograd_core.define.door import updating
 from autograd_core.rules.shapes import array_of
-from autograd_core.table import TABLE, UPDATES
+from autograd_core.tape.table import TABLE, UPDATES
+from autograd_core.tensor.recording import plain
 
 __all__: list[str] = []
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.shapes import normalise_axes
+from autograd_core.arrays.shapes import normalise_axes
 
 __all__ = ["as_rows", "from_rows"]
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import defvjp, op
+from autograd_core.define.door import defvjp, op
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.matrices import adjoint, arrayed, column
-from autograd_core.samples import Arrays, Call, call
 
 __all__ = ["block_diag", "cho_solve", "expm", "logm", "solve_sylvester", "solve_triangular", "sparse_matmul", "sqrtm", "toeplitz"]
 

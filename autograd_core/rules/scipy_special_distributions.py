@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import scipy.special as sp
 
-from autograd_core.define import defvjp
+from autograd_core.define.door import defvjp
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.scipy_special import gamma_density, with_numbers
-from autograd_core.samples import Arrays, Call, call
 
 __all__: list[str] = []
 

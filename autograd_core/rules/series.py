@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import defvjp, op
-from autograd_core.samples import call
+from autograd_core.define.door import defvjp, op
+from autograd_core.define.samples import call
 
 __all__ = ["i0_derivative", "sinc_derivative"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed, defvjp
-from autograd_core.samples import call
-from autograd_core.shapes import normalise_axes
+from autograd_core.arrays.shapes import normalise_axes
+from autograd_core.define.door import composed, defvjp
+from autograd_core.define.samples import call
 
 
 def inverse_permutation(axes: Any, ndim: int) -> tuple[int, ...] | None:

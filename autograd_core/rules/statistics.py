@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed
-from autograd_core.layers import for_any
-from autograd_core.recording import plain
+from autograd_core.arrays.layers import for_any
+from autograd_core.arrays.shapes import normalise_axes
+from autograd_core.define.door import composed
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.shapes import array_of
-from autograd_core.samples import Arrays, Call, call
-from autograd_core.shapes import normalise_axes
+from autograd_core.tensor.recording import plain
 
 
 @composed(

@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.polynomial.polynomial import polygrid2d, polyval2d
 
-from autograd_core.define import composed
+from autograd_core.define.door import composed
+from autograd_core.define.samples import call
 from autograd_core.rules.matrices import arrayed
-from autograd_core.samples import call
 
 __all__: list[str] = []
 

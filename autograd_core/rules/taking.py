@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import composed, op
-from autograd_core.indices import along, settled
-from autograd_core.recording import plain, untracked
+from autograd_core.arrays.indices import along, settled
+from autograd_core.arrays.shapes import normalise_axes
+from autograd_core.define.door import composed, op
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.indexing import add_read, scatter
 from autograd_core.rules.shapes import array_of
-from autograd_core.samples import Arrays, Call, call
-from autograd_core.shapes import normalise_axes
-from autograd_core.tensor import Tensor
+from autograd_core.tensor.recording import plain, untracked
+from autograd_core.tensor.tensor import Tensor
 
 
 def settled_places(indices: Any, length: int, mode: str) -> Any:

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy import _NoValue
 
-from autograd_core.define import composed, op
-from autograd_core.recording import plain
+from autograd_core.arrays.shapes import keep_reduced_axes, normalise_axes
+from autograd_core.define.door import composed, op
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.reductions import everywhere, running_recurrence
 from autograd_core.rules.rows import as_rows
 from autograd_core.rules.shapes import array_of
-from autograd_core.samples import Arrays, Call, call
-from autograd_core.shapes import keep_reduced_axes, normalise_axes
-from autograd_core.signatures import rule_parameters
-from autograd_core.table import TABLE
+from autograd_core.tape.signatures import rule_parameters
+from autograd_core.tape.table import TABLE
+from autograd_core.tensor.recording import plain
 
 __all__ = ["accumulated", "segment_sums"]
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.define import op, updating
-from autograd_core.indices import settled
-from autograd_core.recording import plain
+from autograd_core.arrays.indices import settled
+from autograd_core.define.door import op, updating
+from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.shapes import array_of
 from autograd_core.rules.taking import along_index, axis_of, settled_places
-from autograd_core.samples import Arrays, Call, call
+from autograd_core.tensor.recording import plain
 
 
 def _cycled(values: Any, places: Any) -> Any:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from autograd_core.define import composed, defvjp, op
+from autograd_core.arrays.shapes import normalise_axes
+from autograd_core.define.door import composed, defvjp, op
+from autograd_core.define.samples import call
 from autograd_core.rules.indexing import gradient_of_zeros
 from autograd_core.rules.shapes import array_of
 from autograd_core.rules.taking import axis_of
-from autograd_core.samples import call
-from autograd_core.shapes import normalise_axes
 
 
 def _window(window_shape: Any, axis: Any, ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

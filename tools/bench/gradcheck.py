@@ -67,7 +67,7 @@ def put_to_ours(wrong: Sequence[Any], right: Sequence[Any], seeds: range) -> Sco
 
 def put_to(checker: Checker, wrong: Sequence[Any], right: Sequence[Any], seeds: range) -> Score:
     """Another library's checker: does it accept?"""
-    from autograd_core.gradcheck.pairs import pair
+    from autograd_core.gradcheck.check.pairs import pair
 
     score = Score()
     for entry, is_wrong, seed in _all(wrong, right, seeds):

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backward import gradient
-from autograd_core.batching import BatchingError, elements, functions, loop, ufuncs  # noqa: F401  the engine imports them when it first meets a batch
-from autograd_core.gradcheck.subjects import Traced, leaf
-from autograd_core.mapping import map_over
-from autograd_core.tensor import Tensor
+from autograd_core.arrays.batching import BatchingError, elements, functions, loop, ufuncs  # noqa: F401  the engine imports them when it first meets a batch
+from autograd_core.gradcheck.subjects.subjects import Traced, leaf
+from autograd_core.tensor.backward import gradient
+from autograd_core.tensor.tensor import Tensor
+from autograd_core.transforms.vmap import map_over
 
 __all__ = ["AT_ONCE", "BY_LOOP", "NOT_MAPPED", "mapped_state"]
 

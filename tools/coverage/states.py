@@ -18,13 +18,13 @@ import numpy.polynomial
 import numpy.strings
 from numpy.testing import overrides
 
-from autograd_core.backward import gradient
-from autograd_core.gradcheck.subjects import Traced, float_results, leaf, traced
-from autograd_core.protocols import full_name
-from autograd_core.samples import Call, calls_of
-from autograd_core.signatures import signature_of
-from autograd_core.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, load_more
-from autograd_core.tensor import Tensor
+from autograd_core.define.samples import Call, calls_of
+from autograd_core.gradcheck.subjects.subjects import Traced, float_results, leaf, traced
+from autograd_core.tape.signatures import signature_of
+from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, load_more
+from autograd_core.tensor.backward import gradient
+from autograd_core.tensor.protocols import full_name
+from autograd_core.tensor.tensor import Tensor
 from tools.coverage.mapped import mapped_state
 from tools.coverage.reasons import METHODS_REFUSED, REFUSED
 

@@ -1,0 +1,1 @@
+"""From a disagreement to its cause: which argument, which elements, which mistake."""

@@ -1,0 +1,1 @@
+"""What a check found, in words, numbers, pictures and as data."""

@@ -1,0 +1,4 @@
+"""What looks on while a program is recorded or swept: listings, anomaly detection, profiles.
+
+Read `observer.py` first: what they have in common. Nothing here costs anything while it is off.
+"""

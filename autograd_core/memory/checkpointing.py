@@ -1,0 +1,187 @@
+"""Recompute instead of save: `checkpoint(f)` keeps only f's inputs, and runs f again in the backward pass.
+
+A chain of n layers in s checkpointed segments keeps about s inputs and the inside of one segment, instead of the inside of
+all (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_core.arrays.trees import flatten
+from autograd_core.memory.random_states import RandomStates
+from autograd_core.tape.guard import fingerprint
+from autograd_core.tape.mode import NOT_RECORDING, current_mode, enable_grad
+from autograd_core.tape.node import Leaf, Node, back_to, make_leaf, next_number
+from autograd_core.tape.table import Op
+from autograd_core.tensor.backward import partial_gradients
+from autograd_core.tensor.recording import record, share_memory_with, untracked
+from autograd_core.tensor.tensor import Tensor, tensor
+
+__all__ = ["References", "checkpoint", "referred_nodes", "variable"]
+
+
+def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.Generator] = ()) -> Callable[..., Any]:
+    """`function`, whose inner values are not kept for the backward pass but computed again there.
+
+    function    of tensors (anywhere in its arguments, also in containers) and of whatever tensors it refers to by itself,
+                such as a module's parameters; it returns tensors, or a container of them
+    generators  random generators that `function` draws from: the second run gets the same numbers as the first. NumPy's
+                global one is always taken care of.
+    raises      RuntimeError in the backward pass if the second run gives values of another shape
+
+    >>> import numpy as np, autograd_core as ag
+    >>> x = ag.tensor([1.0, 2.0], requires_grad=True)
+    >>> ag.checkpoint(lambda t: np.tanh(t) ** 2)(x).sum().backward()
+    >>> bool(np.allclose(x.grad.data, 2 * np.tanh([1, 2]) * (1 - np.tanh([1, 2]) ** 2)))
+    True
+    """
+    random = RandomStates(generators)
+
+    @functools.wraps(function)
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        leaves, rebuild = flatten([args, kwargs])
+        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.requires_grad]
+        if current_mode() is NOT_RECORDING:
+            return function(*args, **kwargs)
+        run = _Run(function, leaves, rebuild, places, random)
+        inputs = [leaves[i] for i in places]
+        outputs, build, captured = run.forward()
+        if not places and not captured:
+            return build([tensor(v) for v in outputs])
+        parents = [*(t.node for t in inputs), *captured]
+        plan = _checkpointed.plan(tuple((0, i) for i in range(len(parents))))
+        values = tuple(t._array for t in inputs) + (None,) * len(captured)
+        mode = current_mode()
+        results = record(plan, parents, (values, (run, captured)), {}, tuple(outputs), bool(inputs), mode)
+        share_memory_with(inputs, results)
+        return build(list(results))
+
+    return checkpointed
+
+
+class _Run:
+    """A function, its arguments with places for the tracked tensors among them, and the random states it began with."""
+
+    def __init__(self, function: Any, leaves: list[Any], rebuild: Any, places: Sequence[int], random: RandomStates) -> None:
+        self.function = function
+        self.others = [None if i in places else leaf for i, leaf in enumerate(leaves)]
+        self.rebuild = rebuild
+        self.places = places
+        self.values = [leaves[i]._array for i in places]
+        self.random = random
+        self.states = random.get()
+
+    def __call__(self, inputs: Sequence[Any]) -> tuple[list[Any], Any]:
+        """The function's tensors for these tensors in the tracked places, and how to build its value from them."""
+        leaves = list(self.others)
+        for place, value in zip(self.places, inputs, strict=True):
+            leaves[place] = value
+        args, kwargs = self.rebuild(leaves)
+        return flatten(self.function(*args, **kwargs))
+
+    def forward(self) -> tuple[list[Any], Any, list[Node]]:
+        """The values, how to build the function's value around them, and nodes of tensors that the function refers to by itself.
+
+        It is recorded in order to find those, and the record is dropped.
+        """
+        start = next_number()
+        variables = [variable(v) for v in self.values]
+        own = {v.node for v in variables}
+        outputs, build = self(variables)
+        for i, t in enumerate(outputs):
+            if not isinstance(t, Tensor):
+                raise TypeError(f"checkpoint: the function must return tensors, its value {i} is of type {type(t).__name__}")
+        captured = referred_nodes("checkpoint: the function", start, outputs, own)
+        self.references = References("checkpoint: the function", captured)
+        return [t._array for t in outputs], build, captured
+
+    def backward(self, g: Sequence[Any], inputs: Sequence[Any], captured: Sequence[Node]) -> list[Any]:
+        """The gradients for the inputs and the captured nodes, by a second run."""
+        recorded = any(isinstance(part, Tensor) for part in g)
+        self.references.check()
+        with self.random.kept(), enable_grad():
+            self.random.set(self.states)
+            # In a recorded pass too a variable of its own for each input: two may be one tensor, or one that the function refers to.
+            variables = [+x if recorded else variable(x) for x in inputs]
+            outputs, _ = self(variables)
+        wanted = [*(v.node for v in variables), *captured]
+        used = [(t, part) for t, part in zip(outputs, g, strict=True) if part is not None and t.requires_grad]
+        for t, part in used:
+            if t.shape != part.shape:
+                raise RuntimeError(f"checkpoint: the second run gave shape {t.shape} where the first gave {part.shape}; the function must not change")
+        if not used:
+            return [None] * len(wanted)
+        return partial_gradients([t for t, _ in used], wanted, [part for _, part in used], create_graph=recorded)
+
+
+def variable(value: Any) -> Tensor:
+    """A new variable with a raw value, which is shared and not copied."""
+    made: Tensor = untracked(value)
+    made.node = make_leaf(made, value)
+    return made
+
+
+class References:
+    """The values of leaves that a function refers to by itself (parameters), as they were when it ran first."""
+
+    def __init__(self, who: str, nodes: Iterable[Node]) -> None:
+        self.who = who
+        self._prints: list[tuple[Leaf, Any]] = []
+        self.add(nodes)
+
+    def add(self, nodes: Iterable[Node]) -> None:
+        for node in nodes:
+            leaf = node.tensor() if isinstance(node, Leaf) else None
+            if leaf is not None and isinstance(node, Leaf):
+                self._prints.append((node, fingerprint(leaf._array) or leaf._array))
+
+    def check(self) -> None:
+        """Raise RuntimeError if one was changed since: another run would compute something else."""
+        for node, before in self._prints:
+            leaf = node.tensor()
+            if leaf is not None and not _is_print_of(before, leaf._array):
+                raise RuntimeError(
+                    f"{self.who} refers to a tensor of shape {node.shape} that was changed after the forward pass, so the gradient would be "
+                    "wrong; change it after backward()"
+                )
+
+
+def _is_print_of(before: Any, array: Any) -> bool:
+    """Whether an array is as it was; a NumPy scalar is its own print."""
+    now = fingerprint(array)
+    return bool(before == now) if now is not None else array is before or bool(np.all(array == before))
+
+
+def referred_nodes(who: str, start: int, outputs: Sequence[Any], own: Collection[Node]) -> list[Node]:
+    """The nodes older than `start` that `outputs` depend on directly: those of tensors that a function refers to by itself.
+
+    own     nodes of variables that it was given, which do not count
+    raises  RuntimeError for a leaf that it made itself and that lives on: a second run has another one, or leaves it out
+    """
+    found, since = back_to(start, [t.node for t in outputs if isinstance(t, Tensor) and t.node is not None], own)
+    made = [node for node in since if isinstance(node, Leaf)]
+    if any(leaf.tensor() is not None for leaf in made):
+        gc.collect()  # it may be held by garbage
+    for leaf in made:
+        if leaf.tensor() is not None:
+            raise RuntimeError(
+                f"{who} made a tensor of shape {leaf.shape} that requires grad and lives on, so its gradient would be lost; make it before, "
+                "outside of what is checkpointed"
+            )
+    return found
+
+
+def _rule(g: Any, inputs: Any, run: Any) -> Any:
+    recompute, captured = run
+    return recompute.backward(g, inputs[: len(inputs) - len(captured)], captured)
+
+
+# What a checkpointed call is recorded under. It stands in no table: nobody calls it, `_Run.forward` computes before.
+_checkpointed = Op(lambda inputs, run: None, name="checkpoint")
+_checkpointed.define({"inputs": _rule})

@@ -1,0 +1,345 @@
+"""How a call becomes a node: unwrap the tensors, compute on raw arrays, and record what the rules will need.
+
+`apply` does it for any operation. The operators have a shorter way for what they mostly meet (operators.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_core.arrays.batching.array import BatchingError
+from autograd_core.arrays.batching.loop import each
+from autograd_core.arrays.duals import Dual, without_tangents
+from autograd_core.arrays.layers import ArrayLayer, in_charge, instances_in, sequence_like
+from autograd_core.tape.guard import fingerprint, full_fingerprint
+from autograd_core.tape.mode import NOT_RECORDING, RECORDING, Instrument, current_mode
+from autograd_core.tape.node import Node, make_node
+from autograd_core.tape.plan import (
+    ALL_LINKS,
+    ONE_PARENT,
+    OUT,
+    Edge,
+    Like,
+    Plan,
+)
+from autograd_core.tape.table import TABLE, Op
+
+__all__ = ["SCALARS", "HandedOut", "apply", "as_operand", "lift", "operation", "plain", "raw", "record", "untracked", "wrap"]
+
+_SEQUENCES = (list, tuple)  # `list | tuple` would make a new object at each call
+
+# The class that results get: set by tensor.py, which is built on this module.
+tensor_class: Any = None
+
+# Never shared memory, never worth a fingerprint, and always fine as the other operand.
+SCALARS = frozenset({float, int, complex, bool, *np.sctypeDict.values()})
+
+new_object = object.__new__
+
+
+def operation(function: Callable[..., Any]) -> Op:
+    """The table's row for `function`, made (without rules) if there is none yet."""
+    op = TABLE.get(function)
+    if op is None:
+        op = TABLE[function] = Op(function)
+    return op
+
+
+def raw(value: Any) -> Any:
+    """The raw array of a tensor; tuples, lists and dicts with the tensors inside them replaced; others as they are."""
+    if isinstance(value, tensor_class):
+        return value._array
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return kind(raw(v) for v in value)
+    if kind is dict:
+        return {k: raw(v) for k, v in value.items()}
+    if isinstance(value, _SEQUENCES):
+        return sequence_like(value, [raw(v) for v in value])
+    return value
+
+
+def plain(value: Any) -> Any:
+    """`raw(value)`, as constants in forward mode too: what a rule or composition makes decisions with."""
+    return without_tangents(raw(value))
+
+
+def untracked(data: Any) -> Any:
+    """A tensor without history around a raw array."""
+    result = new_object(tensor_class)
+    result._array = data
+    result.node = result.grad = None
+    result.handed_out = False
+    return result
+
+
+def lift(data: Any, node: Node) -> Any:
+    """A tensor that stands where `node` stands in its graph, with the raw value `data`."""
+    if isinstance(data, tuple | list):
+        return sequence_like(data, [_output(value, node, i) for i, value in enumerate(data)])
+    result = new_object(tensor_class)
+    result._array = data
+    result.node = node
+    result.grad = None
+    result.handed_out = False
+    return result
+
+
+def wrap(value: Any) -> Any:
+    """Untracked tensors around the arrays in `value`; anything else as it is."""
+    if isinstance(value, tuple | list):
+        return sequence_like(value, [wrap(v) for v in value])
+    return untracked(value) if hasattr(value, "dtype") and hasattr(value, "shape") else value
+
+
+def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Compute `op` on tensors and arrays, and record it if an argument is tracked.
+
+    raises : TypeError if an argument is tracked and a rule for it is missing, or a keyword is used that no rule knows
+    """
+    tracked: list[Any] = []
+    parents: list[Node] = []
+    reachable = 0  # a bit for each argument whose array the user can reach: a raw array, or a tensor's that was handed out
+    variadic = op.variadic
+    raw_args = list(args)
+    for i, value in enumerate(args):
+        position = i if variadic is None or i < variadic else variadic
+        if isinstance(value, tensor_class):
+            raw_args[i] = value._array
+            if value.handed_out:
+                reachable |= 1 << position
+            if value.node is not None:
+                tracked.append(i if variadic is None or i < variadic else (variadic, i - variadic))
+                parents.append(value.node)
+        elif isinstance(value, _SEQUENCES):
+            raw_args[i] = _unwrap_sequence(value, i, tracked, parents)
+            if i < len(op.parameters) and i != variadic and op.parameters[i] in op.rules and _is_nested_numbers(value):
+                raw_args[i] = np.asarray(value)  # np.kron([1.0, 2.0], t): rules are written for arrays
+            reachable |= 1 << position
+        elif isinstance(value, np.ndarray):
+            reachable |= 1 << position
+    raw_kwargs = kwargs
+    if kwargs:
+        raw_kwargs = dict(kwargs)
+        for name, value in kwargs.items():
+            if isinstance(value, tensor_class):
+                raw_kwargs[name] = value._array
+                if value.node is not None:
+                    tracked.append(op.position(name))
+                    parents.append(value.node)
+            elif isinstance(value, _SEQUENCES):
+                raw_kwargs[name] = _unwrap_sequence(value, name, tracked, parents, op)
+            elif not isinstance(value, np.ndarray):
+                continue
+            if name in op.parameters:
+                reachable |= 1 << op.position(name)
+        if raw_kwargs.get("out") is not None:
+            raise TypeError(f"{op.name}: out= is not supported with tensors, which are values; write the result to a name: y = {op.name}(...)")
+    mode = current_mode()
+    if not parents or mode is NOT_RECORDING:
+        value = _computed(op, raw_args, raw_kwargs)
+        # What is not recorded is a constant in forward mode too.
+        result = wrap(without_tangents(value) if parents else value)
+        note_views((args, kwargs), result)
+        return result
+    form = (len(args), *kwargs)
+    op.check_known(form, args, kwargs)
+    if op.real_only and any(node.dtype.kind == "c" for node in parents):
+        raise TypeError(f"{op.name} has no derivative for complex arguments; take the real part, or pass x.detach()")
+    plan = op.plan(tuple(tracked))
+    if mode is RECORDING:
+        value = _computed(op, raw_args, raw_kwargs)
+    else:
+        mode.computing(op, parents)
+        try:
+            value = _computed(op, raw_args, raw_kwargs)
+        except BaseException as error:
+            mode.failed(op, tuple(raw_args), raw_kwargs, error)
+            raise
+    result = record(plan, parents, raw_args, raw_kwargs, value, reachable, mode, form)
+    if getattr(value, "base", None) is not None or isinstance(value, tuple | list):
+        note_views((args, kwargs), result)
+    return result
+
+
+def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """The value of `op`; for one element after the other of a batch that its function cannot take as a whole.
+
+    NumPy's functions differentiate dual arrays by the op's rules; of a function in Python it has to be asked for, as its lines
+    might have another derivative (ops that pass gradients straight through, say), or look at the type of what they get. And NumPy
+    asks no keyword for its protocol (np.nansum(a, initial=x)).
+    """
+    unasked = kwargs and any(isinstance(value, ArrayLayer) for value in kwargs.values())
+    if (op.in_python or unasked) and (top := in_charge((args, kwargs))) is not None:
+        return computed_in_layers(op, args, kwargs, top)
+    try:
+        return op.function(*args, **kwargs)
+    except BatchingError:
+        return each(op.function, args, kwargs)
+
+
+def computed_in_layers(op: Op, args: Any, kwargs: dict[str, Any], top: Any) -> Any:
+    """The value of `op`, written in Python, where `top` is the innermost layer among the arguments."""
+    if isinstance(top, Dual):
+        from autograd_core.tensor.forward import apply_op
+
+        return apply_op(op, args, kwargs, top.level)
+    if not op.batches:
+        return each(op.function, args, kwargs, top.level)
+    try:
+        return op.function(*args, **kwargs)
+    except BatchingError:
+        return each(op.function, args, kwargs)
+
+
+def note_views(args: Any, result: Any) -> None:
+    """Let each tensor in `result` that is a view know of the arguments whose memory it shows."""
+    for part in instances_in(result, tensor_class):
+        if getattr(part._array, "base", None) is not None:
+            share_memory(args, part)
+
+
+def share_memory(args: Any, view: Any) -> None:
+    """Let `view` and the tensor whose memory it shows know of one another: what is handed out of one is handed out of both."""
+    data = view._array
+    for value in instances_in(args, tensor_class):
+        if isinstance(value._array, np.ndarray) and np.may_share_memory(value._array, data):
+            if not isinstance(value.handed_out, HandedOut):
+                value.handed_out = HandedOut(value.handed_out)
+            view.handed_out = value.handed_out
+            return
+    # Not all arrays with a base are views of an argument: tensordot reshapes what it has just computed.
+    view.handed_out = any(np.may_share_memory(array, data) for array in instances_in(args, np.ndarray))
+
+
+def share_memory_with(args: Any, result: Any) -> None:
+    """The same for all tensors of `result`, views or not: a function that was called may return an argument as it is."""
+    for part in instances_in(result, tensor_class):
+        if isinstance(part._array, np.ndarray):
+            share_memory(args, part)
+
+
+class HandedOut:
+    """Whether the memory that several tensors share was handed out to the user: in `handed_out` instead of a bool."""
+
+    __slots__ = ("yes",)
+
+    def __init__(self, yes: bool) -> None:
+        self.yes = yes
+
+    def __bool__(self) -> bool:
+        return self.yes
+
+
+def _is_nested_numbers(value: Any) -> bool:
+    """Whether `value` is an array written as a list, such as [[1.0, 2.0], [3.0, 4.0]]."""
+    return all(_is_nested_numbers(v) for v in value) if isinstance(value, _SEQUENCES) else type(value) in (float, int, complex, bool)
+
+
+def _unwrap_sequence(value: Any, where: int | str, tracked: list[Any], parents: list[Node], op: Op | None = None) -> Any:
+    if type(value) is not list and type(value) is not tuple:
+        value = tuple(value)  # np.concatenate(np.linalg.eigh(t)): a named tuple
+    of_interest = (tensor_class, *_SEQUENCES)
+    if not any(isinstance(v, of_interest) for v in value):
+        return list(value) if type(value) is list else value  # a list of the user's may change before the backward pass
+    for element, v in enumerate(value):
+        if isinstance(v, tensor_class) and v.node is not None:
+            position = where if isinstance(where, int) else op.position(where)  # type: ignore[union-attr]
+            tracked.append((position, element))
+            parents.append(v.node)
+        elif isinstance(v, _SEQUENCES) and current_mode() is not NOT_RECORDING and _holds_tracked(v):
+            raise TypeError("tracked tensors in a list within a list would lose their gradients; join the inner ones first, with np.stack([...])")
+    if any(isinstance(v, tensor_class) and v.node is not None for v in value):
+        value = type(value)(np.asarray(v) if isinstance(v, _SEQUENCES) and _is_nested_numbers(v) else v for v in value)  # np.concatenate([t, [1.0]])
+    return raw(value)
+
+
+def _holds_tracked(value: Any) -> bool:
+    if isinstance(value, tensor_class):
+        return value.node is not None
+    return isinstance(value, _SEQUENCES) and any(_holds_tracked(v) for v in value)
+
+
+def record(
+    plan: Plan, parents: list[Node], args: Any, kwargs: Any, value: Any, reachable: int, mode: Instrument, form: tuple[Any, ...] | None = None
+) -> Any:
+    """Make the node for a computed `value`, and the tensor (or tensors) around it.
+
+    reachable : a bit for each argument whose array the user can change (-1 for all): those are saved with a fingerprint
+    """
+    several = isinstance(value, tuple | list)
+    if not several and value.dtype.kind not in "fc":
+        return untracked(value)  # piecewise constant: an integer result has no derivative
+    if kwargs and kwargs.get("where", True) is not True:
+        plan = plan.with_selection
+    saved = plan.saved_values(form or (len(args), *kwargs), args, kwargs, value)
+    if mode is not RECORDING and mode.guards_memory:
+        prints = tuple(_fingerprints(full_fingerprint, v) for v in saved)
+        saved.append((prints, full_fingerprint, mode.line()))
+        plan = plan.with_guard
+    elif reachable and plan.keeps:
+        prints = tuple(
+            _fingerprints(fingerprint, v) if isinstance(save, int) and save != OUT and reachable >> save & 1 else None
+            for save, v in zip(plan.saves, saved, strict=True)
+        )
+        if any(prints):
+            saved.append((prints, fingerprint, None))
+            plan = plan.with_guard
+    if several:
+        node = make_node(plan, parents, saved, value[0])
+        node.like = Like(tuple(v.shape for v in value), tuple(v.dtype for v in value))
+    else:
+        node = make_node(plan, parents, saved, value)
+    if mode is not RECORDING:
+        mode.recorded(node, tuple(args), kwargs, value)
+    return lift(value, node)
+
+
+def _fingerprints(take: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        prints = [take(v) for v in value]
+        return prints if any(prints) else None
+    return take(value)
+
+
+# --- operations with several results -------------------------------------------------------------------------------------
+
+
+def _add_output(total: Any, total_owned: bool, g: Any, g_owned: bool, node: Node, index: int) -> Any:
+    """The gradient of an operation with several results is the list of theirs, with None for those not used."""
+    gradients = [None] * len(node.dtype) if total is None else total
+    gradients[index] = g if gradients[index] is None else gradients[index] + g
+    return gradients
+
+
+_pick_plans: dict[int, Plan] = {}
+
+
+def _pick_plan(index: int) -> Plan:
+    plan = _pick_plans.get(index)
+    if plan is None:
+        plan = _pick_plans[index] = Plan(Op(lambda results: results[index], name=f"output {index}", signature="results"), ())
+
+        def accumulate(total: Any, total_owned: bool, g: Any, g_owned: bool, links: Any) -> Any:
+            return _add_output(total, total_owned, g, g_owned, links[0], index)
+
+        plan.arity, plan.walk = 1, ONE_PARENT
+        plan.edges = plan.graph_edges = (Edge("results", 0, accumulate, ALL_LINKS, accumulate),)
+        plan.special = True
+        plan.freed = plan._make_freed()
+    return plan
+
+
+def _output(value: Any, node: Node, index: int) -> Any:
+    """The tensor for one of several results."""
+    if not hasattr(value, "dtype") or value.dtype.kind not in "fc":
+        return wrap(value)
+    return lift(value, make_node(_pick_plan(index), (node,), (), value))
+
+
+def as_operand(other: Any) -> Any:
+    """A list or tuple as the array that NumPy's arithmetic takes it for; anything else as it is."""
+    return np.asarray(other) if isinstance(other, list | tuple) else other

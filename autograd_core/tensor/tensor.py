@@ -1,0 +1,712 @@
+"""`Tensor`: an array with a memory.
+
+It is a handle: `data` is the array, `node` its place on the tape (None if nothing is recorded), `grad` the gradient that a
+backward pass left. NumPy's functions and operators work on it and are recorded. Tensors are values: `t += 1` binds a new
+tensor to `t`, and `t[i] = v` gives `t` a new value; neither changes what an earlier operation saw.
+"""
+
+from __future__ import annotations
+
+import opcode
+import operator
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, SupportsIndex
+
+import numpy as np
+
+from autograd_core.arrays.duals import without_tangents
+from autograd_core.arrays.indices import is_basic, may_repeat, settled
+from autograd_core.arrays.layers import ArrayLayer, able_to_hold, level_of, owns_memory
+from autograd_core.tape.guard import note_handed_out
+from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode
+from autograd_core.tape.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
+from autograd_core.tape.table import Op
+from autograd_core.tensor import operators, recording
+from autograd_core.tensor.backward import backward
+from autograd_core.tensor.operators import binary_operator, reflected_operator, unary_method
+from autograd_core.tensor.protocols import array_function, array_ufunc
+from autograd_core.tensor.recording import HandedOut, apply, operation, raw, untracked
+
+__all__ = ["Hook", "Tensor", "astype", "setitem", "tensor"]
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    """`x` in another dtype. An operation of its own because NumPy 2.0's `np.astype` takes only exact ndarrays."""
+    return x.astype(dtype)
+
+
+def setitem(x: Any, index: Any, value: Any) -> Any:
+    """A copy of `x` with `x[index] = value` done: item assignment as a function of values."""
+    result = Tensor(x) if isinstance(value, Tensor) and not isinstance(x, Tensor) else np.array(x) if isinstance(x, np.generic) else x.copy()
+    result = able_to_hold(result, (value, index))
+    result[index] = value
+    return result
+
+
+_STORE_ITEM = opcode.opmap["STORE_SUBSCR"]
+
+_getitem, _setitem = operation(operator.getitem), operation(setitem)
+_reshape, _transpose, _swapaxes = operation(np.reshape), operation(np.transpose), operation(np.swapaxes)
+
+
+def _stacked(values: Any) -> Any:
+    """A (nested) list with tensors in it as one tensor; other lists as they are."""
+    if not isinstance(values, list | tuple) or not any(isinstance(v, Tensor | list | tuple) for v in values):
+        return values
+    return np.stack([_stacked(v) for v in values])
+
+
+def _method(function: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
+    """A NumPy function of an array as a method."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = name or function.__name__
+    method.__doc__ = f"`np.{function.__name__}` of this tensor, with the same arguments."
+    return method
+
+
+def _constant_method(name: str) -> Callable[..., Any]:
+    """A method of ndarray whose result has no derivative: it returns plain arrays."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        data = self._array if isinstance(self._array, ArrayLayer) else np.asanyarray(self._array)
+        return getattr(data, name)(*raw(args), **raw(kwargs))
+
+    method.__name__ = name
+    method.__doc__ = f"`ndarray.{name}`: a plain result, without derivative."
+    return method
+
+
+def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def method(self: Tensor, other: Any) -> Any:
+        return compare(self._array, other._array if isinstance(other, Tensor) else other)
+
+    method.__name__ = compare.__name__
+    method.__doc__ = "Elementwise comparison: a plain boolean array, to be used as a mask."
+    return method
+
+
+class Hook:
+    """A registered hook; `remove()` takes it off again, also as the end of a `with` block."""
+
+    def __init__(self, hooks: dict[int, Callable[..., Any]], function: Callable[..., Any]) -> None:
+        self._hooks = hooks
+        self._key = next_number()
+        hooks[self._key] = function
+
+    def remove(self) -> None:
+        """Take the hook off; a second call does nothing."""
+        self._hooks.pop(self._key, None)
+
+    def __enter__(self) -> Hook:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+class Tensor:
+    """An array that remembers how it was computed. Make one with `ag.tensor`; see its docstring.
+
+    data           the array
+    requires_grad  whether operations on it are recorded
+    grad           the gradient of the last backward passes, a Tensor of the same shape and dtype, or None
+    is_leaf        whether it was made by the user rather than computed
+
+    >>> import autograd_core as ag
+    >>> x = ag.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y
+    tensor(5., op=sum)
+    >>> y.backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_array", "grad", "handed_out", "node")
+
+    _array: Any
+    node: Any
+    grad: Any
+    handed_out: bool | HandedOut
+
+    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
+        self._array = _as_data(data, dtype)
+        self.grad = None
+        self.handed_out = False
+        self.node = None
+        if requires_grad:
+            self.requires_grad = True
+
+    # --- what it is -------------------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Any:
+        """The array itself, not a copy. Changing it in place while a graph that saved it waits for its backward pass is an
+        error that the pass reports; assigning a new array (`t.data = a`) is always safe."""
+        data = self._array
+        if isinstance(data, np.generic):
+            # Scalars are kept as NumPy scalars, ten times as quick as 0-d arrays, until somebody wants the array.
+            data = self._array = np.asarray(data)
+        if not self.handed_out:
+            # Somebody else holds the array, perhaps a node that saved it; or it is a view, and nodes may have saved the rest.
+            if sys.getrefcount(data) > _HELD_HERE_ALONE or getattr(data, "base", None) is not None:
+                note_handed_out(data, next_number())
+            if isinstance(self.handed_out, HandedOut):
+                self.handed_out.yes = True
+            else:
+                self.handed_out = True
+        return without_tangents(data)
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        value = _as_data(value.data if isinstance(value, Tensor) else value, None, copy=False)
+        if self.node is not None and (value.shape != self.node.shape or value.dtype != self.node.dtype):
+            raise ValueError(
+                f"data: a tracked tensor of shape {self.node.shape}, {self.node.dtype} cannot hold an array of shape {value.shape}, "
+                f"{value.dtype}; make a new tensor with ag.tensor"
+            )
+        # A 0-d array is taken by value: as a NumPy scalar nobody can change it, and it is quick.
+        self._array = value[()] if value.ndim == 0 and isinstance(value, np.ndarray) else value
+        self.handed_out = self._array is value
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded. Assignable on leaves."""
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not self.is_leaf:
+            if not value:
+                raise RuntimeError("requires_grad can be turned off on leaves only; use t.detach() for a tensor without history")
+            return
+        if not value:
+            self.node = None
+        elif self.node is None:
+            if self._array.dtype.kind not in "fc":
+                raise TypeError(
+                    f"requires_grad: only floating-point and complex tensors have gradients, this one is {self._array.dtype}; "
+                    "make it with ag.tensor(..., dtype=float)"
+                )
+            self.node = make_leaf(self, self._array)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad` and return this tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the tensor was made by the user (or without recording) rather than computed."""
+        return self.node is None or isinstance(self.node, Leaf)
+
+    shape = property(lambda self: self._array.shape, doc="The array's shape.")
+    dtype = property(lambda self: self._array.dtype, doc="The array's dtype.")
+    ndim = property(lambda self: self._array.ndim, doc="The number of axes.")
+    size = property(lambda self: self._array.size, doc="The number of elements.")
+    itemsize = property(lambda self: self._array.itemsize, doc="Bytes of one element.")
+    nbytes = property(lambda self: self._array.nbytes, doc="Bytes of all elements.")
+
+    def __repr__(self) -> str:
+        data = self._array
+        try:
+            text = np.array2string(np.asarray(data), separator=", ", prefix="tensor(")
+        except TypeError:  # an array library without conversion
+            text = repr(data)
+        parts = [text]
+        if not data.size and data.shape != (0,):
+            parts.append(f"shape={data.shape}")  # which no brackets show
+        if data.dtype not in (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)):
+            parts.append(f"dtype={data.dtype}")
+        if self.node is not None:
+            parts.append("requires_grad=True" if self.is_leaf else f"op={self.node.op.name}")
+        return f"{'tensor' if type(self) is Tensor else type(self).__name__}({', '.join(parts)})"
+
+    def __len__(self) -> int:
+        if not self._array.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return int(self._array.shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._array.shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(without_tangents(self._array))
+
+    def __float__(self) -> float:
+        self._refuse_to_become_an_item()
+        return float(without_tangents(self._array))
+
+    def __int__(self) -> int:
+        self._refuse_to_become_an_item()
+        return int(without_tangents(self._array))
+
+    def __complex__(self) -> complex:
+        self._refuse_to_become_an_item()
+        return complex(without_tangents(self._array))
+
+    def __index__(self) -> int:
+        return operator.index(without_tangents(self._array))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __format__(self, spec: str) -> str:
+        return format(self._array[()] if self._array.ndim == 0 else self, spec) if spec else str(self)
+
+    __hash__ = object.__hash__
+
+    # --- leaving the tape -------------------------------------------------------------------------------------------------
+
+    def detach(self) -> Tensor:
+        """The same array without history: gradients stop here."""
+        result = untracked(without_tangents(self._array))
+        result.handed_out = True  # two handles on one array: neither may assume that it is alone
+        if not self.handed_out:
+            _ = self.data
+        return result
+
+    def numpy(self) -> Any:
+        """The array of an untracked tensor; a tracked one must be detached first, so that no gradient is lost unnoticed."""
+        self._refuse_detaching("numpy()")
+        return self.data
+
+    def item(self, *args: Any) -> Any:
+        """The value of one element (the only one, or the one at `args`) as a Python number."""
+        data = self._array
+        return (without_tangents(data) if isinstance(data, ArrayLayer) else data).item(*args)
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return without_tangents(self._array).tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self._refuse_detaching("converting it to an array (np.asarray, np.array, a[i] = t, or a NumPy function that does not dispatch)")
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def _refuse_detaching(self, what: str) -> None:
+        if self.node is not None and current_mode() is not NOT_RECORDING:
+            raise TypeError(
+                f"{what} would silently lose the gradient of a tracked tensor of shape {self.shape}; use t.detach().numpy() (or t.data) if no "
+                "gradient is wanted, np.stack([...]) to build an array of tensors, or ag.tensor(zeros) and t[i] = v to fill one"
+            )
+
+    def _refuse_to_become_an_item(self) -> None:
+        """Refuse `a[0] = t` where a is a NumPy array, and allow `float(t)`.
+
+        For the one as for the other Python asks `t.__float__()`. What tells them apart is the instruction that the calling
+        code is at: storing an item, or a call.
+        """
+        if self.node is not None:
+            caller = sys._getframe(2)
+            if caller.f_code.co_code[caller.f_lasti] == _STORE_ITEM:
+                self._refuse_detaching("assigning it to an item of an array (a[i] = t)")
+
+    def __copy__(self) -> Tensor:
+        """Another handle on the same value and history. Of a leaf: a leaf of its own, around the same array."""
+        result = object.__new__(type(self))
+        result._array = self.data
+        result.handed_out = True
+        result.grad = self.grad
+        result.node = make_leaf(result, result._array) if isinstance(self.node, Leaf) else self.node
+        return result
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """Of a leaf: an independent leaf with a copied array and gradient. Of a computed tensor: a recorded copy, so that
+        gradients still reach what it was computed from."""
+        if not self.is_leaf:
+            result = self.copy()
+        else:
+            result = object.__new__(type(self))
+            result._array = self._array.copy()
+            result.handed_out = False
+            result.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
+            result.node = None if self.node is None else make_leaf(result, result._array)
+        memo[id(self)] = result
+        return result
+
+    def __reduce__(self) -> Any:
+        """A pickle holds the value and whether it requires grad, not the history: a computed tensor comes back as a leaf."""
+        grad = None if self.grad is None else self.grad._array
+        return _unpickled, (type(self), np.asarray(self._array), self.requires_grad, grad)
+
+    # --- gradients --------------------------------------------------------------------------------------------------------
+
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+        """Add to each leaf's `grad` the derivative of this tensor, contracted with `gradient`: grad += gradient^T d(self)/d(leaf).
+
+        gradient      array or Tensor of this tensor's shape; not needed if it has one element
+        retain_graph  keep saved values for another backward pass (default: as create_graph)
+        create_graph  record the pass itself, so that the gradients can be differentiated
+        raises        RuntimeError if nothing was recorded or the graph was freed, ValueError and TypeError for a wrong gradient
+
+        >>> import autograd_core as ag
+        >>> x = ag.tensor(3.0, requires_grad=True)
+        >>> (x ** 2).backward()
+        >>> x.grad
+        tensor(6.)
+        """
+        backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+
+    def _watchers(self, what: str) -> Watchers:
+        if self.node is None:
+            raise RuntimeError(f"{what} needs a tensor that requires grad; this one has no history")
+        return watch(self.node)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Hook:
+        """Call `hook(gradient)` when this tensor's gradient is known; what it returns (if anything) takes the gradient's place.
+
+        >>> import autograd_core as ag
+        >>> x = ag.tensor(3.0, requires_grad=True)
+        >>> handle = x.register_hook(lambda g: 10 * g)
+        >>> (2 * x).backward(); x.grad
+        tensor(20.)
+        >>> handle.remove()
+        """
+        return Hook(self._watchers("register_hook").hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Hook:
+        """Call `hook(self)` each time a backward pass has added to the `grad` of this leaf; as in an update right there.
+
+        raises : RuntimeError for a computed tensor, whose `grad` no pass adds to
+
+        >>> import autograd_core as ag
+        >>> x = ag.tensor(3.0, requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda t: print("gradient:", t.grad))
+        >>> (2 * x).backward()
+        gradient: tensor(2.)
+        """
+        if self.node is not None and not self.is_leaf:
+            raise RuntimeError("register_post_accumulate_grad_hook is for leaves; a computed tensor's gradient is seen by register_hook")
+        return Hook(self._watchers("register_post_accumulate_grad_hook").after, hook)
+
+    def retain_grad(self) -> None:
+        """Let a backward pass leave the gradient of this computed tensor in its `grad` too (leaves do so anyway)."""
+        watchers = self._watchers("retain_grad")
+        if not self.is_leaf:
+            watchers.retained_by = weakref.ref(self)
+
+    # --- NumPy's protocols ------------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return array_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        return array_function(function, args, kwargs)
+
+    # --- operators --------------------------------------------------------------------------------------------------------
+
+    __neg__ = unary_method(np.negative, operator.neg)
+    __pos__ = unary_method(np.positive, operator.pos)
+    __abs__ = unary_method(np.absolute, operator.abs)
+
+    __add__ = binary_operator(np.add, operator.add)
+    __sub__ = binary_operator(np.subtract, operator.sub)
+    __mul__ = binary_operator(np.multiply, operator.mul)
+    __truediv__ = binary_operator(np.divide, operator.truediv)
+    __floordiv__ = binary_operator(np.floor_divide, operator.floordiv)
+    __mod__ = binary_operator(np.remainder, operator.mod)
+    __pow__ = binary_operator(np.power, operator.pow)
+    __matmul__ = binary_operator(np.matmul, operator.matmul)
+
+    __radd__ = reflected_operator(np.add, operator.add)
+    __rsub__ = reflected_operator(np.subtract, operator.sub)
+    __rmul__ = reflected_operator(np.multiply, operator.mul)
+    __rtruediv__ = reflected_operator(np.divide, operator.truediv)
+    __rfloordiv__ = reflected_operator(np.floor_divide, operator.floordiv)
+    __rmod__ = reflected_operator(np.remainder, operator.mod)
+    __rpow__ = reflected_operator(np.power, operator.pow)
+    __rmatmul__ = reflected_operator(np.matmul, operator.matmul)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    __eq__ = _comparison(operator.eq)
+    __ne__ = _comparison(operator.ne)
+    __lt__ = _comparison(operator.lt)
+    __le__ = _comparison(operator.le)
+    __gt__ = _comparison(operator.gt)
+    __ge__ = _comparison(operator.ge)
+
+    def _bitwise(self, other: Any, function: Callable[[Any, Any], Any]) -> Tensor:
+        return untracked(function(self._array, raw(other)))  # integers and booleans only, as NumPy has it: no derivative
+
+    def __and__(self, other: Any) -> Tensor:
+        return self._bitwise(other, operator.and_)
+
+    def __or__(self, other: Any) -> Tensor:
+        return self._bitwise(other, operator.or_)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return self._bitwise(other, operator.xor)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __invert__(self) -> Tensor:
+        return untracked(~self._array)
+
+    # --- indexing ---------------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Tensor:
+        parent = self.node
+        mode = current_mode()
+        kind = type(index)
+        if kind is not int and kind is not slice and not is_basic(index):
+            if isinstance(index, Tensor) and index.node is not None:
+                return apply(_getitem, (self, index), {})  # refused there
+            index = settled(raw(index))
+            if parent is not None or level_of(index):
+                return apply(_getitem, (self, index), {})
+        elif mode is not RECORDING and mode is not NOT_RECORDING:
+            return apply(_getitem, (self, index), {})
+        data = self._array[index]
+        if parent is None:
+            result = untracked(data)
+        elif mode is NOT_RECORDING:
+            result = untracked(without_tangents(data))
+        else:
+            if parent.plan.op is _setitem:
+                # This tensor is being filled: a view would force the next assignment to copy the whole of it.
+                data = data.copy()
+            return self._recorded_view(_getitem, (self._array, index), data)
+        if getattr(data, "base", None) is not None:
+            self._share_memory(result)
+        return result
+
+    def _recorded_view(self, op: Op, arguments: tuple[Any, ...], data: Any) -> Tensor:
+        """`apply` for an operation on this tensor alone whose result `data` is known: a third of its time."""
+        plan = op.first or op.plan_first()
+        values = (*arguments, data)  # OUT is -1: the result comes last
+        result = recording.lift(data, make_node(plan, (self.node,), [values[save] for save in plan.saves], data))
+        if getattr(data, "base", None) is not None:
+            self._share_memory(result)
+        return result
+
+    def _share_memory(self, view: Tensor) -> None:
+        if not isinstance(self.handed_out, HandedOut):
+            self.handed_out = HandedOut(self.handed_out)
+        view.handed_out = self.handed_out
+
+    def _records_plainly(self) -> bool:
+        """Whether an operation is recorded, with no instrument looking on and nothing to be guarded."""
+        return self.node is not None and not self.handed_out and current_mode() is RECORDING
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Give this tensor a new value that differs at `index`. Recorded; earlier results keep what they saw.
+
+        The array is written in place where only this tensor holds it (so a loop of n assignments costs O(n)), else copied.
+        """
+        mode = current_mode()
+        if mode is not NOT_RECORDING and isinstance(self.node, Leaf):
+            raise RuntimeError(
+                f"item assignment to a leaf that requires grad (shape {self.shape}) would lose the leaf; assign to a copy (t = t.copy()), "
+                "or inside ag.no_grad() to change its value"
+            )
+        if isinstance(value, list | tuple):
+            value = _stacked(value)
+        source = value.node if isinstance(value, Tensor) and mode is not NOT_RECORDING else None
+        if source is not None and self.dtype.kind not in "fc":
+            raise TypeError(f"item assignment of a tracked tensor into one of {self.dtype} would lose its gradient; assign into t.astype(float)")
+        index, raw_value = settled(raw(index)), raw(value)
+        if source is None and isinstance(value, Tensor) and value.node is not None:
+            raw_value = without_tangents(raw_value)
+        if may_repeat(index) and not isinstance(raw_value, ArrayLayer):
+            raw_value = np.array(raw_value, order="C", copy=None)  # see `settled`
+        data = self._array
+        if isinstance(data, np.generic):
+            data = np.array(data)
+        # Held here alone: no node saved the array, no view of it is alive, the user does not hold it.
+        elif sys.getrefcount(data) > _HELD_HERE_ALONE or not owns_memory(data):
+            data = data.copy()
+        if isinstance(raw_value, ArrayLayer) or type(index) is tuple or isinstance(index, ArrayLayer):
+            data = able_to_hold(data, (raw_value, index))
+        data[index] = raw_value
+        if data is not self._array:
+            self._array = data
+            self.handed_out = False
+        if mode is NOT_RECORDING:
+            if not isinstance(self.node, Leaf):
+                self.node = None  # without recording, a computed tensor's changed value has no history
+                self._array = without_tangents(self._array)
+        elif self.node is not None or source is not None:
+            parents = [node for node in (self.node, source) if node is not None]
+            plan = _setitem.plan((0,) * (self.node is not None) + (2,) * (source is not None))
+            self.node = recording.record(plan, parents, (data, index, raw_value), {}, data, -1, mode).node
+
+    # --- ndarray's methods ------------------------------------------------------------------------------------------------
+
+    exp = unary_method(np.exp)
+    log = unary_method(np.log)
+    sqrt = unary_method(np.sqrt)
+    sin = unary_method(np.sin)
+    cos = unary_method(np.cos)
+    tanh = unary_method(np.tanh)
+    conj = conjugate = unary_method(np.conjugate)
+
+    def sum(self, axis: Any = None, **kwargs: Any) -> Any:
+        """`np.sum` of this tensor, with the same arguments."""
+        if axis is not None:
+            kwargs["axis"] = axis
+        return apply(operation(np.sum), (self,), kwargs)
+
+    mean = _method(np.mean)
+    max = _method(np.max)
+    min = _method(np.min)
+    prod = _method(np.prod)
+    var = _method(np.var)
+    std = _method(np.std)
+    cumsum = _method(np.cumsum)
+    cumprod = _method(np.cumprod)
+    dot = _method(np.dot)
+    trace = _method(np.trace)
+    diagonal = _method(np.diagonal)
+    clip = _method(np.clip)
+    round = _method(np.round)
+    repeat = _method(np.repeat)
+    take = _method(np.take)
+    choose = _method(np.choose)
+    squeeze = _method(np.squeeze)
+    ravel = _method(np.ravel)
+    ptp = _method(np.ptp)
+    copy = _method(np.copy)
+
+    def compress(self, condition: Any, axis: Any = None) -> Any:
+        """`np.compress(condition, self, axis)`: the slices for which `condition` holds."""
+        return np.compress(condition, self, axis)
+
+    all = _constant_method("all")
+    any = _constant_method("any")
+    argmax = _constant_method("argmax")
+    argmin = _constant_method("argmin")
+    argsort = _constant_method("argsort")
+    argpartition = _constant_method("argpartition")
+    nonzero = _constant_method("nonzero")
+    searchsorted = _constant_method("searchsorted")
+    tobytes = _constant_method("tobytes")
+
+    def reshape(self, *shape: Any, order: Any = "C") -> Any:
+        """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
+        wanted = shape[0] if len(shape) == 1 else shape
+        if order == "C" and self._records_plainly():
+            return self._recorded_view(_reshape, (self._array, wanted, order), self._array.reshape(wanted))
+        # Not every array library's reshape has an order.
+        return np.reshape(self, wanted) if order == "C" else np.reshape(self, wanted, order=order)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order, reversed if none is given."""
+        if len(axes) == 1 and not isinstance(axes[0], SupportsIndex):
+            axes = axes[0]
+        wanted = tuple(axes) or None
+        if self._records_plainly():
+            return self._recorded_view(_transpose, (self._array, wanted), self._array.transpose(*wanted or ()))
+        return np.transpose(self, wanted)
+
+    def swapaxes(self, axis1: SupportsIndex, axis2: SupportsIndex) -> Any:
+        """Two axes in each other's place."""
+        if self._records_plainly():
+            return self._recorded_view(_swapaxes, (self._array, axis1, axis2), self._array.swapaxes(axis1, axis2))
+        return np.swapaxes(self, axis1, axis2)
+
+    def flatten(self, order: Any = "C") -> Any:
+        """A one-dimensional copy."""
+        return np.ravel(self, order)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """This tensor in another dtype; to an integer one, without gradient."""
+        dtype = np.dtype(dtype)
+        if dtype == self.dtype and not copy:
+            return self
+        return apply(operation(astype), (self, dtype), {})
+
+    def sort(self, axis: int = -1) -> None:
+        """Refused: ndarray's method sorts in place, and tensors are values."""
+        raise TypeError("sort() in place is not supported, tensors are values; write t = np.sort(t)")
+
+    @property
+    def T(self) -> Any:
+        """The axes reversed."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes swapped."""
+        if self.ndim < 2:
+            raise ValueError("matrix transpose with ndim < 2 is undefined")
+        return self.swapaxes(-1, -2)
+
+    @property
+    def real(self) -> Any:
+        """The real part."""
+        return np.real(self)
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return np.imag(self)
+
+
+recording.tensor_class = operators.tensor_class = Tensor
+
+
+def _references_to_own_data(tensor: Tensor) -> int:
+    data = tensor._array
+    return sys.getrefcount(data)
+
+
+# Asked, not known: how many references a method that looks at its tensor's array holds differs between versions of Python.
+_HELD_HERE_ALONE = _references_to_own_data(untracked(np.empty(1)))
+
+
+def _unpickled(cls: type[Tensor], data: Any, requires_grad: bool, grad: Any) -> Tensor:
+    result = object.__new__(cls)
+    result._array = data
+    result.handed_out = False
+    result.grad = None if grad is None else untracked(grad)
+    result.node = make_leaf(result, data) if requires_grad else None
+    return result
+
+
+def _as_data(data: Any, dtype: Any = None, copy: bool = True) -> Any:
+    """What a tensor holds for `data`: an array of its own, or a NumPy scalar instead of a 0-d array."""
+    if isinstance(data, Tensor):
+        if data.node is not None and current_mode() is not NOT_RECORDING:
+            raise TypeError("ag.tensor of a tracked tensor would lose its gradient; use t.copy() to keep it, ag.tensor(t.detach()) to drop it")
+        data = data._array
+    if not hasattr(data, "__array_function__"):  # numbers, lists, NumPy scalars
+        if isinstance(data, list | tuple) and any(isinstance(v, Tensor) and v.node is not None for v in data):
+            raise TypeError("ag.tensor of a list with tracked tensors would lose their gradients; use np.stack or np.concatenate")
+        data = np.array(data, dtype=dtype)
+    elif isinstance(data, np.ndarray):
+        data = np.array(data, dtype=dtype, copy=copy or None)
+    else:  # another library's array
+        data = data.astype(dtype) if dtype is not None and dtype != data.dtype else data
+    if data.dtype.kind not in "biufc":
+        raise TypeError(f"a tensor holds numbers (bool, int, float or complex), not {data.dtype}; convert it with dtype=")
+    return data[()] if copy and isinstance(data, np.ndarray) and data.ndim == 0 else data
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with a copy of `data`.
+
+    data           an array of any kind, a number, or a nested list; never changed
+    dtype          default: as NumPy takes it from `data`
+    requires_grad  record what is computed from it, so that `backward()` can leave its gradient in `grad`
+    raises         TypeError if `requires_grad` and the dtype is an integer or boolean one
+
+    >>> import numpy as np, autograd_core as ag
+    >>> x = ag.tensor([[1.0, 2.0]], requires_grad=True)
+    >>> np.exp(x).sum().backward()
+    >>> x.grad
+    tensor([[2.71828183, 7.3890561 ]])
+    """
+    return Tensor(data, dtype, requires_grad)

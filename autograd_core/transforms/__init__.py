@@ -1,0 +1,4 @@
+"""Functions of functions: grad, vjp, jvp, vmap, Jacobians, roots, custom gradients.
+
+Read `evaluation.py` first: one evaluation of a function with variables in the places of its inputs, which all begin with.
+"""
