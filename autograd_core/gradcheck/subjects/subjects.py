@@ -7,6 +7,7 @@ gradient, and so on. `Pair` (pairs.py) is a value and a gradient that somebody w
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -206,16 +207,15 @@ class ModuleCall(Traced):
     and has `named_parameters()`, dotted names and tensors, which are attributes of the object and of those inside it."""
 
     def __init__(self, module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], places: Sequence[Place]) -> None:
-        self.slots = []
-        parameters = []
-        for path, parameter in module.named_parameters():
-            owner = module
-            *owners, name = path.split(".")
-            for step in owners:
-                owner = owner[int(step)] if step.isdigit() and not hasattr(owner, step) else getattr(owner, step)
-            self.slots.append((owner.__dict__, name))
-            parameters.append(Place(path, ("parameters", path), parameter.data))
-        super().__init__(module, None, type(module).__name__, args, kwargs, [*places, *parameters])
+        parameters = dict(module.named_parameters())
+        # Where each of them stands: one that two modules share, as language models share embeddings, is one under all its names.
+        slots: dict[int, list[tuple[dict[str, Any], str]]] = {id(parameter): [] for parameter in parameters.values()}
+        for path in _all_names(module):
+            slot = _slot(module, path)
+            slots[id(slot[0][slot[1]])].append(slot)
+        self.slots = [slots[id(parameter)] for parameter in parameters.values()]
+        places = [*places, *(Place(path, ("parameters", path), parameter.data) for path, parameter in parameters.items())]
+        super().__init__(module, None, type(module).__name__, args, kwargs, places)
 
     def filled(self, values: Sequence[Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
         count = sum(place.path[0] != "parameters" for place in self.places)
@@ -223,14 +223,37 @@ class ModuleCall(Traced):
 
     def call(self, tensors: Sequence[Any]) -> list[Any]:
         args, kwargs = self.filled(tensors)
-        own = [attributes[name] for attributes, name in self.slots]
+        own = [slots[0][0][slots[0][1]] for slots in self.slots]
         try:
-            for (attributes, name), tensor in zip(self.slots, tensors[len(tensors) - len(self.slots) :], strict=True):
-                attributes[name] = tensor
-            return float_results(self.compute(*args, **kwargs))
+            try:
+                self._fill(tensors[len(tensors) - len(self.slots) :])
+                return float_results(self.compute(*args, **kwargs))
+            finally:
+                self._fill(own)
         finally:
-            for (attributes, name), tensor in zip(self.slots, own, strict=True):
+            self._fill(own)  # again: an interrupt may have come in the middle of the first time
+
+    def _fill(self, tensors: Sequence[Any]) -> None:
+        for slots, tensor in zip(self.slots, tensors, strict=True):
+            for attributes, name in slots:
                 attributes[name] = tensor
+
+
+def _all_names(module: Any) -> list[str]:
+    """The dotted names of a module's parameters, all of them of those that are shared, if it can tell."""
+    if "remove_duplicate" in inspect.signature(module.named_parameters).parameters:
+        return [path for path, _ in module.named_parameters(remove_duplicate=False)]
+    return [path for path, _ in module.named_parameters()]
+
+
+def _slot(module: Any, path: str) -> tuple[dict[str, Any], str]:
+    """The attributes, and the name among them, that a dotted name stands for."""
+    *owners, name = path.split(".")
+    if hasattr(module, "get_submodule"):
+        return module.get_submodule(".".join(owners)).__dict__, name
+    for step in owners:
+        module = module[int(step)] if step.isdigit() and not hasattr(module, step) else getattr(module, step)
+    return module.__dict__, name
 
 
 def operation_of(function: Any) -> Op | None:
