@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 
-from nn import init
+from nn import activations, init
 from nn.activations import ReLU
+from nn.at_once import at_once
 from nn.linear import Linear
 from nn.module import Module
 
@@ -22,15 +25,41 @@ class ModuleList(Module):
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.extend(modules)
 
-    def append(self, module: Module) -> ModuleList:
+    def append(self, module: Module) -> Self:
         """Add a module at the end, and return this list."""
-        self.add_module(str(len(self)), module)
+        return self.insert(len(self), module)
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end, and return this list."""
+        for module in list(modules):
+            self.append(module)
         return self
 
-    def extend(self, modules: Iterable[Module]) -> ModuleList:
-        """Add modules at the end, and return this list."""
-        for module in modules:
-            self.append(module)
+    def insert(self, index: int, module: Module) -> Self:
+        """Put a module before the one at `index`, and return this list."""
+        if not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__}: a {type(module).__name__} cannot be put in; it must be a Module")
+        items = _modules_of(self)
+        items.insert(index, (str(len(items)), module))
+        return self._hold(items)
+
+    def pop(self, index: int | slice = -1) -> Any:
+        """Take the module at `index` out, and return it."""
+        taken = self[index]
+        del self[index]
+        return taken
+
+    def __delitem__(self, index: int | slice) -> None:
+        items = _modules_of(self)
+        del items[index]
+        self._hold(items)
+
+    def _hold(self, items: list[tuple[str, Module]]) -> Self:
+        """Have these modules instead of those that are there; names that are numbers are counted anew."""
+        if all(name.isdecimal() for name, _ in items):
+            items = [(str(i), module) for i, (_, module) in enumerate(items)]
+        old = [name for name, _ in _modules_of(self)]
+        at_once([*(partial(self.__dict__.pop, name) for name in old), partial(self.__dict__.update, items)])
         return self
 
     def _items(self) -> list[Module]:
@@ -43,58 +72,95 @@ class ModuleList(Module):
         return iter(self._items())
 
     def __getitem__(self, index: int | slice) -> Any:
-        items = self._items()[index]
-        if not isinstance(items, list):
-            return items
-        part = type(self).__new__(type(self))
-        for i, module in enumerate(items):
-            part.add_module(str(i), module)
-        return part
+        items = _modules_of(self)[index]
+        return type(self).__new__(type(self))._hold(items) if isinstance(items, list) else items[1]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        names = [name for name, value in self.__dict__.items() if isinstance(value, Module)]
-        setattr(self, names[index], module)
+        setattr(self, _modules_of(self)[index][0], module)
+
+    def __add__(self, other: Iterable[Module]) -> Self:
+        return self[:].extend(other)
+
+    def __iadd__(self, other: Iterable[Module]) -> Self:
+        return self.extend(other)
 
 
 class ModuleDict(Module):
-    """Modules by name, found by `parameters()`."""
+    """Modules by name, found by `parameters()`. Any name will do that has no dot: they are kept apart from the attributes."""
 
-    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
-        for name, module in (modules or {}).items():
+    _named: dict[str, Module | None]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        module = super().__new__(cls)
+        module.__dict__["_named"] = {}
+        return module
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
+        self.update(modules or {})
+
+    def _places(self) -> tuple[MutableMapping[str, Any], ...]:
+        return (self.__dict__, self._named)
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Take modules in by their names."""
+        for name, module in modules.items() if isinstance(modules, Mapping) else modules:
             self[name] = module
 
     def __setitem__(self, name: str, module: Module) -> None:
-        if isinstance(self.__dict__.get(name), Module):
-            setattr(self, name, module)
-        else:
-            self.add_module(name, module)
+        self.add_module(name, module)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Take a module in by its name."""
+        if not isinstance(name, str) or not name or "." in name:
+            raise KeyError(f"{type(self).__name__}: {name!r} cannot name a module; use a non-empty string without dots")
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__}: {name!r} must be a Module, not {type(module).__name__}")
+        self._named[name] = module
 
     def __getitem__(self, name: str) -> Module:
-        module = self.__dict__.get(name)
-        if not isinstance(module, Module):
-            raise KeyError(name)
+        module = self._named[name]
+        assert module is not None
         return module
+
+    def __getattr__(self, name: str) -> Module:
+        found = self.__dict__.get("_named", {}).get(name)
+        if found is None:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return found
+
+    def __delitem__(self, name: str) -> None:
+        del self._named[name]
+
+    def pop(self, name: str) -> Module:
+        """Take the module of that name out, and return it."""
+        module = self[name]
+        del self[name]
+        return module
+
+    def clear(self) -> None:
+        """Take all modules out."""
+        self._named.clear()
 
     def keys(self) -> list[str]:
         """The names."""
-        return [name for name, value in self.__dict__.items() if isinstance(value, Module)]
+        return list(self._named)
 
     def values(self) -> list[Module]:
         """The modules."""
-        return [self[name] for name in self.keys()]
+        return [self[name] for name in self._named]
 
     def items(self) -> list[tuple[str, Module]]:
         """(name, module) pairs."""
-        return [(name, self[name]) for name in self.keys()]
+        return [(name, self[name]) for name in self._named]
 
     def __len__(self) -> int:
-        return len(self.keys())
+        return len(self._named)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
     def __contains__(self, name: object) -> bool:
-        return name in self.keys()
+        return name in self._named
 
 
 class Sequential(ModuleList):
@@ -124,7 +190,7 @@ class MLP(Sequential):
     """A multi-layer perceptron: linear layers of the given sizes with an activation between them.
 
     sizes       (inputs, hidden, ..., outputs)
-    activation  a module class, or a function that makes a module
+    activation  a module class, a function that makes a module, a module (copied for each place), or the name of a class: "relu", "tanh"
     generator   where the initial values come from: a generator, a seed, or None
 
     Weights are drawn by `kaiming_normal_` before relu, by `xavier_normal_` before anything else; biases are 0.
@@ -141,10 +207,30 @@ class MLP(Sequential):
             raise ValueError(f"MLP: needs the sizes of the input and the output at least, as in MLP(64, 32, 10); got {tuple(widths)}")
         random = init.as_generator(generator)
         linears = [Linear(fan_in, fan_out, dtype=dtype, generator=random) for fan_in, fan_out in itertools.pairwise(widths)]
-        between = [activation() for _ in linears[1:]]
+        make = _maker_of(activation)
+        between = [make() for _ in linears[1:]]
         for linear, after in itertools.zip_longest(linears, between):
             draw = init.kaiming_normal_ if isinstance(after, ReLU) else init.xavier_normal_
             draw(linear.weight, generator=random)
             init.zeros_(linear.bias)
         pairs = itertools.zip_longest(linears, between)
         super().__init__(*[module for pair in pairs for module in pair if module is not None])
+
+
+def _maker_of(activation: Any) -> Callable[[], Module]:
+    """What makes the activations of an `MLP`."""
+    if isinstance(activation, Module):
+        return lambda: copy.deepcopy(activation)
+    if isinstance(activation, str):
+        known = {name.lower(): name for name in activations.__all__}
+        if activation.lower().replace("_", "") not in known:
+            raise ValueError(f"MLP: activation {activation!r} is unknown; there are {', '.join(sorted(known))}, or give a class such as nn.ReLU")
+        found: Callable[[], Module] = getattr(activations, known[activation.lower().replace("_", "")])
+        return found
+    if not callable(activation):
+        raise TypeError(f"MLP: activation must be a module class such as nn.ReLU, a module, or a name such as 'relu', not {activation!r}")
+    return activation
+
+
+def _modules_of(module: Module) -> list[tuple[str, Module]]:
+    return [(name, value) for name, value in module.__dict__.items() if isinstance(value, Module)]

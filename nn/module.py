@@ -7,14 +7,17 @@ All walks over a tree of modules use a stack, not recursion, and visit a module 
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import partial
 from typing import Any, Self
 
 import autograd_core as ag
+from nn.at_once import at_once
+from nn.casting import convert, dtype_asked_for
 from nn.hooks import HookedCall, Hooks
+from nn.lost import warn_of_lost
 from nn.parameter import Parameter
-from nn.state import load_into, snapshot
+from nn.state import loading
 
 __all__ = ["Module"]
 
@@ -56,12 +59,8 @@ class Module(HookedCall):
             )
         if name in self._buffers and value is not None and not isinstance(value, ag.Tensor):
             value = ag.tensor(value)
-        if isinstance(value, list | tuple | set | dict) and any(map(_role, value.values() if isinstance(value, dict) else value)):
-            warnings.warn(
-                f"{type(self).__name__}.{name} is a plain {type(value).__name__} of modules or parameters: they are not found by parameters(), "
-                "so they are neither trained nor saved; use nn.ModuleList, nn.ModuleDict or nn.Sequential",
-                stacklevel=2,
-            )
+        if not isinstance(value, Parameter | Module):
+            warn_of_lost(self, {name: value}, stacklevel=3)
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -102,10 +101,17 @@ class Module(HookedCall):
 
     # --- walking ----------------------------------------------------------------------------------------------------------
 
+    def _places(self) -> tuple[MutableMapping[str, Any], ...]:
+        """Where the module keeps its parameters, buffers and submodules by name: its attributes; a dict of modules has its items too."""
+        return (self.__dict__,)
+
+    def _items_of(self) -> Iterator[tuple[str, Any]]:
+        return ((name, value) for place in self._places() for name, value in place.items())
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The direct submodules, with their names, each once."""
         seen = set()
-        for name, value in self.__dict__.items():
+        for name, value in self._items_of():
             if isinstance(value, Module) and value not in seen:
                 seen.add(value)
                 yield name, value
@@ -136,7 +142,9 @@ class Module(HookedCall):
         seen = set()
         modules = self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
-            for name, value in module.__dict__.items():
+            if role == "parameter":
+                warn_of_lost(module, module.__dict__, stacklevel=4)
+            for name, value in module._items_of():
                 found = isinstance(value, Parameter) if role == "parameter" else name in module._buffers and value is not None
                 if found and not (remove_duplicate and id(value) in seen):
                     seen.add(id(value))
@@ -162,8 +170,8 @@ class Module(HookedCall):
         """The module of a dotted name, as `named_modules` gives it; AttributeError if there is none."""
         module: Any = self
         for name in target.split(".") if target else ():
-            module = module.__dict__.get(name)
-            if not isinstance(module, Module):
+            module = next((place[name] for place in module._places() if isinstance(place.get(name), Module)), None)
+            if module is None:
                 raise AttributeError(f"{type(self).__name__} has no submodule {target!r}")
         return module
 
@@ -179,8 +187,7 @@ class Module(HookedCall):
         """Set `training` on this module and all below it, and return this module."""
         if not isinstance(mode, bool):
             raise ValueError(f"train: mode must be True or False, not {mode!r}")
-        for module in self.modules():
-            module.training = mode
+        at_once([partial(module.__dict__.__setitem__, "training", mode) for module in self.modules()])
         return self
 
     def eval(self) -> Self:
@@ -198,18 +205,21 @@ class Module(HookedCall):
         for parameter in self.parameters():
             parameter.grad = None if set_to_none or parameter.grad is None else ag.tensor(parameter.grad.data * 0)
 
-    def to(self, dtype: Any) -> Self:
-        """Convert floating-point parameters and buffers to `dtype` in place, and return this module."""
-        for value in (*self.parameters(), *self.buffers()):
-            if value.dtype.kind == "f":
-                if value.requires_grad:  # a tracked tensor keeps its dtype, so it leaves the tape for a moment
-                    value.requires_grad = False
-                    value.data = value.data.astype(dtype)
-                    value.requires_grad = True
-                else:
-                    value.data = value.data.astype(dtype)
-                value.grad = None
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Convert floating-point parameters and buffers in place, and return this module. All of them are converted, or none.
+
+        to(dtype), to(other)       the dtype, or that of another tensor or array
+        to("cpu"), to("cpu", dtype)  as in torch; there is no other device
+        raises  TypeError or ValueError for what is no floating-point dtype, or another device
+        """
+        dtype = dtype_asked_for(f"{type(self).__name__}.to", args, kwargs)
+        if dtype is not None:
+            convert([value for value in (*self.parameters(), *self.buffers()) if value.dtype.kind == "f"], dtype)
         return self
+
+    def half(self) -> Self:
+        """Convert to float16; see `to`."""
+        return self.to("float16")
 
     def float(self) -> Self:
         """Convert to float32; see `to`."""
@@ -223,7 +233,15 @@ class Module(HookedCall):
 
     def state_dict(self, prefix: str = "") -> dict[str, ag.Tensor]:
         """Copies of all parameters and persistent buffers, by dotted name. Later training does not change them."""
-        return {prefix + name: ag.tensor(value.detach()) for name, value in snapshot(self)}
+        return {prefix + name: ag.tensor(value.detach()) for name, value in self._named_state()}
+
+    def _named_state(self) -> Iterator[tuple[str, ag.Tensor]]:
+        """(dotted name, tensor) of all parameters and persistent buffers; shared ones under each of their names."""
+        for path, owner in self.named_modules(remove_duplicate=False):
+            warn_of_lost(owner, owner.__dict__, stacklevel=4)
+            for name, value in owner._items_of():
+                if value is not None and (isinstance(value, Parameter) or owner._buffers.get(name, False)):
+                    yield f"{path}.{name}" if path else name, value
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
         """Set parameters and buffers from tensors or plain arrays (those of torch included) of the same names and shapes.
@@ -232,7 +250,16 @@ class Module(HookedCall):
         returns  (missing_keys, unexpected_keys)
         raises   KeyError naming the keys, ValueError naming a key and both shapes; then nothing has been changed
         """
-        return LoadResult(*load_into(self, state_dict, strict))
+        calls, missing, unexpected = self._loading(state_dict, strict)
+        at_once(calls)
+        return LoadResult(missing, unexpected)
+
+    def _loading(self, state_dict: Mapping[str, Any], strict: bool) -> tuple[list[Callable[[], Any]], list[str], list[str]]:
+        return loading(type(self).__name__, dict(self._named_state()), state_dict, strict)
+
+    def loading(self, state_dict: Mapping[str, Any]) -> list[Callable[[], Any]]:
+        """Check a state as `load_state_dict` does, without changing anything: what is left are calls that cannot fail, for `nn.load_checkpoint`."""
+        return self._loading(state_dict, True)[0]
 
     # --- looks ------------------------------------------------------------------------------------------------------------
 
@@ -282,4 +309,4 @@ def _role(value: Any) -> str:
 
 
 def _modules_of(module: Module) -> list[tuple[str, Module]]:
-    return [(name, value) for name, value in module.__dict__.items() if isinstance(value, Module)]
+    return [(name, value) for name, value in module._items_of() if isinstance(value, Module)]

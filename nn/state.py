@@ -1,28 +1,17 @@
-"""A module's state as a flat mapping of names to arrays: taking it, and putting it back after checking all of it."""
+"""A state, a flat mapping of names to arrays, put into tensors: first all checks, then all changes at once."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 import autograd_core as ag
-from nn.parameter import Parameter
 
-if TYPE_CHECKING:
-    from nn.module import Module
-
-__all__ = ["load_into", "plain_array", "snapshot"]
-
-
-def snapshot(module: Module) -> Iterator[tuple[str, ag.Tensor]]:
-    """(dotted name, tensor) of all parameters and persistent buffers; shared ones under each of their names."""
-    for path, owner in module.named_modules(remove_duplicate=False):
-        for name, value in owner.__dict__.items():
-            if value is not None and (isinstance(value, Parameter) or owner._buffers.get(name, False)):
-                yield f"{path}.{name}" if path else name, value
+__all__ = ["loading", "plain_array"]
 
 
 def plain_array(value: Any) -> Any:
@@ -31,32 +20,42 @@ def plain_array(value: Any) -> Any:
         return value.detach().numpy()
     if hasattr(value, "detach"):  # torch's, which refuses conversion while it requires grad
         value = value.detach()
+        if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # which NumPy does not have; every value of it is one of float32 too
+            value = value.float()
     return np.asarray(value)
 
 
-def load_into(module: Module, state: Mapping[str, Any], strict: bool) -> tuple[list[str], list[str]]:
-    """Copy the arrays of `state` into the module's parameters and buffers; all checks come before the first change."""
+def loading(owner: str, own: Mapping[str, ag.Tensor], state: Mapping[str, Any], strict: bool) -> tuple[list[Callable[[], Any]], list[str], list[str]]:
+    """The calls that will copy the arrays of `state` into the tensors in `own`; names that are missing; names that are not known.
+
+    owner   the module's class, for errors
+    raises  as `Module.load_state_dict`; nothing is changed yet in any case
+    """
     if not isinstance(state, Mapping):
         raise TypeError(f"load_state_dict: expected a mapping of names to arrays, not {type(state).__name__}")
-    own = dict(snapshot(module))
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
     if strict and (missing or unexpected):
-        raise KeyError(_mismatch(module, missing, unexpected))
+        raise KeyError(_mismatch(owner, missing, unexpected))
     arrays = {name: plain_array(state[name]) for name in own if name in state}
+    first: dict[ag.Tensor, str] = {}
     for name, array in arrays.items():
         target = own[name]
         if array.shape != target.shape:
             raise ValueError(f"load_state_dict: {name} has shape {array.shape}, but the module's has shape {target.shape}")
         if array.dtype.kind not in "biufc" or (array.dtype.kind == "c" and target.dtype.kind != "c"):
             raise TypeError(f"load_state_dict: {name} has dtype {array.dtype}, which the module's {target.dtype} cannot hold")
-    for name, array in arrays.items():
-        own[name].data[...] = array
-    return missing, unexpected
+        other = first.setdefault(target, name)
+        if other != name and not np.array_equal(arrays[other], array, equal_nan=array.dtype.kind in "fc"):
+            raise ValueError(f"load_state_dict: {other} and {name} are one parameter of the module's, but the state has different values for them")
+        if not target.data.flags.writeable:
+            raise ValueError(f"load_state_dict: the module's {name} is a read-only array, which cannot be loaded into; copy it first")
+    # Copied now: an array of the state may be a view of one that is changed, and a conversion may warn, or fail.
+    return [partial(own[name].data.__setitem__, ..., np.array(arrays[name], own[name].dtype)) for name in first.values()], missing, unexpected
 
 
-def _mismatch(module: Module, missing: list[str], unexpected: list[str]) -> str:
-    parts = [f"load_state_dict: the state does not fit {type(module).__name__}"]
+def _mismatch(owner: str, missing: list[str], unexpected: list[str]) -> str:
+    parts = [f"load_state_dict: the state does not fit {owner}"]
     if missing:
         parts.append(f"missing {', '.join(missing)}")
     if unexpected:

@@ -248,3 +248,177 @@ def test_a_module_call_is_a_scope_of_recordings_and_leaves_no_trace_when_it_rais
     assert "ReLU" in text
     assert "Linear" in text
     assert ag.observer() is None
+
+
+class Stack(nn.Module):
+    """Two layers, one weight."""
+
+    def __init__(self) -> None:
+        self.a = nn.Linear(2, 2, bias=False, dtype=np.float64, generator=0)
+        self.b = nn.Linear(2, 2, bias=False, dtype=np.float64, generator=1)
+        self.b.weight = self.a.weight
+
+    def forward(self, x: Any) -> Any:
+        return self.b(np.tanh(self.a(x)))
+
+
+@pytest.mark.parametrize("name", ["a.weight", "b.weight"])
+def test_a_tied_weight_is_one_parameter_whatever_name_it_is_given_under(name: str) -> None:
+    model, x = Stack(), np.array([0.5, -1.0])
+    weight = np.array([[0.1, 0.2], [0.3, 0.4]])
+    np.testing.assert_allclose(nn.functional_call(model, {name: weight}, x), np.tanh(x @ weight.T) @ weight.T)
+    apart = nn.functional_call(model, {name: weight}, x, tie_weights=False)
+    assert not np.allclose(apart.detach(), np.tanh(x @ weight.T) @ weight.T)
+    assert model.a.weight is model.b.weight
+    with pytest.raises(ValueError, match=r"are one parameter of Stack"):
+        nn.functional_call(model, {"a.weight": weight, "b.weight": weight + 1}, x)
+    with pytest.raises(KeyError, match=r"strict, but b\.bias"):
+        nn.functional_call(nn.ModuleDict({"b": nn.Linear(1, 1)}), {"b.weight": np.ones((1, 1))}, x, strict=True)
+
+
+def test_the_gradient_of_a_tied_weight_is_checked_as_that_of_one_parameter() -> None:
+    class Checked(Stack):
+        def forward(self, x: Any) -> Any:
+            assert self.a.weight is self.b.weight
+            return super().forward(x)
+
+    assert ag.gradcheck(Checked(), np.array([0.5, -1.0]))
+
+
+def test_a_state_with_two_values_for_a_tied_weight_is_refused() -> None:
+    model = Stack()
+    state = model.state_dict()
+    model.load_state_dict({name: 2 * value.numpy() for name, value in state.items()})
+    np.testing.assert_array_equal(model.b.weight.data, 2 * state["b.weight"].numpy())
+    with pytest.raises(ValueError, match=r"a.weight and b.weight are one parameter"):
+        model.load_state_dict({"a.weight": np.ones((2, 2)), "b.weight": np.zeros((2, 2))})
+    np.testing.assert_array_equal(model.b.weight.data, 2 * state["b.weight"].numpy())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [[nn.Linear(1, 1)]],
+        lambda: {"a": (1, {"b": nn.Linear(1, 1)})},
+        lambda: (nn.Parameter(np.ones(1)),),
+        lambda: [ag.tensor([1.0], requires_grad=True)],
+        lambda: ag.tensor([1.0], requires_grad=True),
+    ],
+    ids=["list in list", "dict in tuple in dict", "parameters", "tensors", "a bare tensor"],
+)
+def test_what_is_neither_trained_nor_saved_is_said(make: Any) -> None:
+    module: Any = nn.Module()
+    with pytest.warns(UserWarning, match=r"Module.layers is a .* neither trained nor saved"):
+        module.layers = make()
+    assert not list(module.parameters())  # said once is enough
+
+
+def test_a_list_that_is_filled_later_is_noticed_when_the_parameters_are_asked_for() -> None:
+    module: Any = nn.Module()
+    module.layers = []
+    module.layers.append(nn.Linear(1, 1))
+    with pytest.warns(UserWarning, match="plain list"):
+        assert not list(module.parameters())
+    module = nn.Module()
+    module.layers = {"a": []}
+    module.layers["a"].append(nn.Linear(1, 1))
+    with pytest.warns(UserWarning, match="plain dict"):
+        module.state_dict()
+
+
+def test_a_list_of_what_is_found_anyway_is_no_loss() -> None:
+    model: Any = nn.Module()
+    model.a, model.inner = nn.Linear(1, 1), nn.Sequential(nn.Linear(1, 1))
+    model.all = [model.a, model.inner[0]]
+    model.activations = [ag.tensor([1.0], requires_grad=True) * 2]
+    model.endless = [1.0]
+    model.endless.append(model.endless)
+    assert len(list(model.parameters())) == 4
+
+
+def test_to_takes_what_torchs_takes_and_refuses_the_rest_before_it_changes_anything() -> None:
+    model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    model[0].bias.requires_grad = False
+    for args, dtype in [(("cpu",), "float32"), ((np.float64,), "float64"), (("cpu:0", "float16"), "float16"), ((ag.tensor([1.0]),), "float64")]:
+        assert model.to(*args) is model
+        assert {p.dtype for p in model.parameters()} == {np.dtype(dtype)}
+    assert model.to(device="cpu", dtype=np.float32)[0].weight.dtype == np.float32
+    for wrong, error in [("cuda", ValueError), ("spam", TypeError), (int, TypeError), (None, None)]:
+        if error is None:
+            model.to(wrong)
+        else:
+            with pytest.raises(error, match=r"Sequential\.to: "):
+                model.to(wrong)
+    with pytest.raises(TypeError, match="unknown argument 'memory'"):
+        model.to(memory=1)
+    assert [p.requires_grad for p in model.parameters()] == [True, False, True, True]
+
+
+def test_modules_are_put_into_lists_and_taken_out_as_from_pythons() -> None:
+    a, b, c, d = nn.ReLU(), nn.Tanh(), nn.Sigmoid(), nn.Linear(1, 1)
+    modules = nn.ModuleList([a, b])
+    modules.insert(0, c).insert(-1, d)
+    assert list(modules) == [c, a, d, b]
+    assert [name for name, _ in modules.named_children()] == ["0", "1", "2", "3"]
+    assert modules.pop() is b
+    assert modules.pop(0) is c
+    del modules[0]
+    assert list(modules) == [d]
+    assert [name for name, _ in modules.named_parameters()] == ["0.weight", "0.bias"]
+    modules += [a]
+    assert list(modules + nn.ModuleList([b])) == [d, a, b]
+    assert list(modules) == [d, a]
+    with pytest.raises(IndexError):
+        del modules[5]
+    with pytest.raises(TypeError, match="must be a Module"):
+        modules.insert(0, 1)  # type: ignore[arg-type]
+    sequence = nn.Sequential(d, a, nn.Linear(1, 2))
+    del sequence[1]
+    assert sequence(np.ones(1)).shape == (2,)
+    assert list(sequence.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+    named = nn.Sequential({"first": d, "then": a})
+    del named[0]
+    assert [name for name, _ in named.named_children()] == ["then"]
+
+
+@pytest.mark.parametrize("name", ["values", "training", "forward", "_hooks", "0", "_named"])
+def test_any_name_is_a_key_of_a_module_dict(name: str) -> None:
+    layers = nn.ModuleDict({name: nn.Linear(1, 1, dtype=np.float64, generator=0)})
+    assert isinstance(layers[name], nn.Linear)
+    assert layers.values() == [layers[name]]
+    assert layers.training is True
+    assert list(layers.state_dict()) == [f"{name}.weight", f"{name}.bias"]
+    assert layers.get_submodule(name) is layers[name]
+    assert layers.eval()[name].training is False
+    clone = pickle.loads(pickle.dumps(copy.deepcopy(layers)))
+    clone.load_state_dict({f"{name}.weight": [[2.0]], f"{name}.bias": [1.0]})
+    layers.forward = lambda x: layers[name](x)  # type: ignore[method-assign]
+    np.testing.assert_array_equal(nn.functional_call(layers, {f"{name}.weight": np.zeros((1, 1)), f"{name}.bias": np.ones(1)}, np.ones(1)), [1.0])
+    assert f"({name}): Linear" in repr(clone)
+    del layers[name]
+    assert name not in layers
+    assert not layers
+
+
+def test_a_module_dict_gives_its_modules_as_attributes_too() -> None:
+    layers = nn.ModuleDict([("encoder", nn.ReLU())])
+    assert layers.encoder is layers["encoder"]
+    assert layers.pop("encoder").training
+    with pytest.raises(AttributeError, match="has no attribute 'encoder'"):
+        _ = layers.encoder
+    with pytest.raises(KeyError, match="without dots"):
+        layers["a.b"] = nn.ReLU()
+    with pytest.raises(TypeError, match="must be a Module"):
+        layers["a"] = 1  # type: ignore[assignment]
+
+
+def test_an_mlp_takes_its_activation_as_a_class_a_module_or_a_name() -> None:
+    for activation in (nn.Tanh, nn.Tanh(), "tanh", "Tanh"):
+        model = nn.MLP(2, 3, 3, 1, activation=activation)
+        assert isinstance(model[1], nn.Tanh)
+        assert isinstance(model[3], nn.Tanh)
+        assert model[1] is not model[3]
+    with pytest.raises(ValueError, match=r"activation 'rely' is unknown; there are .*relu.*nn.ReLU"):
+        nn.MLP(2, 3, 1, activation="rely")
+    with pytest.raises(TypeError, match="activation must be a module class"):
+        nn.MLP(2, 3, 1, activation=3)
