@@ -19,6 +19,7 @@ import numpy as np
 
 from autograd_core.define.door import composed, defvjp, op
 from autograd_core.define.samples import call
+from autograd_core.rules.lengths import LENGTHS, along, limit, proportional
 from autograd_core.tensor.recording import plain, untracked
 from autograd_core.tensor.tensor import Tensor
 
@@ -119,17 +120,13 @@ for _to_degrees in (np.rad2deg, np.degrees):
     defvjp(_to_degrees, x=lambda g: g * (180 / math.pi))
 
 
-def _hypot_rule(g: Any, out: Any, x1: Any) -> Any:
-    return g * np.where(out == 0, 0.0, x1 / out)
-
-
 def _arctan2_rule(g: Any, x1: Any, x2: Any) -> Any:
     """x2 / (x1^2 + x2^2), divided twice by the root so that squares neither overflow nor vanish; 0 at (0, 0)."""
     radius = np.hypot(x1, x2)
     return g * np.where(radius == 0, 0.0, x2 / radius / radius)
 
 
-defvjp(np.hypot, x1=_hypot_rule, x2=lambda g, out, x2: _hypot_rule(g, out, x2))
+defvjp(np.hypot, x1=lambda g, out, x1: along(g, out, x1), x2=lambda g, out, x2: along(g, out, x2))
 defvjp(np.arctan2, x1=_arctan2_rule, x2=lambda g, x1, x2: -_arctan2_rule(g, x2, x1))
 
 # --- absolute value, sign, parts -----------------------------------------------------------------------------------------------
@@ -149,10 +146,25 @@ def _sign_rule(g: Any, x: Any) -> Any:
     return np.where(radius == 0, 0.0, (g - out * np.real(g.conjugate() * out)) / radius)
 
 
-defvjp(np.absolute, x=lambda g, x: g * np.sign(x))
-defvjp(np.fabs, x=lambda g, x: g * np.sign(x))
+def _absolute_rule(g: Any, out: Any, x: Any) -> Any:
+    """The sign of x, 0 at 0; the second derivative there is that of the smooth function which is made of |x| (lengths.py)."""
+    if type(out) is np.ndarray:  # what `limit` would find, without a call
+        return g * np.sign(x)
+    slope = limit(g, out, single=x.dtype.kind != "c")
+    return g * np.sign(x) if slope is None else g * np.sign(x) + proportional(slope, x)
+
+
+def _copysign_rule(g: Any, out: Any, x1: Any, x2: Any) -> Any:
+    slope = limit(g, out, single=True)
+    regular = g * np.sign(x1) * np.copysign(1.0, x2)
+    return regular if slope is None else regular + proportional(slope, x1)
+
+
+defvjp(np.absolute, x=_absolute_rule)
+defvjp(np.fabs, x=_absolute_rule)
 defvjp(np.sign, x=_sign_rule)
-defvjp(np.copysign, x1=lambda g, x1, x2: g * np.sign(x1) * np.copysign(1.0, x2), x2=_zero)
+defvjp(np.copysign, x1=_copysign_rule, x2=_zero)
+LENGTHS.update((np.hypot, np.absolute, np.fabs, np.copysign))
 defvjp(np.real, val=lambda g: g, elementwise=True, samples=lambda a: [call(a(2, 3)), call(a.complex(2, 3)), call(a.complex())])
 defvjp(
     np.imag,

@@ -11,6 +11,7 @@ import numpy as np
 
 from autograd_core.define.door import defvjp
 from autograd_core.define.samples import Arrays, Call, call
+from autograd_core.rules.lengths import LENGTHS
 from autograd_core.rules.reductions import (
     cumprod_rule,
     deviation_rule,
@@ -98,6 +99,7 @@ defvjp(
     selects=True,
     samples=_without_nan(_variances),
 )
+LENGTHS.add(np.nanstd)
 defvjp(
     np.nanstd,
     a=_nan_deviation_rule,

@@ -1,7 +1,8 @@
 """Norms of vectors and matrices, and condition numbers.
 
 A norm has a kink at zero and where its largest (or smallest) part is shared. At zero the gradient is 0, the shortest of all
-subgradients, so that a zero vector poisons nothing; ties share the gradient equally, as in `np.max`.
+subgradients, so that a zero vector poisons nothing; ties share the gradient equally, as in `np.max`. The second derivative at zero
+is that of the smooth function which is made of the norm, its square for example (lengths.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 from autograd_core.arrays.shapes import keep_reduced_axes, normalise_axes
 from autograd_core.define.door import defvjp
 from autograd_core.define.samples import Arrays, Call, call
-from autograd_core.rules.matrices import adjoint, times_diagonal
+from autograd_core.rules.lengths import LENGTHS, limit, proportional
+from autograd_core.rules.matrices import adjoint, precision, times_diagonal
 from autograd_core.tensor.recording import plain
 
 
@@ -54,6 +56,27 @@ def _vector_norm(g: Any, out: Any, x: Any, order: Any, axes: tuple[int, ...]) ->
     return g * base ** (1 - order) * (x * powers)
 
 
+def _vector_norm_at_zero(slope: Any, x: Any, order: Any, axes: tuple[int, ...]) -> Any:
+    """What is added to the gradient where the norm is 0: its derivative there is `slope` (lengths.limit).
+
+    The square of the Euclidean norm is smooth, and so is that of any norm whose zero depends on one element. Others have no second
+    derivative at 0, unless they are multiplied away.
+    """
+    if order is None or order == 2:
+        return proportional(slope, x)
+    if order == 0:
+        return np.zeros_like(x)
+    zero = plain(x) == 0
+    # A norm of positive order is zero with all elements, one of negative order with any of them.
+    parts = math.prod(x.shape[k] for k in axes) if order > 0 else zero.sum(axis=axes, keepdims=True)
+    return proportional(np.where(parts == 1, slope, _undetermined(slope)), np.where(zero, x, 0.0))
+
+
+def _undetermined(slope: Any) -> Any:
+    """0 where `slope` is, else nan."""
+    return np.where(plain(slope) == 0, 0.0, math.nan).astype(slope.dtype)
+
+
 def _singular_norm(g: Any, x: Any, order: Any) -> Any:
     """The gradient of the sum, the largest or the smallest of the singular values of (..., m, n); g : (...)."""
     u, s, vh = np.linalg.svd(x, full_matrices=False)
@@ -76,20 +99,46 @@ def _matrix_norm(g: Any, x: Any, order: Any) -> Any:
     return g[..., None, None] * (_direction(x) * _shares(sums, extreme, kept))
 
 
+def _matrix_norm_at_zero(slope: Any, x: Any, order: Any) -> Any:
+    """The same for a matrix norm over the last two axes; slope : (...) without them.
+
+    The square of the smallest singular value is smooth if it is the only one that is 0: it is (u^H x v)^2 then, to second order.
+    """
+    slope = slope[..., None, None]
+    if order == -2:
+        u, s, vh = np.linalg.svd(plain(x), full_matrices=False)
+        noise = max(x.shape[-2:]) * precision(s.dtype)
+        alone = (s <= noise * s[..., :1]).sum(axis=-1)[..., None, None] == 1
+        direction = u[..., :, -1:] @ vh[..., -1:, :]
+        along = (direction.conjugate() * x).sum(axis=(-2, -1), keepdims=True)
+        return proportional(np.where(alone, slope, _undetermined(slope)), along) * direction
+    single = x.shape[-1] * x.shape[-2] == 1
+    return proportional(slope if single else _undetermined(slope), np.where(plain(x) == 0, x, 0.0))
+
+
 def _flat_norm(g: Any, out: Any, x: Any, order: Any, axis: Any, keepdims: Any) -> Any:
     """`vector_norm`: over any number of axes, all of them if `axis` is None."""
-    g, out = (keep_reduced_axes(v, axis, keepdims, x.ndim) for v in (g, out))
-    return _vector_norm(g, out, x, order, normalise_axes(axis, x.ndim))
+    axes = normalise_axes(axis, x.ndim)
+    slope = limit(g, out, single=x.dtype.kind != "c" and math.prod(x.shape[k] for k in axes) == 1)
+    g, out = (keep_reduced_axes(v, axes, keepdims, x.ndim) for v in (g, out))
+    result = _vector_norm(g, out, x, order, axes)
+    if slope is None:
+        return result
+    return result + _vector_norm_at_zero(keep_reduced_axes(slope, axes, keepdims, x.ndim), x, order, axes)
 
 
 def _norm(g: Any, out: Any, x: Any, order: Any, axis: Any, keepdims: Any) -> Any:
     axes = normalise_axes(axis, x.ndim)
     flattened = axis is None and order is None
     if len(axes) != 2 or flattened or order in (None, "fro", "f"):
-        g, out = (keep_reduced_axes(v, axes, keepdims, x.ndim) for v in (g, out))
-        return _vector_norm(g, out, x, None if order in ("fro", "f") else order, axes)
+        return _flat_norm(g, out, x, None if order in ("fro", "f") else order, axes, keepdims)
+    slope = limit(g, out, single=x.dtype.kind != "c" and math.prod(x.shape[k] for k in axes) == 1)
     batch = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-    return np.moveaxis(_matrix_norm(g.reshape(batch), np.moveaxis(x, axes, (-2, -1)), order), (-2, -1), axes)
+    matrices = np.moveaxis(x, axes, (-2, -1))
+    result = _matrix_norm(g.reshape(batch), matrices, order)
+    if slope is not None:
+        result = result + _matrix_norm_at_zero(slope.reshape(batch), matrices, order)
+    return np.moveaxis(result, (-2, -1), axes)
 
 
 _VECTOR_ORDERS = (None, 2, 1, 0, 3, 2.5, 0.5, -1, math.inf, -math.inf)
@@ -108,6 +157,7 @@ def _norm_samples(a: Arrays) -> list[Call]:
     ]
 
 
+LENGTHS.update((np.linalg.norm, np.linalg.vector_norm, np.linalg.matrix_norm))
 defvjp(
     np.linalg.norm,
     x=lambda g, out, x, ord, axis, keepdims: _norm(g, out, x, ord, axis, keepdims),  # noqa: A006 (NumPy's name for it)

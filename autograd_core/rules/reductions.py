@@ -18,7 +18,9 @@ from autograd_core.arrays.layers import for_all
 from autograd_core.arrays.shapes import keep_reduced_axes, reduced_size
 from autograd_core.define.door import composed, defvjp, op
 from autograd_core.define.samples import Arrays, Call, call
+from autograd_core.rules.lengths import LENGTHS, limit, proportional
 from autograd_core.rules.rows import as_rows, from_rows
+from autograd_core.tensor.recording import plain
 
 __all__ = [
     "cumprod_rule",
@@ -130,8 +132,20 @@ def variance_rule(g: Any, a: Any, axis: Any, ddof: Any, keepdims: Any, where: An
 
 
 def deviation_rule(g: Any, out: Any, a: Any, axis: Any, ddof: Any, keepdims: Any, where: Any, mean: Any, correction: Any) -> Any:
-    """The variance's rule by the chain rule of the square root; 0 where the deviation is 0."""
-    return variance_rule(np.where(out == 0, 0.0, 0.5 * g / out), a, axis, ddof, keepdims, where, mean, correction)
+    """The variance's rule by the chain rule of the square root; 0 where the deviation is 0, with the derivative told in lengths.py."""
+
+    def of_variance(weight: Any) -> Any:
+        return variance_rule(weight, a, axis, ddof, keepdims, where, mean, correction)
+
+    result = of_variance(np.where(out == 0, 0.0, 0.5 * g / out))
+    slope = limit(g, out)
+    if slope is None:
+        return result
+    factor = keep_reduced_axes(slope, axis, keepdims, a.ndim)
+    if mean is _NoValue:
+        # The deviation of one element from its mean is 0 whatever it is.
+        factor = np.where(np.equal(_taken_in(a.shape, out.dtype, axis, where), 1), 0.0, factor)
+    return result + proportional(factor, of_variance(np.full_like(plain(out), 0.5)))
 
 
 def _variances(a: Arrays) -> list[Call]:
@@ -150,6 +164,7 @@ def _variances(a: Arrays) -> list[Call]:
 # A mean that is given (mean=) is an argument like any other: both partial derivatives are right also where it is no mean.
 defvjp(np.var, a=variance_rule, inert=("dtype",), samples=_variances)
 defvjp(np.var, mean=lambda g, a, axis, ddof, keepdims, where, mean, correction: -variance_rule(g, a, axis, ddof, keepdims, where, mean, correction))
+LENGTHS.add(np.std)
 defvjp(np.std, a=deviation_rule, inert=("dtype",), samples=_variances)
 defvjp(
     np.std,
