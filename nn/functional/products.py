@@ -16,26 +16,45 @@ def _rows(x: Any) -> Any:
     return x if x.ndim == 2 else x.reshape((-1, x.shape[-1])) if x.size else x.reshape((0, x.shape[-1]))
 
 
+def _times(x: Any, matrix: Any) -> Any:
+    """The product x @ matrix. NumPy makes a small product for each matrix of a stack; of its rows together it is one large product."""
+    return x @ matrix if x.ndim < 3 else (_rows(x) @ matrix).reshape((*x.shape[:-1], matrix.shape[-1]))
+
+
+def _samples(a: Any, *bias: Any) -> list[Any]:
+    return [
+        *[ag.call(a(4, 3), a(2, 3), *bias), ag.call(a(3), a(2, 3), *bias), ag.call(a(3, 2, 3), a(2, 3), *bias)],
+        *[ag.call(a(0, 3), a(2, 3), *bias), ag.call(a(2, 0, 3), a(2, 3), *bias)],
+    ]
+
+
 # One node instead of three (transpose, product, sum), and each gradient is one product.
 @ag.op(
     batches=True,
     name="linear",
-    x=lambda g, weight: g @ weight.conjugate(),
+    x=lambda g, weight: _times(g, weight.conjugate()),
     weight=lambda g, x: _rows(g).T @ _rows(x).conjugate(),
     bias=lambda g: g,  # the sweep sums it over the axes that the bias was broadcast to
-    samples=lambda a: [
-        ag.call(a(4, 3), a(2, 3), a(2)),
-        ag.call(a(3), a(2, 3), bias=a(2)),
-        ag.call(a(2, 2, 3), a(4, 3), a(4)),
-        ag.call(a(0, 3), a(2, 3), a(2)),
-    ],
+    samples=lambda a: _samples(a, a(2)),
 )
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
-    out = x @ weight.T
+    out = _times(x, weight.T)
     if out.dtype == bias.dtype and isinstance(out, np.ndarray):
         out += bias  # the product is fresh: adding in place saves an array
         return out
     return out + bias
+
+
+@ag.op(
+    batches=True,
+    name="linear",
+    linear=True,
+    x=lambda g, weight: _times(g, weight.conjugate()),
+    weight=lambda g, x: _rows(g).T @ _rows(x).conjugate(),
+    samples=_samples,
+)
+def _product(x: Any, weight: Any) -> Any:
+    return _times(x, weight.T)
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
@@ -53,4 +72,4 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """
     if not input.shape or input.shape[-1] != weight.shape[-1]:
         raise ValueError(f"linear: input of shape {input.shape} for a weight of shape {weight.shape}; the last axes must agree (in_features)")
-    return input @ weight.T if bias is None else _affine(input, weight, bias)
+    return _product(input, weight) if bias is None else _affine(input, weight, bias)
