@@ -2,6 +2,8 @@
 
 from nn import functional, init, utils
 from nn.activations import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from nn.attention import MultiheadAttention
+from nn.caches import KeyValueCache
 from nn.checkpoint import load_checkpoint, save_checkpoint
 from nn.containers import MLP, ModuleDict, ModuleList, Sequential
 from nn.data import Batches, batches
@@ -17,12 +19,14 @@ __all__ = [
     "MLP",
     "Batches",
     "CrossEntropyLoss",
+    "KeyValueCache",
     "Linear",
     "LogSoftmax",
     "MSELoss",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "Parameter",
     "ReLU",
     "Sequential",

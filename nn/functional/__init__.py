@@ -5,7 +5,20 @@ operation made with the public `ag.op`, and differentiates to any order.
 """
 
 from nn.functional.activations import log_softmax, relu, sigmoid, softmax, tanh
+from nn.functional.attention import scaled_dot_product_attention
 from nn.functional.losses import cross_entropy, mse_loss
+from nn.functional.multihead import multi_head_attention_forward
 from nn.functional.products import linear
 
-__all__ = ["cross_entropy", "linear", "log_softmax", "mse_loss", "relu", "sigmoid", "softmax", "tanh"]
+__all__ = [
+    "cross_entropy",
+    "linear",
+    "log_softmax",
+    "mse_loss",
+    "multi_head_attention_forward",
+    "relu",
+    "scaled_dot_product_attention",
+    "sigmoid",
+    "softmax",
+    "tanh",
+]
