@@ -11,16 +11,37 @@ from nn.init import manual_seed
 from nn.linear import Linear
 from nn.losses import CrossEntropyLoss, MSELoss
 from nn.module import Module
+from nn.normalisation import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
 from nn.parameter import Parameter
 from nn.saving import load, save
 from nn.stateless import functional_call
 
 __all__ = [
     "MLP",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Batches",
     "CrossEntropyLoss",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KeyValueCache",
+    "LayerNorm",
     "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MSELoss",
     "Module",
@@ -28,6 +49,7 @@ __all__ = [
     "ModuleList",
     "MultiheadAttention",
     "Parameter",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "Sigmoid",
