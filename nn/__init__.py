@@ -1,12 +1,44 @@
 """Layers, losses and initial values for neural networks, thin on top of `autograd_core`, under torch's names."""
 
 from nn import functional, init, utils
-from nn.activations import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from nn.activations import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Maxout,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    RReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softmax2d,
+    Softmin,
+    Softplus,
+    Softshrink,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+    Threshold,
+)
 from nn.attention import MultiheadAttention
+from nn.bilinear import Bilinear
 from nn.caches import KeyValueCache
 from nn.checkpoint import load_checkpoint, save_checkpoint
 from nn.containers import MLP, ModuleDict, ModuleList, Sequential
 from nn.data import Batches, batches
+from nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from nn.init import manual_seed
 from nn.linear import Linear
 from nn.losses import CrossEntropyLoss, MSELoss
@@ -25,36 +57,71 @@ from nn.normalisation import (
 )
 from nn.parameter import Parameter
 from nn.saving import load, save
+from nn.shaping import Flatten, Identity, Unflatten
 from nn.stateless import functional_call
 
 __all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
     "MLP",
+    "SELU",
+    "AlphaDropout",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
     "Batches",
+    "Bilinear",
     "CrossEntropyLoss",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "FeatureAlphaDropout",
+    "Flatten",
     "GroupNorm",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
     "KeyValueCache",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
+    "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "Maxout",
+    "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
     "MultiheadAttention",
+    "PReLU",
     "Parameter",
     "RMSNorm",
+    "RReLU",
     "ReLU",
+    "ReLU6",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "Unflatten",
     "batches",
     "functional",
     "functional_call",

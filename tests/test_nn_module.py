@@ -91,7 +91,7 @@ def test_repr_is_a_tree() -> None:
         "  (a): Linear(in_features=2, out_features=3, bias=True)",
         "  (b): Sequential(",
         "    (0): ReLU()",
-        "    (1): Softmax(axis=1)",
+        "    (1): Softmax(dim=1)",
         "  )",
         ")",
     ]

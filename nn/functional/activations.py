@@ -1,52 +1,49 @@
-"""Activations: nonlinear functions of each element, and softmax along an axis."""
+"""Smooth activations, elementwise: each is accurate in both tails, without overflow.
+
+The ops are written in NumPy, and so are their rules, some of them with other ops of this file; so they differentiate to any
+order. `inplace` is accepted and changes nothing: a tensor on the tape is a value that other operations may have saved.
+"""
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import numpy as np
 
 import autograd_core as ag
+from nn.functional.arguments import as_array, one_axis
+from nn.functional.piecewise import nonpositive
 
-__all__ = ["log_softmax", "relu", "sigmoid", "softmax", "tanh"]
-
-
-# Not np.maximum(x, 0), whose derivative at 0 is 1/2: here it is 0. g * mask is 10 times as quick as np.where(mask, g, 0).
-@ag.op(
-    batches=True,
-    name="relu",
-    x=lambda g, out: g * (out > 0),
-    real_only=True,
-    elementwise=True,
-    selects=True,
-    samples=lambda a: [ag.call(a(2, 3)), ag.call(a()), ag.call(a(0, 3))],
-)
-def _relu(x: Any) -> Any:
-    return np.maximum(x, 0)
-
-
-def relu(input: Any) -> Any:
-    """max(x, 0), elementwise; the derivative at 0 is 0.
-
-    >>> import numpy as np
-    >>> relu(np.array([-1.0, 0.0, 2.0]))
-    array([0., 0., 2.])
-    """
-    return _relu(_array(input))
+__all__ = [
+    "celu",
+    "elu",
+    "gelu",
+    "glu",
+    "logsigmoid",
+    "mish",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+]
 
 
-@ag.op(
-    batches=True,
-    name="sigmoid",
-    x=lambda g, out: g * (out * (1 - out)),
-    real_only=True,
-    elementwise=True,
-    samples=lambda a: [ag.call(a(2, 3)), ag.call(a()), ag.call(a(0, 3))],
-)
+def _samples(*arguments: Any) -> Any:
+    """Sample calls with these arguments after x: small, 0-d and empty."""
+    return lambda a: [ag.call(a(2, 3), *arguments), ag.call(a(), *arguments), ag.call(a(0, 3), *arguments)]
+
+
+@ag.op(batches=True, name="sigmoid", x=lambda g, out: g * (out * (1 - out)), real_only=True, elementwise=True, samples=_samples())
 def _sigmoid(x: Any) -> Any:
-    # exp of what is not positive cannot overflow, and both forms are accurate to the last bits on their side.
-    z = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + z), z / (1 + z))
+    with np.errstate(over="ignore"):  # exp(1000) is inf, and 1 / inf the right answer
+        z = np.exp(-x)
+    z += 1
+    return 1 / z
 
 
 def sigmoid(input: Any) -> Any:
@@ -56,7 +53,22 @@ def sigmoid(input: Any) -> Any:
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    return _sigmoid(_array(input))
+    return _sigmoid(as_array(input))
+
+
+@ag.op(batches=True, name="logsigmoid", x=lambda g, x: g * _sigmoid(-x), real_only=True, elementwise=True, samples=_samples())
+def _logsigmoid(x: Any) -> Any:
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+def logsigmoid(input: Any) -> Any:
+    """log(sigmoid(x)), elementwise: finite where sigmoid is rounded to 0.
+
+    >>> import numpy as np
+    >>> logsigmoid(np.array([-1000.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+    return _logsigmoid(as_array(input))
 
 
 def tanh(input: Any) -> Any:
@@ -69,65 +81,266 @@ def tanh(input: Any) -> Any:
     return np.tanh(input)
 
 
-def _axis_samples(a: Any) -> list[Any]:
-    return [ag.call(a(2, 3), axis=-1), ag.call(a(2, 3), axis=0), ag.call(a(3), axis=0), ag.call(a(2, 1, 2), axis=1), ag.call(a(0, 3), axis=-1)]
+def _tanhshrink_rule(g: Any, x: Any) -> Any:
+    t = np.tanh(x)
+    return g * (t * t)
+
+
+@ag.op(batches=True, name="tanhshrink", x=_tanhshrink_rule, real_only=True, elementwise=True, samples=_samples())
+def _tanhshrink(x: Any) -> Any:
+    return x - np.tanh(x)
+
+
+def tanhshrink(input: Any) -> Any:
+    """X - tanh(x), elementwise.
+
+    >>> import numpy as np
+    >>> tanhshrink(np.array([0.0, 100.0]))
+    array([ 0., 99.])
+    """
+    return _tanhshrink(as_array(input))
+
+
+def _softsign_rule(g: Any, x: Any) -> Any:
+    size = np.abs(x) + 1
+    return g / (size * size)
+
+
+@ag.op(batches=True, name="softsign", x=_softsign_rule, real_only=True, elementwise=True, samples=_samples())
+def _softsign(x: Any) -> Any:
+    return x / (np.abs(x) + 1)
+
+
+def softsign(input: Any) -> Any:
+    """X / (1 + |x|), elementwise.
+
+    >>> import numpy as np
+    >>> softsign(np.array([-1.0, 3.0]))
+    array([-0.5 ,  0.75])
+    """
+    return _softsign(as_array(input))
 
 
 @ag.op(
     batches=True,
-    name="softmax",
-    x=lambda g, out, axis: out * (g - (g * out).sum(axis=axis, keepdims=True)),
+    name="softplus",
+    x=lambda g, x, beta, threshold: g * np.where(x * beta > threshold, 1.0, _sigmoid(x * beta)),
     real_only=True,
-    samples=_axis_samples,
+    elementwise=True,
+    samples=lambda a: [*_samples(1.0, 20.0)(a), *_samples(3.0, 2.0)(a)],
 )
-def _softmax(x: Any, axis: int) -> Any:
-    z = np.exp(x - x.max(axis=axis, keepdims=True))
-    return z / z.sum(axis=axis, keepdims=True)
+def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    z = x * beta
+    return np.where(z > threshold, x, (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta)
+
+
+def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    """log(1 + exp(beta x)) / beta, elementwise: a smooth relu; X itself where beta x > threshold.
+
+    raises  ValueError for beta = 0
+
+    >>> import numpy as np
+    >>> softplus(np.array([-1000.0, 0.0, 30.0])).round(4)
+    array([ 0.    ,  0.6931, 30.    ])
+    """
+    if not beta:
+        raise ValueError("softplus: beta must not be 0")
+    return _softplus(as_array(input), beta, threshold)
+
+
+# positive * x on the right of 0, negative * (exp(rate * x) - 1) on its left, and at 0.
+@ag.op(
+    batches=True,
+    name="elu",
+    x=lambda g, x, positive, negative, rate: g * (x > 0) * positive + g * (x <= 0) * ((negative * rate) * np.exp(nonpositive(x) * rate)),
+    real_only=True,
+    elementwise=True,
+    samples=lambda a: [*_samples(1.0, 1.0, 1.0)(a), *_samples(1.1, 0.7, 2.0)(a)],
+)
+def _elu(x: Any, positive: float, negative: float, rate: float) -> Any:
+    return positive * np.maximum(x, 0) + negative * np.expm1(rate * np.minimum(x, 0))
+
+
+def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+    """X where x > 0, else alpha (exp(x) - 1), elementwise; the derivative at 0 is `alpha`.
+
+    Clevert et al. 2016, "Fast and accurate deep network learning by exponential linear units", eq. 15.
+
+    >>> import numpy as np
+    >>> elu(np.array([-1000.0, 0.0, 2.0]))
+    array([-1.,  0.,  2.])
+    """
+    return _elu(as_array(input), 1.0, alpha, 1.0)
+
+
+def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+    """X where x > 0, else alpha (exp(x / alpha) - 1), elementwise: elu with a continuous derivative.
+
+    raises  ValueError for alpha = 0
+
+    Barron 2017, "Continuously differentiable exponential linear units", eq. 2.
+
+    >>> import numpy as np
+    >>> celu(np.array([-1000.0, 0.0, 2.0]), alpha=2.0)
+    array([-2.,  0.,  2.])
+    """
+    if not alpha:
+        raise ValueError("celu: alpha must not be 0")
+    return _elu(as_array(input), 1.0, alpha, 1.0 / alpha)
+
+
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
+
+
+def selu(input: Any, inplace: bool = False) -> Any:
+    """Elu scaled so that activations keep mean 0 and variance 1 from layer to layer.
+
+    Klambauer et al. 2017, "Self-normalizing neural networks", eq. 2 with the constants of eq. 14.
+
+    >>> import numpy as np
+    >>> selu(np.array([-1000.0, 1.0])).round(4)
+    array([-1.7581,  1.0507])
+    """
+    return _elu(as_array(input), SELU_SCALE, SELU_ALPHA * SELU_SCALE, 1.0)
+
+
+def _silu_rule(g: Any, x: Any) -> Any:
+    s = _sigmoid(x)
+    return g * (s * (x * (1 - s) + 1))
+
+
+@ag.op(batches=True, name="silu", x=_silu_rule, real_only=True, elementwise=True, samples=_samples())
+def _silu(x: Any) -> Any:
+    with np.errstate(over="ignore"):
+        z = np.exp(-x)
+    z += 1
+    return x / z
+
+
+def silu(input: Any, inplace: bool = False) -> Any:
+    """X * sigmoid(x), elementwise; also called swish.
+
+    Elfwing et al. 2018, "Sigmoid-weighted linear units", eq. 1.
+
+    >>> import numpy as np
+    >>> silu(np.array([-1000.0, 0.0, 1000.0]))
+    array([  -0.,    0., 1000.])
+    """
+    return _silu(as_array(input))
+
+
+def _mish_rule(g: Any, x: Any) -> Any:
+    t = np.tanh(_softplus(x))
+    return g * (t + x * _sigmoid(x) * (1 - t * t))
+
+
+@ag.op(batches=True, name="mish", x=_mish_rule, real_only=True, elementwise=True, samples=_samples())
+def _mish(x: Any) -> Any:
+    return x * np.tanh(_softplus(x))
+
+
+def mish(input: Any, inplace: bool = False) -> Any:
+    """X * tanh(softplus(x)), elementwise.
+
+    Misra 2019, "Mish: a self regularized non-monotonic activation function", eq. 1.
+
+    >>> import numpy as np
+    >>> mish(np.array([-1000.0, 0.0, 1000.0]))
+    array([  -0.,    0., 1000.])
+    """
+    return _mish(as_array(input))
+
+
+@functools.cache
+def _distribution() -> Any:
+    """The normal distribution function: SciPy's, and where that is not installed, one made of Python's `math.erfc`, 20 times as slow."""
+    try:
+        from scipy.special import ndtr
+    except ImportError:
+        erfc = np.frompyfunc(math.erfc, 1, 1)
+        return lambda x: np.asarray(0.5 * erfc(np.multiply(x, -math.sqrt(0.5), dtype=np.float64)), dtype=x.dtype)
+    return ndtr
 
 
 @ag.op(
     batches=True,
-    name="log_softmax",
-    x=lambda g, out, axis: g - np.exp(out) * g.sum(axis=axis, keepdims=True),
+    name="normal_cdf",
+    x=lambda g, x: g * (math.sqrt(0.5 / math.pi) * np.exp(x * x * -0.5)),
     real_only=True,
-    samples=_axis_samples,
+    elementwise=True,
+    samples=_samples(),
 )
-def _log_softmax(x: Any, axis: int) -> Any:
-    z = x - x.max(axis=axis, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
+def _normal_cdf(x: Any) -> Any:
+    return _distribution()(x)
 
 
-def softmax(input: Any, axis: int | None = None, *, dim: int | None = None) -> Any:
-    """exp(x) / sum(exp(x)) along an axis (the last by default), without overflow.
+_ROOT_TWO_OVER_PI = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715
 
-    A slice that is -inf throughout has no softmax: it gives nan, as in torch; mask attention so that a row keeps an entry.
+
+def _tanh_gelu_rule(g: Any, x: Any) -> Any:
+    square = x * x
+    t = np.tanh(x * (square * _CUBIC + 1) * _ROOT_TWO_OVER_PI)
+    return g * (0.5 * (t + 1) + x * (1 - t * t) * (square * (1.5 * _CUBIC * _ROOT_TWO_OVER_PI) + 0.5 * _ROOT_TWO_OVER_PI))
+
+
+@ag.op(batches=True, name="gelu", x=_tanh_gelu_rule, real_only=True, elementwise=True, samples=_samples())
+def _tanh_gelu(x: Any) -> Any:
+    return 0.5 * x * (np.tanh(x * (x * x * _CUBIC + 1) * _ROOT_TWO_OVER_PI) + 1)
+
+
+def gelu(input: Any, approximate: str = "none") -> Any:
+    """X * P(z <= x) for a normally distributed z, elementwise.
+
+    approximate  "none", or "tanh" for 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), which is quicker
+    raises       ValueError for another `approximate`
+
+    Hendrycks & Gimpel 2016, "Gaussian error linear units", section 2.
 
     >>> import numpy as np
-    >>> softmax(np.array([1000.0, 1000.0]))
-    array([0.5, 0.5])
+    >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.1587,  0.    ,  0.8413])
     """
-    return _softmax(_array(input), _chosen_axis("softmax", input, axis, dim))
+    input = as_array(input)
+    if approximate == "tanh":
+        return _tanh_gelu(input)
+    if approximate != "none":
+        raise ValueError(f'gelu: approximate must be "none" or "tanh", not {approximate!r}')
+    return input * _normal_cdf(input)  # two nodes: the distribution function, the dear part, is not computed again
 
 
-def log_softmax(input: Any, axis: int | None = None, *, dim: int | None = None) -> Any:
-    """X - log(sum(exp(x))) along an axis (the last by default), without overflow.
+def _glu_rule(g: Any, x: Any, axis: int) -> Any:
+    a, b = np.split(x, 2, axis=axis)
+    s = _sigmoid(b)
+    return np.concatenate([g * s, g * a * (s * (1 - s))], axis=axis)
+
+
+@ag.op(
+    batches=True,
+    name="glu",
+    x=_glu_rule,
+    real_only=True,
+    samples=lambda a: [ag.call(a(2, 4), axis=-1), ag.call(a(4, 3), axis=0), ag.call(a(2, 2, 2), axis=1), ag.call(a(0, 2), axis=1)],
+)
+def _glu(x: Any, axis: int) -> Any:
+    a, b = np.split(x, 2, axis=axis)
+    return a * _sigmoid(b)
+
+
+def glu(input: Any, dim: int | None = None, *, axis: int | None = None) -> Any:
+    """The gated linear unit: a * sigmoid(b), where a and b are the halves of x along an axis (the last by default).
+
+    raises  ValueError if the axis has an odd number of elements
+
+    Dauphin et al. 2017, "Language modeling with gated convolutional networks", eq. 1.
 
     >>> import numpy as np
-    >>> log_softmax(np.array([0.0, 0.0])).round(4)
-    array([-0.6931, -0.6931])
+    >>> glu(np.array([1.0, 2.0, 0.0, 0.0]))
+    array([0.5, 1. ])
     """
-    return _log_softmax(_array(input), _chosen_axis("log_softmax", input, axis, dim))
-
-
-def _chosen_axis(name: str, input: Any, axis: int | None, dim: int | None) -> int:
-    if axis is not None and dim is not None:
-        raise TypeError(f"{name}: axis and dim are two names of one argument; give one of them")
-    chosen = dim if axis is None else axis
-    chosen = -1 if chosen is None else chosen
-    if not -np.ndim(input) <= chosen < np.ndim(input):
-        raise ValueError(f"{name}: axis {chosen} is out of bounds for an input of shape {np.shape(input)}")
-    return chosen
-
-
-def _array(input: Any) -> Any:
-    return input if hasattr(input, "dtype") else np.asarray(input)
+    input = as_array(input)
+    chosen = one_axis("glu", input, axis, dim, -1)
+    if input.ndim == 0 or input.shape[chosen] % 2:
+        raise ValueError(f"glu: axis {chosen} of an input of shape {input.shape} cannot be halved; its size must be even")
+    return _glu(input, chosen)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
-from nn.functional.activations import log_softmax, softmax
+from nn.functional.softmax import log_softmax, softmax
 
 __all__ = ["cross_entropy", "mse_loss"]
 

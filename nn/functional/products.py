@@ -8,7 +8,7 @@ import numpy as np
 
 import autograd_core as ag
 
-__all__ = ["linear"]
+__all__ = ["bilinear", "linear"]
 
 
 def _rows(x: Any) -> Any:
@@ -73,3 +73,29 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     if not input.shape or input.shape[-1] != weight.shape[-1]:
         raise ValueError(f"linear: input of shape {input.shape} for a weight of shape {weight.shape}; the last axes must agree (in_features)")
     return _product(input, weight) if bias is None else _affine(input, weight, bias)
+
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    """The bilinear map: y[k] = x1 @ weight[k] @ x2 + bias[k].
+
+    input1   (..., in1_features)
+    input2   (..., in2_features), with the same leading axes
+    weight   (out_features, in1_features, in2_features)
+    bias     (out_features,) or None
+    returns  (..., out_features)
+    raises   ValueError naming the shapes that disagree
+
+    >>> import numpy as np
+    >>> bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.array([[[1.0], [10.0]]]))
+    array([63.])
+    """
+    if weight.ndim != 3 or not input1.ndim or input1.shape[:-1] != input2.shape[:-1] or (input1.shape[-1], input2.shape[-1]) != weight.shape[1:]:
+        raise ValueError(
+            f"bilinear: inputs of shapes {input1.shape} and {input2.shape} for a weight of shape {weight.shape}; "
+            "they must be (..., in1), (..., in2) and (out, in1, in2)"
+        )
+    out, in1, in2 = weight.shape
+    # One product for all outputs, (..., in1) with (out * in2, in1), then one vector product for each place.
+    partial = linear(input1, weight.swapaxes(1, 2).reshape((out * in2, in1))).reshape((*input1.shape[:-1], out, in2))
+    y = (partial @ input2[..., None])[..., 0]
+    return y if bias is None else y + bias

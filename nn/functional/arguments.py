@@ -1,0 +1,25 @@
+"""What the functions' arguments have in common: plain numbers and lists beside arrays, and `axis` beside torch's `dim`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["as_array", "one_axis"]
+
+
+def as_array(input: Any) -> Any:
+    """Tensors and arrays as they are; numbers and lists as arrays."""
+    return input if hasattr(input, "dtype") else np.asarray(input)
+
+
+def one_axis(name: str, input: Any, axis: int | None, dim: int | None, default: int) -> int:
+    """The axis that `axis` or `dim` means; TypeError if both are given, ValueError if `input` does not have it."""
+    if axis is not None and dim is not None:
+        raise TypeError(f"{name}: axis and dim are two names of one argument; give one of them")
+    chosen = default if axis is None and dim is None else dim if axis is None else axis
+    rank = max(np.ndim(input), 1)  # a number counts as a list of one
+    if chosen is None or not -rank <= chosen < rank:
+        raise ValueError(f"{name}: axis {chosen} is out of bounds for an input of shape {np.shape(input)}")
+    return int(chosen)
