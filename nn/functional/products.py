@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,25 @@ __all__ = ["bilinear", "linear"]
 
 def _rows(x: Any) -> Any:
     """All leading axes as one."""
-    return x if x.ndim == 2 else x.reshape((-1, x.shape[-1])) if x.size else x.reshape((0, x.shape[-1]))
+    return x if x.ndim == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def _times(x: Any, matrix: Any) -> Any:
     """The product x @ matrix. NumPy makes a small product for each matrix of a stack; of its rows together it is one large product."""
-    return x @ matrix if x.ndim < 3 else (_rows(x) @ matrix).reshape((*x.shape[:-1], matrix.shape[-1]))
+    if x.ndim < 3:
+        return x @ matrix
+    shape = (*x.shape[:-1], matrix.shape[-1])
+    if type(x) is type(matrix) is np.ndarray:
+        out = np.empty(shape, np.result_type(x, matrix))
+        np.matmul(_rows(x), matrix, out=_rows(out))
+        return out  # no view, of which the tape would have to know what memory it shows
+    return (_rows(x) @ matrix).reshape(shape)
 
 
 def _samples(a: Any, *bias: Any) -> list[Any]:
     return [
         *[ag.call(a(4, 3), a(2, 3), *bias), ag.call(a(3), a(2, 3), *bias), ag.call(a(3, 2, 3), a(2, 3), *bias)],
-        *[ag.call(a(0, 3), a(2, 3), *bias), ag.call(a(2, 0, 3), a(2, 3), *bias)],
+        *[ag.call(a(0, 3), a(2, 3), *bias), ag.call(a(2, 0, 3), a(2, 3), *bias), ag.call(a(2, 1, 0), a(2, 0), *bias)],
     ]
 
 
