@@ -39,6 +39,7 @@ from nn.checkpoint import load_checkpoint, save_checkpoint
 from nn.containers import MLP, ModuleDict, ModuleList, Sequential
 from nn.data import Batches, batches
 from nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from nn.embedding import Embedding, EmbeddingBag
 from nn.init import manual_seed
 from nn.linear import Linear
 from nn.losses import (
@@ -109,6 +110,8 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "GaussianNLLLoss",

@@ -8,6 +8,7 @@ from nn.functional.activations import celu, elu, gelu, glu, logsigmoid, mish, se
 from nn.functional.attention import scaled_dot_product_attention
 from nn.functional.distances import cdist, cosine_similarity, normalize, pairwise_distance, pdist
 from nn.functional.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from nn.functional.embeddings import embedding, embedding_bag, one_hot
 from nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -57,6 +58,8 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "elu",
+    "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "gaussian_nll_loss",
     "gelu",
@@ -88,6 +91,7 @@ __all__ = [
     "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
+    "one_hot",
     "pairwise_distance",
     "pdist",
     "poisson_nll_loss",
