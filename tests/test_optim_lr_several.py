@@ -199,3 +199,61 @@ def test_one_cycle_is_torchs_for_few_steps_and_any_share_of_warm_up(pct_start: f
         return
     options: dict[str, Any] = {"max_lr": 1.0, "total_steps": total, "pct_start": pct_start, "three_phase": three_phase}
     is_torchs(lambda optimizer, module: module.OneCycleLR(optimizer, **options), total - 1)
+
+
+def plateau(optimizer: Any, module: Any) -> Any:
+    return module.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)
+
+
+ORDERS = ["optimizer scheduler load_optimizer load_scheduler", "optimizer scheduler load_scheduler load_optimizer"]
+ORDERS += ["optimizer load_optimizer scheduler load_scheduler"]
+
+
+@pytest.mark.parametrize("lr", [0.1, 0.7])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("name", MAKERS)
+def test_all_orders_of_making_and_loading_give_the_same_rates(name: str, order: str, lr: float) -> None:
+    (first, module), _ = pair()
+    scheduler, metric = MAKERS[name](first, module), plateau(first, module)
+    seen(first, scheduler, 4)
+    metric.step(1.0)
+    metric.step(1.0)  # another one has changed the rate since
+    states = first.state_dict(), scheduler.state_dict(), metric.state_dict()
+    second: Any
+    other: Any
+    for action in order.split():
+        if action == "optimizer":
+            second = pair(lr=lr)[0][0]
+        elif action == "scheduler":
+            other, metric = MAKERS[name](second, module), plateau(second, module)
+        elif action == "load_optimizer":
+            second.load_state_dict(states[0])
+        else:
+            metric.load_state_dict(states[2])
+            other.load_state_dict(states[1])
+    for a, b in zip(first.param_groups, second.param_groups, strict=True):
+        assert {k: v for k, v in a.items() if k != "params"} == {k: v for k, v in b.items() if k != "params"}
+    assert seen(second, other, 6) == seen(first, scheduler, 6)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_scheduler_made_on_a_loaded_optimizer_takes_over_the_state_of_torchs(name: str) -> None:
+    (_, our_module), (theirs, module) = pair()
+    scheduler = MAKERS[name](theirs, module)
+    seen(theirs, scheduler, 4)
+    ours = pair(lr=1.0)[0][0]
+    ours.load_state_dict(theirs.state_dict())
+    other = MAKERS[name](ours, our_module)
+    other.load_state_dict(scheduler.state_dict())
+    np.testing.assert_allclose(seen(ours, other), seen(theirs, scheduler), rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", [*MAKERS, "ReduceLROnPlateau"])
+def test_a_scheduler_shows_its_options_and_where_it_stands(name: str) -> None:
+    optimizer, module = pair()[0]
+    make = MAKERS.get(name, plateau)
+    text = repr(make(optimizer, module))
+    assert text.startswith(f"{name}(")
+    assert "lr [" in text
+    assert "at step 0" in text
+    assert "object at 0x" not in text.replace("function", "")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
+from optim.at_once import Changes, at_once, set_attributes
 from optim.optimizer import Optimizer
 
-__all__ = ["Formula", "LRScheduler", "check_keys", "check_rate", "of_group", "per_group"]
+__all__ = ["Formula", "LRScheduler", "check_keys", "check_rate", "of_group", "per_group", "rates_in", "rates_of", "with_rates"]
 
 Formula = Callable[[float], float]  # step -> learning rate
 
@@ -35,6 +38,7 @@ class LRScheduler:
             self.last_epoch += 1  # the learning rate is there already: that of the run that is resumed
         else:
             self.step()
+        self._first = rates_of(optimizer)  # what this constructor has left
 
     def formula(self, i: int, initial: float) -> Formula:
         """The formula of group `i`, whose learning rate was `initial` at first."""
@@ -77,28 +81,68 @@ class LRScheduler:
         """Be as before the first step; the next one is the first again. The learning rates are left as they are."""
         self.last_epoch = -1
 
+    def __repr__(self) -> str:
+        names = [name for name in inspect.signature(type(self)).parameters if name not in ("optimizer", "last_epoch") and hasattr(self, name)]
+        options = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({options}; at step {self.last_epoch}, lr {rates_of(self.optimizer)})"
+
     def get_last_lr(self) -> list[float]:
         """The learning rates that were set last."""
         return self._last_lr
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the scheduler stands and where it began; what else its formulas need is given to its constructor."""
-        return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs), "_last_lr": list(self._last_lr)}
+        """Where the scheduler stands and where it began, and what the learning rates are; what else its formulas need is given to its constructor."""
+        return with_rates({"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs), "_last_lr": list(self._last_lr)}, self.optimizer)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`, torch's included; the optimizer's own state holds the learning rate.
+        """Go on from a `state_dict`, torch's included. The optimizer's state may be loaded before or after.
 
         raises  ValueError if it is of something else, or of another number of groups; then nothing has been changed
         """
+        at_once(self.loading(state_dict))
+
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
+        """Check a state as `load_state_dict` does; the changes that are left to be made."""
         check_keys(self, state_dict, "base_lrs", "last_epoch", "_last_lr")
         initial = [float(lr) for lr in state_dict["base_lrs"]]
         groups = len(self.optimizer.param_groups)
         if len(initial) != groups:
             raise ValueError(f"{type(self).__name__}: the state is of {len(initial)} parameter groups, but the optimizer has {groups}")
-        self.formulas = [self.formula(i, lr) for i, lr in enumerate(initial)]
-        self.base_lrs = initial
-        self.last_epoch = state_dict["last_epoch"]
-        self._last_lr = list(state_dict["_last_lr"])
+        formulas = [self.formula(i, lr) for i, lr in enumerate(initial)]
+        own = {"formulas": formulas, "base_lrs": initial, "last_epoch": state_dict["last_epoch"], "_last_lr": list(state_dict["_last_lr"])}
+        starts = [partial(group.__setitem__, "initial_lr", lr) for group, lr in zip(self.optimizer.param_groups, initial, strict=True)]
+        return [set_attributes(self, **own), *starts, *self._setting(state_dict)]
+
+    def _setting(self, state_dict: Mapping[str, Any]) -> Changes:
+        """The changes that set the learning rates as they were when the state was taken.
+
+        The constructor has set them to those of the first step, also if the optimizer's own state had been loaded by then. A state of
+        torch's says what its scheduler has set last, which others may have changed after that: it is taken where nobody else has said more.
+        """
+        groups = self.optimizer.param_groups
+        if (rates := rates_in(state_dict)) is not None:
+            return [partial(group.__setitem__, "lr", lr) for group, lr in zip(groups, rates, strict=True)]
+        pairs = zip(groups, state_dict["_last_lr"], self._first, strict=True)
+        return [partial(group.__setitem__, "lr", lr) for group, lr, first in pairs if group["lr"] == first]
+
+
+def rates_of(optimizer: Any) -> list[Any]:
+    """The learning rates of an optimizer's groups."""
+    return [group["lr"] for group in optimizer.param_groups]
+
+
+def with_rates(state: dict[str, Any], optimizer: Any) -> dict[str, Any]:
+    """A state with the optimizer's learning rates, and the age at which they were these."""
+    return {**state, "lr": rates_of(optimizer), "lr_at": _age(state)}
+
+
+def rates_in(state: Mapping[str, Any]) -> list[Any] | None:
+    """The learning rates that `with_rates` has put into a state; None if there are none, or torch has carried them along and stepped since."""
+    return list(state["lr"]) if "lr" in state and state.get("lr_at") == _age(state) else None
+
+
+def _age(state: Mapping[str, Any]) -> list[Any]:
+    return [state.get("last_epoch"), *(_age(inner) for inner in state.get("_schedulers", ()))]
 
 
 def check_keys(scheduler: Any, state_dict: Mapping[str, Any], *keys: str) -> None:

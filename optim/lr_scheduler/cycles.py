@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from optim.at_once import Changes, at_once
 from optim.lr_scheduler.base import Formula, LRScheduler, of_group, per_group
 from optim.optimizer import Optimizer
 from optim.schedules import Cyclic, OneCycle
@@ -27,12 +29,19 @@ class _WithMomentum(LRScheduler):
 
     def step(self, epoch: float | None = None) -> None:
         super().step(epoch)
+        at_once(self._setting_momentum(self.last_epoch))
+
+    def _setting_momentum(self, epoch: float) -> Changes:
+        """The changes that set the momenta of a step."""
+        changes: Changes = []
         for i, group in enumerate(self.optimizer.param_groups if self.cycle_momentum else ()):
-            value = self.momentum(i)(self.last_epoch)
-            if "betas" in group:
-                group["betas"] = (value, *group["betas"][1:])
-            else:
-                group["momentum"] = value
+            value = self.momentum(i)(epoch)
+            name, new = ("betas", (value, *group["betas"][1:])) if "betas" in group else ("momentum", value)
+            changes.append(partial(group.__setitem__, name, new))
+        return changes
+
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
+        return [*super().loading(state_dict), *self._setting_momentum(state_dict["last_epoch"])]
 
 
 class CyclicLR(_WithMomentum):

@@ -6,7 +6,8 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optim.lr_scheduler.base import LRScheduler, check_keys
+from optim.at_once import Changes, set_attributes
+from optim.lr_scheduler.base import LRScheduler, check_keys, rates_of, with_rates
 from optim.optimizer import Optimizer
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
@@ -28,7 +29,7 @@ class _Several(LRScheduler):
         self.schedulers = list(schedulers)
 
     def _note(self) -> None:
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = rates_of(self.optimizer)
 
     def _begin(self) -> None:
         """Set the learning rates to where they began, and forget the first steps of the schedulers, which set them one after the other."""
@@ -48,18 +49,16 @@ class _Several(LRScheduler):
     def state_dict(self) -> dict[str, Any]:
         """Where the scheduler stands, and the states of the schedulers inside."""
         states = [scheduler.state_dict() for scheduler in self.schedulers]
-        return {"last_epoch": self.last_epoch, "_last_lr": list(self._last_lr), "_schedulers": states}
+        return with_rates({"last_epoch": self.last_epoch, "_last_lr": list(self._last_lr), "_schedulers": states}, self.optimizer)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`, torch's included; the optimizer's own state holds the learning rate."""
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
         check_keys(self, state_dict, "_schedulers", "_last_lr")
         states = state_dict["_schedulers"]
         if len(states) != len(self.schedulers):
             raise ValueError(f"{type(self).__name__}: the state is of {len(states)} schedulers, but there are {len(self.schedulers)}")
-        for scheduler, state in zip(self.schedulers, states, strict=True):
-            scheduler.load_state_dict(state)
-        self.last_epoch = state_dict.get("last_epoch", self.schedulers[0].last_epoch)  # torch's ChainedScheduler saves none
-        self._last_lr = list(state_dict["_last_lr"])
+        inner = [change for scheduler, state in zip(self.schedulers, states, strict=True) for change in scheduler.loading(state)]
+        last = state_dict.get("last_epoch", states[0]["last_epoch"])  # torch's ChainedScheduler saves none
+        return [*inner, set_attributes(self, last_epoch=last, _last_lr=list(state_dict["_last_lr"])), *self._setting(state_dict)]
 
 
 class SequentialLR(_Several):
@@ -76,6 +75,7 @@ class SequentialLR(_Several):
         self.last_epoch = last_epoch + 1
         self.schedulers[bisect_right(self.milestones, 0)].step()
         self._note()
+        self._first = rates_of(self.optimizer)
 
     def step(self, epoch: float | None = None) -> None:
         """Step the scheduler whose turn it is; go on to the next one at its milestone."""
@@ -94,6 +94,7 @@ class ChainedScheduler(_Several):
         self._take(schedulers, optimizer)
         self.last_epoch = self.schedulers[0].last_epoch
         self._note()
+        self._first = rates_of(self.optimizer)
 
     def step(self, epoch: float | None = None) -> None:
         """Step all of them."""
