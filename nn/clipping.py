@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from types import GeneratorType
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,24 @@ __all__ = ["clip_grad_adaptive_", "clip_grad_norm_", "clip_grad_value_", "clip_g
 Tensors = ag.Tensor | Iterable[ag.Tensor]
 
 
+def _checked(name: str, tensors: Tensors) -> list[Any]:
+    """The tensors in a list. ValueError for an iterator that was used up: nothing would be done, and nobody would know."""
+    if isinstance(tensors, ag.Tensor):
+        return [tensors]
+    used_up = isinstance(tensors, GeneratorType) and tensors.gi_frame is None
+    listed = list(tensors)
+    if used_up or (not listed and isinstance(tensors, Iterator) and not isinstance(tensors, GeneratorType)):
+        raise ValueError(f"{name}: got no parameters; the iterator was used up already, so call model.parameters() anew or make a list of it")
+    return listed
+
+
 def _array(tensor: Any) -> Any:
     return tensor.data if isinstance(tensor, ag.Tensor) else tensor  # a gradient may be an array that a user has put there
 
 
-def _arrays(tensors: Tensors) -> list[Any]:
-    return [_array(t) for t in ([tensors] if isinstance(tensors, ag.Tensor) else tensors)]
-
-
-def _listed(parameters: Tensors) -> list[Any]:
-    return [p for p in ([parameters] if isinstance(parameters, ag.Tensor) else parameters) if p.grad is not None]
+def _listed(name: str, parameters: Tensors) -> list[Any]:
+    """The parameters that have a gradient."""
+    return [p for p in _checked(name, parameters) if p.grad is not None]
 
 
 def _bound(name: str, what: str, value: float) -> float:
@@ -43,7 +52,7 @@ def get_total_norm(tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite:
     tensor(5.)
     """
     p = float(norm_type)
-    arrays = [array for array in _arrays(tensors) if array.size]
+    arrays = [array for array in map(_array, _checked("get_total_norm", tensors)) if array.size]
     total = _norm(np.array([_norm(array.reshape(-1), p) for array in arrays]), p) if arrays else 0.0
     if error_if_nonfinite and not np.isfinite(total):
         raise RuntimeError(
@@ -70,7 +79,7 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any)
     # 1e-6 as in torch: it keeps the quotient finite where there is no gradient.
     factor = _bound("clip_grads_with_norm_", "max_norm", max_norm) / (float(total_norm) + 1e-6)
     if not factor >= 1:  # nan too: it must not be hidden
-        for p in _listed(parameters):
+        for p in _listed("clip_grads_with_norm_", parameters):
             array = _array(p.grad)
             # Half precision has but a few digits for a small factor: the product is taken in single precision.
             np.multiply(array, factor, out=array, dtype=np.result_type(array.dtype, np.float32), casting="same_kind")
@@ -85,7 +94,7 @@ def clip_grad_norm_(parameters: Tensors, max_norm: float, norm_type: float = 2.0
     Pascanu et al. 2013, "On the difficulty of training recurrent neural networks", algorithm 1.
     """
     _bound("clip_grad_norm_", "max_norm", max_norm)
-    listed = _listed(parameters)
+    listed = _listed("clip_grad_norm_", parameters)
     total = get_total_norm([p.grad for p in listed], norm_type, error_if_nonfinite)
     clip_grads_with_norm_(listed, max_norm, total)
     return total
@@ -94,7 +103,7 @@ def clip_grad_norm_(parameters: Tensors, max_norm: float, norm_type: float = 2.0
 def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
     """Bring each element of the gradients into [-clip_value, clip_value]."""
     bound = _bound("clip_grad_value_", "clip_value", clip_value)
-    for p in _listed(parameters):
+    for p in _listed("clip_grad_value_", parameters):
         array = _array(p.grad)
         np.clip(array, -bound, bound, out=array)
 
@@ -106,7 +115,7 @@ def clip_grad_adaptive_(parameters: Tensors, clip_factor: float = 0.01, eps: flo
     large-scale image recognition without normalization", eq. 3.
     """
     factor = _bound("clip_grad_adaptive_", "clip_factor", clip_factor)
-    for p in _listed(parameters):
+    for p in _listed("clip_grad_adaptive_", parameters):
         largest = factor * np.maximum(unit_norms(p.data), eps)
         norms = np.maximum(unit_norms(_array(p.grad)), 1e-6)
         array = _array(p.grad)

@@ -34,6 +34,7 @@ class Batches:
     def __init__(self, arrays: tuple[Any, ...], batch_size: BatchSize, shuffle: bool, seed: init.Seed, drop_last: bool) -> None:
         if not arrays:
             raise TypeError("batches: give at least one array")
+        arrays = tuple(_indexable(array) for array in arrays)
         lengths = [len(array) for array in arrays]
         if len(set(lengths)) > 1:
             raise ValueError(f"batches: the arrays have different lengths, {', '.join(map(str, lengths))}; their first axes must agree")
@@ -48,6 +49,11 @@ class Batches:
         self.steps = 0  # batches given since the beginning: what a schedule of the batch size is a function of
         self._last = _Epoch(0, None)  # the one that was begun last
         self._resumed = False
+
+    def __repr__(self) -> str:
+        what = f"{self.samples} samples of {len(self.arrays)} {'array' if len(self.arrays) == 1 else 'arrays'}"
+        how = f"batch_size={self.batch_size!r}, shuffle={self.shuffle}, drop_last={self.drop_last}"
+        return f"Batches({what}, {how}; epoch {self.epoch}, at sample {self._last.position}, {self.steps} batches given)"
 
     @property
     def samples(self) -> int:
@@ -108,6 +114,18 @@ class Batches:
         self._resumed = self._last.position > 0
 
 
+def _indexable(array: Any) -> Any:
+    """What can be indexed by an array of places: lists become arrays, and so does what indexes by labels. Others stay: they may lie on disk."""
+    if isinstance(array, list | tuple | range) or hasattr(array, "iloc"):
+        try:
+            return np.asarray(array)
+        except ValueError as error:
+            raise ValueError(
+                f"batches: a {type(array).__name__} of items of different shapes is no array; pad them, or batch their places"
+            ) from error
+    return array
+
+
 def _checked_size(batch_size: Any) -> None:
     if not isinstance(batch_size, int | np.integer) or isinstance(batch_size, bool) or batch_size < 1:
         raise ValueError(f"batches: batch_size must be an integer >= 1 or a schedule, not {batch_size!r}")
@@ -116,7 +134,7 @@ def _checked_size(batch_size: Any) -> None:
 def batches(*arrays: Any, batch_size: BatchSize = 32, shuffle: bool = False, seed: init.Seed = None, drop_last: bool = False) -> Batches:
     """Iterate over `arrays` together in parts of `batch_size` along the first axis.
 
-    arrays      of one length; tensors too
+    arrays      of one length; tensors, lists of numbers and data frames too
     batch_size  a number, or a schedule: a function of the number of batches given so far
     shuffle     draw a new order for each epoch
     seed        a seed or a `np.random.Generator`; None for `nn.init`'s own

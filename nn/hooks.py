@@ -44,6 +44,12 @@ class HookHandle:
         if not of_kind:
             self._hooks.pop(self._kind, None)
 
+    def __repr__(self) -> str:
+        hook = self._hooks.get(self._kind, {}).get(self._key)
+        if hook is None:
+            return f"HookHandle({self._kind} hook, removed)"
+        return f"HookHandle({self._kind} hook {getattr(hook.function, '__qualname__', None) or repr(hook.function)})"
+
     def __enter__(self) -> Self:
         return self
 

@@ -106,3 +106,35 @@ def test_the_state_is_of_the_iteration_that_was_begun_last() -> None:
     other = nn.batches(np.arange(6), batch_size=2, shuffle=True, seed=0)
     other.load_state_dict(state)
     assert [part.tolist() for part in other] == [part.tolist() for part in newer]
+
+
+def test_lists_and_ranges_are_batched_as_arrays() -> None:
+    parts = list(nn.batches([1, 2, 3], range(3), batch_size=2, shuffle=True, seed=0))
+    assert sorted(x for part, _ in parts for x in part.tolist()) == [1, 2, 3]
+    assert all((a == b + 1).all() for a, b in parts)
+    with pytest.raises(ValueError, match="a list of items of different shapes is no array"):
+        nn.batches([[1], [1, 2]])
+
+
+def test_a_frame_is_batched_by_place_and_not_by_label() -> None:
+    class Frame:
+        """Indexes by labels, as pandas does."""
+
+        iloc = None
+
+        def __len__(self) -> int:
+            return 3
+
+        def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+            return np.array([10.0, 20.0, 30.0])
+
+        def __getitem__(self, key: object) -> None:
+            raise KeyError(key)
+
+    assert [part.tolist() for part in nn.batches(Frame(), batch_size=2)] == [[10.0, 20.0], [30.0]]
+
+
+def test_batches_show_what_they_hold_and_where_they_stand() -> None:
+    loader = nn.batches(np.arange(5), np.arange(5), batch_size=2, shuffle=True)
+    next(iter(loader))
+    assert repr(loader) == "Batches(5 samples of 2 arrays, batch_size=2, shuffle=True, drop_last=False; epoch 1, at sample 2, 1 batches given)"

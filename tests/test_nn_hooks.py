@@ -251,3 +251,10 @@ def test_backward_hooks_do_as_in_torch():
         assert np.allclose(a.grad.data, b.grad.numpy(), rtol=1e-12)
     assert seen_here[0][0] == seen_there[0][0] == (None,)
     assert np.allclose(seen_here[0][1][0].data, seen_there[0][1][0].numpy(), rtol=1e-12)
+
+
+def test_a_handle_shows_its_hook_and_whether_it_is_on() -> None:
+    handle = nn.ReLU().register_forward_hook(print)
+    assert repr(handle) == "HookHandle(forward hook print)"
+    handle.remove()
+    assert repr(handle) == "HookHandle(forward hook, removed)"

@@ -128,3 +128,25 @@ def test_adaptive_clipping_survives_gradients_whose_squares_overflow(dtype: Any,
     nn.utils.clip_grad_adaptive_([p], 0.1)
     np.testing.assert_allclose(p.grad.data.astype(np.float64), 0.1, rtol=2e-3)
     assert p.grad.dtype == dtype
+
+
+CLIPPING = {
+    "clip_grad_norm_": lambda p: nn.utils.clip_grad_norm_(p, 1.0),
+    "clip_grads_with_norm_": lambda p: nn.utils.clip_grads_with_norm_(p, 1.0, 5.0),
+    "clip_grad_value_": lambda p: nn.utils.clip_grad_value_(p, 1.0),
+    "clip_grad_adaptive_": lambda p: nn.utils.clip_grad_adaptive_(p),
+    "get_total_norm": lambda p: nn.utils.get_total_norm(p),
+}
+
+
+@pytest.mark.parametrize("name", CLIPPING)
+def test_an_iterator_that_was_used_up_is_refused(name: str) -> None:
+    p = ag.tensor([3.0, 4.0], requires_grad=True)
+    p.grad = ag.tensor([3.0, 4.0])
+    for parameters in ((q for q in [p]), iter([p]), zip([p])):
+        list(parameters)
+        with pytest.raises(ValueError, match=f"{name}: got no parameters; the iterator was used up already"):
+            CLIPPING[name](parameters)
+    CLIPPING[name]([])
+    CLIPPING[name](nn.ReLU().parameters())  # of a module without parameters, which is no mistake
+    CLIPPING[name](q for q in [p])
