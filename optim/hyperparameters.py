@@ -9,7 +9,19 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DOMAINS", "Domain", "at_step", "check", "is_changeable", "loaded", "loaded_entry", "refuse_unknown", "resume", "saved"]
+__all__ = [
+    "DOMAINS",
+    "Domain",
+    "at_step",
+    "check",
+    "hyperparameters_of",
+    "is_changeable",
+    "loaded",
+    "loaded_entry",
+    "refuse_unknown",
+    "resume",
+    "saved",
+]
 
 # torch's arguments that say how a rule is run, not what it computes: there is one way here. Its states carry them along.
 EXECUTION = frozenset({"foreach", "fused", "capturable", "differentiable"})
@@ -83,6 +95,17 @@ DOMAINS: dict[str, Domain] = {
     "gamma": FINITE,
     "grafting": ('None, "sgd" or "adagrad"', lambda value: value in (None, "sgd", "adagrad")),
 }
+
+
+def hyperparameters_of(rule: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that the rule takes, which are its keyword-only parameters: of a constructor's `locals()`, all hyperparameters.
+
+    >>> hyperparameters_of(lambda g, p, state, *, lr, eps: ..., {"self": None, "params": [], "lr": 0.1, "eps": 1e-8})
+    {'lr': 0.1, 'eps': 1e-08}
+    """
+    code = rule.__code__
+    names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    return {name: value for name, value in values.items() if name in names}
 
 
 def at_step(value: Any, step: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from optim.hyperparameters import hyperparameters_of
 from optim.optimizer import Optimizer, Options, Value
 from optim.rules import adam, adamax, lion, nadam, radam, sparse_adam
 
@@ -36,20 +37,7 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            adam,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "amsgrad": amsgrad,
-                "maximize": maximize,
-                "decoupled_weight_decay": decoupled_weight_decay,
-            },
-            **options,
-        )
+        super().__init__(params, adam, hyperparameters_of(adam, locals()), **options)
 
 
 class AdamW(Optimizer):
@@ -75,20 +63,7 @@ class AdamW(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            adam,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "amsgrad": amsgrad,
-                "maximize": maximize,
-                "decoupled_weight_decay": True,
-            },
-            **options,
-        )
+        super().__init__(params, adam, hyperparameters_of(adam, locals() | {"decoupled_weight_decay": True}), **options)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a `state_dict`, of `Adam` too: the weight decay is decoupled in any case, as in torch."""
@@ -117,7 +92,7 @@ class Adamax(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(params, adamax, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, **options)
+        super().__init__(params, adamax, hyperparameters_of(adamax, locals()), **options)
 
 
 class NAdam(Optimizer):
@@ -145,20 +120,7 @@ class NAdam(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            nadam,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "momentum_decay": momentum_decay,
-                "decoupled_weight_decay": decoupled_weight_decay,
-                "maximize": maximize,
-            },
-            **options,
-        )
+        super().__init__(params, nadam, hyperparameters_of(nadam, locals()), **options)
 
 
 class RAdam(Optimizer):
@@ -184,19 +146,7 @@ class RAdam(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            radam,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "decoupled_weight_decay": decoupled_weight_decay,
-                "maximize": maximize,
-            },
-            **options,
-        )
+        super().__init__(params, radam, hyperparameters_of(radam, locals()), **options)
 
 
 class Lion(Optimizer):
@@ -218,7 +168,7 @@ class Lion(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(params, lion, {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize}, **options)
+        super().__init__(params, lion, hyperparameters_of(lion, locals()), **options)
 
 
 class SparseAdam(Optimizer):
@@ -241,4 +191,4 @@ class SparseAdam(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(params, sparse_adam, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize}, **options)
+        super().__init__(params, sparse_adam, hyperparameters_of(sparse_adam, locals()), **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+from optim.hyperparameters import hyperparameters_of
 from optim.optimizer import Optimizer, Options, Value
 from optim.rules import adadelta, adagrad, rmsprop, rprop
 
@@ -33,19 +34,7 @@ class Adagrad(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            adagrad,
-            {
-                "lr": lr,
-                "lr_decay": lr_decay,
-                "weight_decay": weight_decay,
-                "initial_accumulator_value": initial_accumulator_value,
-                "eps": eps,
-                "maximize": maximize,
-            },
-            **options,
-        )
+        super().__init__(params, adagrad, hyperparameters_of(adagrad, locals()), **options)
 
 
 class Adadelta(Optimizer):
@@ -69,7 +58,7 @@ class Adadelta(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(params, adadelta, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, **options)
+        super().__init__(params, adadelta, hyperparameters_of(adadelta, locals()), **options)
 
 
 class RMSprop(Optimizer):
@@ -97,21 +86,17 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            rmsprop,
-            {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum, "centered": centered, "maximize": maximize},
-            **options,
-        )
+        super().__init__(params, rmsprop, hyperparameters_of(rmsprop, locals()), **options)
 
 
 class Rprop(Optimizer):
     """Steps that look at the gradient's sign only; for full batches; see `optim.rules.rprop` for the formula.
 
-    lr          first step size
-    etas        factors of the step size after a change of sign, and after none
-    step_sizes  smallest and largest step size
-    maximize    ascend
+    lr            first step size
+    etas          factors of the step size after a change of sign, and after none
+    step_sizes    smallest and largest step size
+    maximize      ascend
+    weight_decay  strength of an L2 penalty
     """
 
     def __init__(
@@ -122,6 +107,7 @@ class Rprop(Optimizer):
         step_sizes: tuple[Value, Value] = (1e-6, 50.0),
         *,
         maximize: bool = False,
+        weight_decay: Value = 0.0,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(params, rprop, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize}, **options)
+        super().__init__(params, rprop, hyperparameters_of(rprop, locals()), **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Unpack
 
-from optim.hyperparameters import Domain, at_least
+from optim.hyperparameters import Domain, at_least, hyperparameters_of
 from optim.optimizer import Optimizer, Options, Value
 from optim.rules import adafactor, lamb, lars
 
@@ -34,12 +34,7 @@ class LARS(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            lars,
-            {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust_coefficient": trust_coefficient, "eps": eps, "maximize": maximize},
-            **options,
-        )
+        super().__init__(params, lars, hyperparameters_of(lars, locals()), **options)
 
 
 class LAMB(Optimizer):
@@ -63,7 +58,7 @@ class LAMB(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(params, lamb, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, **options)
+        super().__init__(params, lamb, hyperparameters_of(lamb, locals()), **options)
 
 
 class Adafactor(Optimizer):
@@ -98,9 +93,4 @@ class Adafactor(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            adafactor,
-            {"lr": lr, "beta2_decay": beta2_decay, "eps": eps, "d": d, "weight_decay": weight_decay, "maximize": maximize},
-            **options,
-        )
+        super().__init__(params, adafactor, hyperparameters_of(adafactor, locals()), **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from optim.hyperparameters import hyperparameters_of
 from optim.optimizer import Optimizer, Options, Value
 from optim.rules import muon, shampoo
 
@@ -37,21 +38,7 @@ class Muon(Optimizer):
         adjust_lr_fn: str | None = None,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            muon,
-            {
-                "lr": lr,
-                "weight_decay": weight_decay,
-                "momentum": momentum,
-                "nesterov": nesterov,
-                "ns_coefficients": ns_coefficients,
-                "eps": eps,
-                "ns_steps": ns_steps,
-                "adjust_lr_fn": adjust_lr_fn,
-            },
-            **options,
-        )
+        super().__init__(params, muon, hyperparameters_of(muon, locals()), **options)
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add matrices with hyperparameters of their own; ValueError for a parameter that is none."""
@@ -93,18 +80,4 @@ class Shampoo(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            shampoo,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "weight_decay": weight_decay,
-                "eps": eps,
-                "update_every": update_every,
-                "max_size": max_size,
-                "grafting": grafting,
-                "maximize": maximize,
-            },
-            **options,
-        )
+        super().__init__(params, shampoo, hyperparameters_of(shampoo, locals()), **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+from optim.hyperparameters import hyperparameters_of
 from optim.optimizer import Optimizer, Options, Value
 from optim.rules import asgd, sgd
 
@@ -35,12 +36,7 @@ class SGD(Optimizer):
     ) -> None:
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError(f"SGD: nesterov needs momentum > 0 and dampening = 0, not momentum={momentum} and dampening={dampening}")
-        super().__init__(
-            params,
-            sgd,
-            {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov, "maximize": maximize},
-            **options,
-        )
+        super().__init__(params, sgd, hyperparameters_of(sgd, locals()), **options)
 
 
 class ASGD(Optimizer):
@@ -66,6 +62,4 @@ class ASGD(Optimizer):
         maximize: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params, asgd, {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay, "maximize": maximize}, **options
-        )
+        super().__init__(params, asgd, hyperparameters_of(asgd, locals()), **options)

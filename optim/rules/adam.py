@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from optim.rules.common import State, Step, decayed, per_element, real_only
+from optim.rules.common import State, Step, decayed, moments, per_element, real_only
 
 __all__ = ["adam", "adamax", "lion", "nadam", "radam", "sparse_adam"]
 
@@ -40,9 +40,7 @@ def adam(
     """
     b1, b2 = betas
     g = decayed(g, p, 0.0 if decoupled_weight_decay else weight_decay, maximize)
-    step = state.get("step", 0) + 1
-    m = b1 * state.get("exp_avg", 0.0) + (1 - b1) * g
-    v = b2 * state.get("exp_avg_sq", 0.0) + (1 - b2) * (g * g)
+    step, m, v = moments(g, state, betas)
     new = {"step": step, "exp_avg": m, "exp_avg_sq": v}
     if amsgrad:
         v = new["max_exp_avg_sq"] = np.maximum(v, state.get("max_exp_avg_sq", 0.0))
@@ -83,11 +81,9 @@ def nadam(
     """
     b1, b2 = betas
     g = decayed(g, p, 0.0 if decoupled_weight_decay else weight_decay, maximize)
-    step = state.get("step", 0) + 1
+    step, m, v = moments(g, state, betas)
     mu, mu_next = (b1 * (1 - 0.5 * 0.96 ** (t * momentum_decay)) for t in (step, step + 1))
     product = state.get("mu_product", 1.0) * mu
-    m = b1 * state.get("exp_avg", 0.0) + (1 - b1) * g
-    v = b2 * state.get("exp_avg_sq", 0.0) + (1 - b2) * (g * g)
     look_ahead = mu_next / (1 - product * mu_next) * m + (1 - mu) / (1 - product) * g
     change = -lr * look_ahead / (np.sqrt(v / (1 - b2**step)) + eps)
     new = {"step": step, "mu_product": product, "exp_avg": m, "exp_avg_sq": v}
@@ -105,9 +101,7 @@ def radam(
     """
     b1, b2 = betas
     g = decayed(g, p, 0.0 if decoupled_weight_decay else weight_decay, maximize)
-    step = state.get("step", 0) + 1
-    m = b1 * state.get("exp_avg", 0.0) + (1 - b1) * g
-    v = b2 * state.get("exp_avg_sq", 0.0) + (1 - b2) * (g * g)
+    step, m, v = moments(g, state, betas)
     rate = lr / (1 - b1**step)
     rho = 2 / (1 - b2) - 1
     rho_t = rho - 2 * step * b2**step / (1 - b2**step)

@@ -60,13 +60,15 @@ def rmsprop(
 
 
 @per_element
-def rprop(g: Any, p: Any, state: State, *, lr: float, etas: tuple[float, float], step_sizes: tuple[float, float], maximize: bool) -> Step:
+def rprop(
+    g: Any, p: Any, state: State, *, lr: float, etas: tuple[float, float], step_sizes: tuple[float, float], weight_decay: float, maximize: bool
+) -> Step:
     """Rprop: change = -sign(g) d, where d grows by etas[1] if the gradient kept its sign and shrinks by etas[0] if it changed.
 
     Riedmiller & Braun 1993, "A direct adaptive method for faster backpropagation learning: the RPROP algorithm", eq. 4-5, in
     the form without weight backtracking: after a change of sign the element rests for a step. The first d is lr.
     """
-    g = -g if maximize else g
+    g = decayed(g, p, weight_decay, maximize)
     agreement = g * state.get("prev", 0.0)
     factor = np.where(agreement > 0, etas[1], np.where(agreement < 0, etas[0], 1.0))
     d = np.minimum(np.maximum(state.get("step_size", lr) * factor, step_sizes[0]), step_sizes[1])

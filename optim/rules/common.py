@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["State", "Step", "decayed", "norm", "per_element", "real_only"]
+__all__ = ["State", "Step", "decayed", "moments", "norm", "per_element", "real_only"]
 
 State = dict[str, Any]
 Step = tuple[Any, State]  # (change, state)
@@ -31,6 +31,14 @@ def decayed(gradient: Any, parameter: Any, weight_decay: float, maximize: bool =
     """The gradient of loss + weight_decay / 2 |parameter|^2, or of its negative loss part if the loss is to be maximised."""
     gradient = -gradient if maximize else gradient
     return gradient + weight_decay * parameter if weight_decay else gradient
+
+
+def moments(g: Any, state: State, betas: tuple[float, float]) -> tuple[int, Any, Any]:
+    """Adam's: the step t, and the running means m = b1 m + (1 - b1) g and v = b2 v + (1 - b2) g^2, which start at 0."""
+    b1, b2 = betas
+    m = b1 * state.get("exp_avg", 0.0) + (1 - b1) * g
+    v = b2 * state.get("exp_avg_sq", 0.0) + (1 - b2) * (g * g)
+    return state.get("step", 0) + 1, m, v
 
 
 def norm(array: Any) -> float:

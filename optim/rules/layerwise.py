@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from optim.rules.common import State, Step, decayed, norm, real_only
+from optim.rules.common import State, Step, decayed, moments, norm, real_only
 
 __all__ = ["adafactor", "lamb", "lars"]
 
@@ -35,9 +35,7 @@ def lamb(g: Any, p: Any, state: State, *, lr: float, betas: tuple[float, float],
     """
     b1, b2 = betas
     g = decayed(g, p, 0.0, maximize)
-    step = state.get("step", 0) + 1
-    m = b1 * state.get("exp_avg", 0.0) + (1 - b1) * g
-    v = b2 * state.get("exp_avg_sq", 0.0) + (1 - b2) * (g * g)
+    step, m, v = moments(g, state, betas)
     r = m / (1 - b1**step) / (np.sqrt(v / (1 - b2**step)) + eps) + weight_decay * p
     p_norm, r_norm = norm(p), norm(r)
     trust = p_norm / r_norm if p_norm and r_norm else 1.0

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from optim.rules.common import State, Step, per_element
+from optim.rules.common import State, Step, moments, per_element
 from optim.transformations.link import Link
 
 __all__ = [
@@ -58,11 +58,8 @@ def _ema(u: Any, p: Any, state: State, *, decay: float, debias: bool) -> Step:
 
 def _moments(u: Any, state: State, betas: Betas) -> tuple[Any, Any, State, float, float]:
     """M, v, the new state, and what the weights of both add up to."""
-    b1, b2 = betas
-    step = state.get("step", 0) + 1
-    m = b1 * state.get("exp_avg", 0.0) + (1 - b1) * u
-    v = b2 * state.get("exp_avg_sq", 0.0) + (1 - b2) * (u * u)
-    return m, v, {"step": step, "exp_avg": m, "exp_avg_sq": v}, 1 - b1**step, 1 - b2**step
+    step, m, v = moments(u, state, betas)
+    return m, v, {"step": step, "exp_avg": m, "exp_avg_sq": v}, 1 - betas[0] ** step, 1 - betas[1] ** step
 
 
 def scale_by_adam(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Link:
