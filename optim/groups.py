@@ -18,6 +18,10 @@ def groups_of(owner: str, params: Any) -> list[Any]:
     """The groups that `params` stand for: tensors, (name, tensor) pairs, or groups already; TypeError for a mixture."""
     if isinstance(params, ag.Tensor):
         raise TypeError(f"{owner}: params must be an iterable of tensors, such as model.parameters(); put the tensor into a list")
+    if hasattr(params, "parameters") and callable(params.parameters):
+        raise TypeError(f"{owner}: params must be tensors, not the module {type(params).__name__} itself; write {owner}(model.parameters(), ...)")
+    if not isinstance(params, Iterable):
+        raise TypeError(f"{owner}: params must be an iterable of tensors, such as model.parameters(), not {type(params).__name__}")
     given = list(params)
     if not given:
         raise ValueError(f"{owner}: got no parameters; an iterator that was used up already gives none")

@@ -517,3 +517,10 @@ def test_parameters_that_have_a_gradient_now_and_then_are_stepped_as_each_would_
             assert optimizer.state[p].keys() == own.state[q].keys()
             for name, value in own.state[q].items():
                 np.testing.assert_allclose(optimizer.state[p][name], value, rtol=1e-13, atol=1e-15, err_msg=f"step {step}, {name}")
+
+
+def test_a_module_in_the_place_of_its_parameters_is_refused_with_what_to_write() -> None:
+    with pytest.raises(TypeError, match=r"Adam: params must be tensors, not the module Linear itself; write Adam\(model.parameters\(\), ...\)"):
+        optim.Adam(nn.Linear(1, 1))
+    with pytest.raises(TypeError, match="must be an iterable of tensors"):
+        optim.SGD(3)

@@ -197,3 +197,10 @@ def test_one_cycle_rises_to_the_end_if_all_of_it_is_warm_up_and_begins_on_the_wa
     assert rising == sorted(rising)
     assert (rising[0], rising[-1]) == (pytest.approx(1 / 25), 1.0)
     np.testing.assert_allclose([optim.OneCycle(1.0, 3)(t) for t in range(3)], [0.994415, 0.462637, 4e-6], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("mode", "best", "near", "far"), [("min", -1.0, -0.95, -1.2), ("max", -1.0, -0.95, -0.5), ("min", 1.0, 0.95, 0.5)])
+def test_a_plateaus_threshold_is_a_fraction_of_the_best_metrics_size(mode: str, best: float, near: float, far: float) -> None:
+    plateau = optim.Plateau(1.0, factor=0.5, patience=0, mode=mode, threshold=0.1)
+    assert [plateau.report(metric) for metric in (best, near)] == [1.0, 0.5]
+    assert plateau.report(far) == 0.5

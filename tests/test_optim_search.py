@@ -138,3 +138,13 @@ def test_ranges_tuples_and_arrays_are_values_to_choose_from_as_lists_are() -> No
         search.grid(lambda n: 0.0, {"n": range(0)}, progress=False)
     with pytest.raises(ValueError, match="low and high must be integers"):
         search.Integer(1.5, 3.7)  # type: ignore[arg-type]
+
+
+def test_results_show_themselves_at_a_prompt_and_in_a_notebook() -> None:
+    found = search.grid(lambda x: x, {"x": list(range(25))}, progress=False)
+    assert repr(found).startswith("rank  score")
+    assert repr(found).endswith("... and 5 more: print(results)")
+    html = search.Results([search.Trial({"kind": "<b>"}, 1.0)])._repr_html_()
+    assert "<th>kind</th>" in html
+    assert "&lt;b&gt;" in html
+    assert "more" not in html

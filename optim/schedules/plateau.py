@@ -16,7 +16,7 @@ class Plateau(Schedule):
 
     initial         the value to begin with
     mode            "min" if a smaller metric is better, "max" if a larger one
-    threshold       how much better counts: a fraction of the best one ("rel") or an amount ("abs")
+    threshold       how much better counts: a fraction of the best one's size ("rel") or an amount ("abs")
     threshold_mode  "rel" or "abs"
     cooldown        after how many reports counting begins again when the value was changed
     minimum         smallest value
@@ -81,10 +81,13 @@ class Plateau(Schedule):
 
     def _is_better(self, metric: float) -> bool:
         sign = 1.0 if self.mode == "min" else -1.0
-        margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1.0) if math.isfinite(self.best) else 0.0
-        # The margin of "rel" is a fraction of the best value itself, as in torch: with "min", better is below best (1 - threshold).
+        margin = self.threshold * (self._size_of(self.best) if self.threshold_mode == "rel" else 1.0) if math.isfinite(self.best) else 0.0
         bound = self.best - margin if self.mode == "min" else self.best + margin
         return sign * metric < sign * bound
+
+    def _size_of(self, metric: float) -> float:
+        """What the threshold is a fraction of. The size, so that of negative metrics, log-likelihoods say, better is better too."""
+        return abs(metric)
 
     def state_dict(self) -> dict[str, Any]:
         """What `report` has changed."""
@@ -92,4 +95,4 @@ class Plateau(Schedule):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`."""
-        self.value, self.best, self.bad, self.resting = state["value"], state["best"], state["bad"], state["resting"]
+        self.__dict__.update({name: state[name] for name in ("value", "best", "bad", "resting")})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Results", "Trial"]
+
+SHOWN = 20  # trials that a notebook or a prompt shows by itself
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,12 @@ class Results:
 
     def table(self, rows: int | None = None) -> str:
         """The best `rows` trials (all by default) as text."""
+        lines = self._cells(rows)
+        widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+        return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+    def _cells(self, rows: int | None) -> list[list[str]]:
+        """The table as lists of cells, the first one being the header."""
         names = list(dict.fromkeys(name for trial in self.trials for name in trial.hyperparameters))
         budgets = any(trial.budget is not None for trial in self.trials)
         header = ["rank", "score", *(["budget"] if budgets else []), *names, "seconds", ""]
@@ -57,11 +66,21 @@ class Results:
             values = [_brief(trial.hyperparameters.get(name, "")) for name in names]
             budget = [_brief(trial.budget)] if budgets else []
             lines.append([str(rank), f"{trial.score:.5g}", *budget, *values, f"{trial.seconds:.2f}", trial.error])
-        widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
-        return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+        return lines
 
     def __str__(self) -> str:
         return self.table()
+
+    def __repr__(self) -> str:
+        shown = self.table(SHOWN)
+        return shown if len(self) <= SHOWN else f"{shown}\n... and {len(self) - SHOWN} more: print(results)"
+
+    def _repr_html_(self) -> str:
+        header, *lines = self._cells(SHOWN)
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+        more = f"<p>and {len(self) - SHOWN} more: <code>print(results)</code></p>" if len(self) > SHOWN else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
 def _brief(value: Any) -> str:
