@@ -41,6 +41,7 @@ from nn.data import Batches, batches
 from nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from nn.embedding import Embedding, EmbeddingBag
 from nn.init import manual_seed
+from nn.lazy import LazyBatchNorm1d, LazyBatchNorm2d, LazyBatchNorm3d, LazyInstanceNorm1d, LazyInstanceNorm2d, LazyInstanceNorm3d, LazyLinear
 from nn.linear import Linear
 from nn.losses import (
     AdaptiveLogSoftmaxWithLoss,
@@ -82,9 +83,12 @@ from nn.normalisation import (
     RMSNorm,
 )
 from nn.parameter import Parameter
+from nn.parameter_containers import ParameterDict, ParameterList
 from nn.saving import load, save
 from nn.shaping import Flatten, Identity, Unflatten
 from nn.stateless import functional_call
+from nn.summaries import Summary, summary
+from nn.uninitialized import UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "CELU",
@@ -130,6 +134,13 @@ __all__ = [
     "KeyValueCache",
     "L1Loss",
     "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
@@ -150,6 +161,8 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PoissonNLLLoss",
     "RMSNorm",
     "RReLU",
@@ -166,12 +179,15 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "Summary",
     "Tanh",
     "Tanhshrink",
     "Threshold",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
+    "UninitializedBuffer",
+    "UninitializedParameter",
     "batches",
     "functional",
     "functional_call",
@@ -181,5 +197,6 @@ __all__ = [
     "manual_seed",
     "save",
     "save_checkpoint",
+    "summary",
     "utils",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
+from nn.uninitialized import UninitializedBuffer, UninitializedParameter
 
 __all__ = ["loading", "plain_array"]
 
@@ -41,7 +42,8 @@ def loading(owner: str, own: Mapping[str, ag.Tensor], state: Mapping[str, Any], 
     first: dict[ag.Tensor, str] = {}
     for name, array in arrays.items():
         target = own[name]
-        if array.shape != target.shape:
+        unknown = isinstance(target, UninitializedParameter | UninitializedBuffer)
+        if not unknown and array.shape != target.shape:
             raise ValueError(f"load_state_dict: {name} has shape {array.shape}, but the module's has shape {target.shape}")
         if array.dtype.kind not in "biufc" or (array.dtype.kind == "c" and target.dtype.kind != "c"):
             raise TypeError(f"load_state_dict: {name} has dtype {array.dtype}, which the module's {target.dtype} cannot hold")
@@ -51,7 +53,14 @@ def loading(owner: str, own: Mapping[str, ag.Tensor], state: Mapping[str, Any], 
         if not target.data.flags.writeable:
             raise ValueError(f"load_state_dict: the module's {name} is a read-only array, which cannot be loaded into; copy it first")
     # Copied now: an array of the state may be a view of one that is changed, and a conversion may warn, or fail.
-    return [partial(own[name].data.__setitem__, ..., np.array(arrays[name], own[name].dtype)) for name in first.values()], missing, unexpected
+    return [_setting(own[name], np.array(arrays[name], own[name].dtype)) for name in first.values()], missing, unexpected
+
+
+def _setting(target: ag.Tensor, values: Any) -> Callable[[], Any]:
+    if isinstance(target, UninitializedParameter | UninitializedBuffer):
+        # Of a lazy layer that has seen no input either, the state has nothing to give.
+        return partial(target.become, values) if values.shape != (0,) else partial(bool)
+    return partial(target.data.__setitem__, ..., values)
 
 
 def _mismatch(owner: str, missing: list[str], unexpected: list[str]) -> str:
