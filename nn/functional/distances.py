@@ -38,13 +38,11 @@ def _chosen_axis(name: str, dim: Any, axis: Any, default: Any) -> Any:
     return default if dim is None and axis is None else axis if dim is None else dim
 
 
-def _norm(x: Any, p: float, axis: Any) -> Any:
-    return np.linalg.vector_norm(x, ord=float(p), axis=axis, keepdims=True)
-
-
-def _never_zero(length: Any) -> Any:
-    """Infinity in place of 0, so that a zero vector over its length is 0, and so is its gradient."""
-    return np.where(length == 0, math.inf, length)
+def _norm(x: Any, p: float, axis: Any, keepdims: bool) -> Any:
+    """The p-norm along `axis`, whose gradient is 0 at the zero vector."""
+    if p == 1:
+        return np.sum(np.abs(x), axis=axis, keepdims=keepdims)  # which has second derivatives at 0 too
+    return np.linalg.vector_norm(x, ord=float(p), axis=axis, keepdims=keepdims)
 
 
 def normalize(input: Any, p: float = 2.0, dim: Any = None, eps: float = 1e-12, *, axis: Any = None) -> Any:
@@ -58,8 +56,14 @@ def normalize(input: Any, p: float = 2.0, dim: Any = None, eps: float = 1e-12, *
            [0. , 0. ]])
     """
     input = as_array(input)
-    length = _norm(input, p, _chosen_axis("normalize", dim, axis, 1))
-    return input / _never_zero(np.where(length >= eps, length, np.where(length == 0, 0.0, eps)))
+    length = _norm(input, p, _chosen_axis("normalize", dim, axis, 1), keepdims=True)
+    return input / np.where(length == 0, math.inf, np.where(length >= eps, length, eps))
+
+
+def _direction(x: Any, axis: int, eps: float) -> Any:
+    """X / max(|x|, eps), and 0 for the zero vector: over infinity it is 0, and so is its gradient."""
+    length = _norm(x, 2.0, axis, keepdims=True)
+    return x / np.where(length == 0, math.inf, at_least(length, eps))
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: Any = None, eps: float = 1e-8, *, axis: Any = None) -> Any:
@@ -80,7 +84,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: Any = None, eps: float = 1e-8, *, a
     if x1.shape != x2.shape:
         shape = np.broadcast_shapes(x1.shape, x2.shape)
         x1, x2 = np.broadcast_to(x1, shape), np.broadcast_to(x2, shape)
-    unit1, unit2 = (x / _never_zero(np.where((n := _norm(x, 2.0, axis)) == 0, 0.0, at_least(n, eps))) for x in (x1, x2))
+    unit1, unit2 = _direction(x1, axis, eps), _direction(x2, axis, eps)
     return np.sum(unit1 * unit2, axis=axis)
 
 
@@ -98,7 +102,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     difference = as_array(x1) - as_array(x2)
     if not difference.ndim:
         raise ValueError("pairwise_distance: expected vectors, (..., D), not numbers")
-    return np.linalg.vector_norm(difference + eps if eps else difference, ord=float(p), axis=-1, keepdims=keepdim)
+    return _norm(difference + eps if eps else difference, p, -1, keepdims=keepdim)
 
 
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Any:
@@ -120,7 +124,7 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_eucl
         raise ValueError(f"cdist: p must not be negative, not {p}")
     if compute_mode not in _MODES:
         raise ValueError(f"cdist: compute_mode must be one of {', '.join(_MODES)}, not {compute_mode!r}")
-    return np.linalg.vector_norm(x1[..., :, None, :] - x2[..., None, :, :], ord=float(p), axis=-1)
+    return _norm(x1[..., :, None, :] - x2[..., None, :, :], p, -1, keepdims=False)
 
 
 _MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
@@ -142,4 +146,4 @@ def pdist(input: Any, p: float = 2.0) -> Any:
     if not p >= 0:
         raise ValueError(f"pdist: p must not be negative, not {p}")
     first, second = np.triu_indices(input.shape[0], 1)
-    return np.linalg.vector_norm(input[first] - input[second], ord=float(p), axis=-1)
+    return _norm(input[first] - input[second], p, -1, keepdims=False)

@@ -9,7 +9,17 @@ import numpy as np
 
 import autograd_core as ag
 
-__all__ = ["as_input", "check_labels", "check_same_shape", "chosen_reduction", "class_weights", "like_input", "reduced", "require_labels"]
+__all__ = [
+    "as_input",
+    "check_labels",
+    "check_same_shape",
+    "chosen_reduction",
+    "class_weights",
+    "like_input",
+    "reduced",
+    "require_labels",
+    "weights_of",
+]
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -63,6 +73,13 @@ def class_weights(name: str, weight: Any, classes: int, dtype: Any) -> Any:
     return weight if weight.dtype == dtype else weight.astype(dtype)
 
 
+def weights_of(weight: Any, labels: Any) -> Any:
+    """The weight of each label's class."""
+    if isinstance(labels, ag.Tensor) and not isinstance(weight, ag.Tensor):
+        weight = ag.tensor(weight)  # an array would take a tensor for an index by converting it
+    return weight[labels]
+
+
 def require_labels(name: str, target: Any, shape: tuple[int, ...], input: Any, instead: str = "") -> Any:
     """`target` as an array or tensor of integers of `shape`; TypeError or ValueError that says what was expected."""
     target = target if hasattr(target, "dtype") else np.asarray(target)
@@ -79,5 +96,5 @@ def require_labels(name: str, target: Any, shape: tuple[int, ...], input: Any, i
 def check_labels(name: str, wrong: Any, labels: Any, shape: tuple[int, ...], classes: int) -> None:
     """Raise ValueError with the first of `labels` that is `wrong`, if any is; `shape` is the input's."""
     if ag.for_any(wrong):
-        shown = f"class {labels[wrong].ravel()[0]}" if isinstance(wrong, np.ndarray) else "a class that does not exist"
+        shown = f"class {labels[wrong].ravel()[0].item()}" if isinstance(wrong, np.ndarray) else "a class that does not exist"
         raise ValueError(f"{name}: target holds {shown}, but input of shape {shape} has classes 0..{classes - 1}")

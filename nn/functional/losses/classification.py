@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
-from nn.functional.losses.arguments import as_input, check_labels, chosen_reduction, class_weights, like_input, reduced, require_labels
+from nn.functional.losses.arguments import as_input, check_labels, chosen_reduction, class_weights, like_input, reduced, require_labels, weights_of
 from nn.functional.softmax import log_softmax, softmax
 
 __all__ = ["cross_entropy", "kl_div", "nll_loss"]
@@ -38,7 +38,7 @@ def _factors(weight: Any, index: Any, kept: Any, dtype: Any) -> Any:
     """What each sample's -log(probability) is multiplied with, the weight of its class: None stands for ones."""
     if weight is None:
         return None if kept is None else kept.astype(dtype)
-    factor = np.take(weight, index)
+    factor = weights_of(weight, index)
     return factor if kept is None else factor * kept
 
 

@@ -17,6 +17,7 @@ from nn.functional.losses.arguments import (
     like_input,
     reduced,
     require_labels,
+    weights_of,
 )
 from nn.functional.losses.binary import logits_cross_entropy
 
@@ -156,7 +157,7 @@ def multi_margin_loss(
     lead = margin - own[:, None] + scores
     short = np.where((target[:, None] != np.arange(classes)) & (lead > 0), lead, 0.0)
     losses = np.sum(short if p == 1 else short * short, axis=1) / classes
-    losses = losses if weight is None else losses * np.take(weight, target)
+    losses = losses if weight is None else losses * weights_of(weight, target)
     return losses.reshape(input.shape[:-1]) if reduction == "none" else reduced(losses, reduction)
 
 
