@@ -84,6 +84,7 @@ from nn.normalisation import (
 )
 from nn.parameter import Parameter
 from nn.parameter_containers import ParameterDict, ParameterList
+from nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from nn.saving import load, save
 from nn.shaping import Flatten, Identity, Unflatten
 from nn.stateless import functional_call
@@ -95,7 +96,10 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
     "MLP",
+    "RNN",
     "SELU",
     "AdaptiveLogSoftmaxWithLoss",
     "AlphaDropout",
@@ -118,6 +122,7 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -133,6 +138,7 @@ __all__ = [
     "KLDivLoss",
     "KeyValueCache",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
@@ -165,6 +171,7 @@ __all__ = [
     "ParameterList",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",

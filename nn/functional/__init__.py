@@ -38,6 +38,7 @@ from nn.functional.multihead import multi_head_attention_forward
 from nn.functional.normalisation import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from nn.functional.piecewise import hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, prelu, relu, relu6, rrelu, softshrink, threshold
 from nn.functional.products import bilinear, linear
+from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
 from nn.functional.softmax import gumbel_softmax, log_softmax, maxout, softmax, softmin
 
 __all__ = [
@@ -65,6 +66,8 @@ __all__ = [
     "gelu",
     "glu",
     "group_norm",
+    "gru",
+    "gru_cell",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
@@ -81,6 +84,8 @@ __all__ = [
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lstm",
+    "lstm_cell",
     "margin_ranking_loss",
     "maxout",
     "mish",
@@ -99,6 +104,10 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "rnn_relu",
+    "rnn_relu_cell",
+    "rnn_tanh",
+    "rnn_tanh_cell",
     "rrelu",
     "scaled_dot_product_attention",
     "selu",
