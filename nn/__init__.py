@@ -84,11 +84,13 @@ from nn.normalisation import (
 )
 from nn.parameter import Parameter
 from nn.parameter_containers import ParameterDict, ParameterList
+from nn.positions import RotaryPositions, SinusoidalPositions
 from nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from nn.saving import load, save
 from nn.shaping import Flatten, Identity, Unflatten
 from nn.stateless import functional_call
 from nn.summaries import Summary, summary
+from nn.transformer import Transformer, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer
 from nn.uninitialized import UninitializedBuffer, UninitializedParameter
 
 __all__ = [
@@ -175,9 +177,11 @@ __all__ = [
     "RReLU",
     "ReLU",
     "ReLU6",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -190,6 +194,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

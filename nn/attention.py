@@ -8,6 +8,7 @@ import numpy as np
 
 from nn import init
 from nn.caches import KeyValueCache
+from nn.functional.dropout import check_probability
 from nn.functional.multihead import multi_head_attention_forward
 from nn.linear import Linear
 from nn.module import Module
@@ -26,7 +27,7 @@ class MultiheadAttention(Module):
     add_zero_attn  a key and value of zeros after all others
     kdim, vdim     widths of keys and values, if they are not embed_dim
     batch_first    (batch, length, width) instead of (length, batch, width)
-    generator      of the initial values, and of the dropout: a generator, a seed, or None for `nn.init`'s own
+    generator      where the initial values come from: a generator, a seed, or None for `nn.init`'s own
     in_proj_weight, in_proj_bias  (3 embed_dim, embed_dim) and (3 embed_dim,): of query, key and value, one below the other;
                    with kdim or vdim q_proj_weight, k_proj_weight and v_proj_weight instead
     out_proj       a `Linear`
@@ -65,8 +66,7 @@ class MultiheadAttention(Module):
     ) -> None:
         if embed_dim <= 0 or num_heads <= 0 or embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: embed_dim={embed_dim} must be a positive multiple of num_heads={num_heads}")
-        if not 0.0 <= dropout <= 1.0:
-            raise ValueError(f"MultiheadAttention: dropout must be in [0, 1], not {dropout}")
+        check_probability("MultiheadAttention", dropout)
         self.embed_dim = embed_dim
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim
@@ -75,7 +75,7 @@ class MultiheadAttention(Module):
         self.dropout = dropout
         self.batch_first = batch_first
         self.add_zero_attn = add_zero_attn
-        self.generator = None if generator is None else init.as_generator(generator)  # a seed begins its sequence once, not at each call
+        generator = init.as_generator(generator)
         one_width = self.kdim == self.vdim == embed_dim
 
         def weight(*shape: int) -> Parameter:
@@ -88,8 +88,8 @@ class MultiheadAttention(Module):
         self.in_proj_bias = weight(3 * embed_dim) if bias else None
         self.bias_k = weight(1, 1, embed_dim) if add_bias_kv else None
         self.bias_v = weight(1, 1, embed_dim) if add_bias_kv else None
-        self.out_proj = Linear(embed_dim, embed_dim, bias=bias, dtype=dtype, generator=self.generator)
-        self.reset_parameters(self.generator)
+        self.out_proj = Linear(embed_dim, embed_dim, bias=bias, dtype=dtype, generator=generator)
+        self.reset_parameters(generator)
 
     def reset_parameters(self, generator: init.Seed = None) -> None:
         """Draw the parameters anew."""
@@ -144,7 +144,6 @@ class MultiheadAttention(Module):
             is_causal=is_causal,
             batch_first=self.batch_first,
             cache=cache,
-            generator=self.generator,
         )
 
     def extra_repr(self) -> str:

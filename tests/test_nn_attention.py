@@ -206,7 +206,7 @@ def test_attention_maps_over_a_batch_and_has_forward_derivatives(rng: np.random.
         (((2, 3, 4), (3, 5, 4), (3, 5, 4)), {}, "axes before the last two must broadcast"),
         (((3, 4), (5, 4), (5, 4)), {"attn_mask": np.ones((2, 5))}, r"attn_mask of shape \(2, 5\) does not broadcast to \(3, 5\)"),
         (((3, 4), (3, 4), (3, 4)), {"attn_mask": np.ones((3, 3)), "is_causal": True}, "attn_mask or is_causal=True, not both"),
-        (((3, 4), (3, 4), (3, 4)), {"dropout_p": -0.5}, r"dropout probability must be in \[0, 1\], not -0.5"),
+        (((3, 4), (3, 4), (3, 4)), {"dropout_p": -0.5}, r"probability to drop an element, must be in .0, 1., not -0.5"),
         (((3, 2, 4), (2, 2, 4), (2, 2, 4)), {"enable_gqa": True}, "the heads .axis -3. of the queries must be a multiple"),
     ],
 )
@@ -414,7 +414,7 @@ def test_multihead_attention_names_the_shapes_that_do_not_fit(arguments: Any, me
 def test_heads_that_do_not_divide_the_width_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be a positive multiple of num_heads"):
         nn.MultiheadAttention(**options)
-    with pytest.raises(ValueError, match=r"dropout must be in \[0, 1\], not -0.1"):
+    with pytest.raises(ValueError, match=r"MultiheadAttention: p, the probability .* not -0.1"):
         nn.MultiheadAttention(4, 2, dropout=-0.1)
 
 

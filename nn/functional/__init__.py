@@ -37,6 +37,7 @@ from nn.functional.losses import (
 from nn.functional.multihead import multi_head_attention_forward
 from nn.functional.normalisation import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from nn.functional.piecewise import hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, prelu, relu, relu6, rrelu, softshrink, threshold
+from nn.functional.positions import rotary_positions, sinusoidal_positions
 from nn.functional.products import bilinear, linear
 from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
 from nn.functional.softmax import gumbel_softmax, log_softmax, maxout, softmax, softmin
@@ -108,12 +109,14 @@ __all__ = [
     "rnn_relu_cell",
     "rnn_tanh",
     "rnn_tanh_cell",
+    "rotary_positions",
     "rrelu",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "sigmoid_focal_loss",
     "silu",
+    "sinusoidal_positions",
     "smooth_l1_loss",
     "soft_margin_loss",
     "softmax",

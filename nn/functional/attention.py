@@ -19,6 +19,7 @@ import numpy as np
 
 import autograd_core as ag
 from nn import init
+from nn.functional.dropout import check_probability, dropout
 
 __all__ = ["attend", "attend_packed", "causal_bias", "dropout_factors", "mask_bias", "scaled_dot_product_attention"]
 
@@ -212,14 +213,10 @@ def mask_bias(mask: Any, dtype: Any, name: str, layer: str, hides: bool) -> Any:
     return mask if mask.dtype == dtype else mask.astype(dtype)
 
 
-def dropout_factors(shape: tuple[int, ...], p: float, dtype: Any, name: str, generator: init.Seed = None) -> Any:
-    """An array of 0 with probability p and 1 / (1 - p) otherwise; None if p is 0."""
-    if not 0.0 <= p <= 1.0:
-        raise ValueError(f"{name}: the dropout probability must be in [0, 1], not {p}")
-    if p == 0.0:
-        return None
-    kept = init.as_generator(generator).random(shape) >= p
-    return kept * np.asarray(1 / (1 - p) if p < 1 else 0.0, dtype)
+def dropout_factors(shape: tuple[int, ...], p: float, dtype: Any, generator: init.Seed = None) -> Any:
+    """What dropout multiplies the weights with: an array of 0 and 1 / (1 - p); None if p is 0."""
+    check_probability("attention", p)
+    return None if p == 0 else dropout(np.ones(shape, dtype), p, generator=generator)
 
 
 # --- the function -------------------------------------------------------------------------------------------------------------------
@@ -275,7 +272,7 @@ def scaled_dot_product_attention(
         bias = mask_bias(attn_mask, query.dtype, "attn_mask", "scaled_dot_product_attention", hides=False)
         if not _fits(bias.shape, shape):
             raise ValueError(f"scaled_dot_product_attention: attn_mask of shape {bias.shape} does not broadcast to {shape}")
-    factors = dropout_factors(shape, dropout_p, query.dtype, "scaled_dot_product_attention", generator)
+    factors = dropout_factors(shape, dropout_p, query.dtype, generator)
     width = query.shape[-1]
     scale = (1 / math.sqrt(width) if width else 1.0) if scale is None else float(scale)
     return attend(query, key, value, bias, factors, scale)[0]

@@ -97,7 +97,7 @@ def multi_head_attention_forward(
         bias = causal_bias(queries, seen + extra, query.dtype, past)
     weights = (in_proj_weight,) if not use_separate_proj_weight else (q_proj_weight, k_proj_weight, v_proj_weight)
     probability = dropout_p if training else 0.0
-    factors = dropout_factors((batch, num_heads, queries, seen + extra), probability, query.dtype, _LAYER, generator)
+    factors = dropout_factors((batch, num_heads, queries, seen + extra), probability, query.dtype, generator)
     scale = 1 / math.sqrt(embed_dim_to_check // num_heads)
 
     if same and len(weights) == 1 and not extra and cache is None and static_k is static_v is None and not _tracked(bias):
