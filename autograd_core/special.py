@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.rules.exponentials import log_softmax, logsumexp, softmax
-from autograd_core.tensor.recording import tensor_class
+from autograd_core.tensor.handles import Handle
 
 __all__ = ["factorial", "log_softmax", "logsumexp", "multigammaln", "polygamma", "softmax"]
 
@@ -33,7 +33,7 @@ def _scipy_special(name: str) -> Any:
 
 def _floating(x: Any) -> Any:
     """A tensor as it is; numbers and arrays in floating point."""
-    return x if isinstance(x, tensor_class) else np.asarray(x) * 1.0
+    return x if isinstance(x, Handle) else np.asarray(x) * 1.0
 
 
 def polygamma(n: int, x: Any) -> Any:

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 import autograd_core as ag
 from autograd_core.define.samples import calls_of
 from autograd_core.gradcheck.subjects.subjects import Traced, leaf
-from autograd_core.tape.table import COMPOSITIONS, TABLE, load_more
+from autograd_core.tape.loading import load_more
+from autograd_core.tape.table import COMPOSITIONS, TABLE
 from autograd_core.tensor.protocols import full_name
 from tools.coverage.states import differentiable_subject
 

@@ -14,7 +14,7 @@ from autograd_core.arrays.batching.array import Batched, BatchingError
 from autograd_core.arrays.layers import new_level
 from autograd_core.gradcheck.numeric.spots import incoming_gradient
 from autograd_core.tensor.backward import gradient
-from autograd_core.tensor.recording import untracked
+from autograd_core.tensor.handles import untracked
 from autograd_core.tensor.tensor import Tensor
 from autograd_core.transforms.vmap import map_over
 

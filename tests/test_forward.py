@@ -15,7 +15,7 @@ from autograd_core.arrays.layers import new_level
 from autograd_core.gradcheck.numeric.spots import incoming_gradient
 from autograd_core.tape.sweep import Sweep
 from autograd_core.tensor.backward import gradients_of
-from autograd_core.tensor.recording import untracked
+from autograd_core.tensor.handles import untracked
 from autograd_core.transforms.evaluation import DualCall
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -25,7 +25,8 @@ from autograd_core.gradcheck.numeric.directions import is_symmetric
 from autograd_core.gradcheck.numeric.spots import incoming_gradient
 from autograd_core.gradcheck.subjects.arguments import replaced
 from autograd_core.gradcheck.subjects.subjects import Traced, float_results, leaf, traced
-from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, load_more
+from autograd_core.tape.loading import load_more
+from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE
 from autograd_core.tensor.protocols import full_name
 from autograd_core.tensor.recording import apply
 from autograd_core.tensor.tensor import Tensor

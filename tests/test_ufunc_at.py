@@ -5,7 +5,8 @@ import pytest
 from numeric_gradient import numeric_gradient
 
 import autograd_core as ag
-from autograd_core.tape.table import UPDATES, load_more
+from autograd_core.tape.loading import load_more
+from autograd_core.tape.table import UPDATES
 
 load_more()
 METHODS = [key[0] for key in UPDATES if isinstance(key, tuple) and key[1] == "at" and hasattr(np, key[0].__name__)]

@@ -21,14 +21,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.arrays.layers import SCALARS, ArrayLayer, able_to_hold, finite, in_charge, is_foreign, sequence_like
+from autograd_core.arrays.layers import SCALARS, ArrayLayer, able_to_hold, finite, is_foreign, sequence_like
 
 __all__ = ["Dual", "ForwardModeError", "carrying_tangents", "dual", "has_tangents", "primal_of", "refuse_tangents", "tangent_of", "without_tangents"]
-
-
-# What computes NumPy's functions of duals: set by forward.py, which knows the table of operations.
-apply_ufunc: Any = None
-apply_function: Any = None
 
 
 class ForwardModeError(TypeError):
@@ -176,20 +171,6 @@ class Dual(ArrayLayer):
 
     def refusal(self, what: str) -> Exception:
         return ForwardModeError(f"{what} of a value of shape {self.shape} that carries a derivative (jvp, hvp) would lose it")
-
-    # --- NumPy's protocols --------------------------------------------------------------------------------------------------------
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        top = self if len(inputs) == 1 and not kwargs else in_charge((inputs, kwargs))
-        if type(top) is not Dual or any(map(is_foreign, inputs)):
-            return NotImplemented
-        return apply_ufunc(ufunc, method, inputs, kwargs, top.level)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        top = in_charge((args, kwargs))
-        if not isinstance(top, Dual) or any(not issubclass(kind, ArrayLayer | ndarray) for kind in types):
-            return NotImplemented
-        return apply_function(function, args, kwargs, top.level)
 
     # --- operators: written out where it pays, by the table else --------------------------------------------------------------------
 

@@ -19,12 +19,15 @@ from numpy import ndarray
 __all__ = [
     "SCALARS",
     "ArrayLayer",
+    "Interpreter",
     "able_to_hold",
+    "computed_in_layers",
     "finite",
     "for_all",
     "for_any",
     "in_charge",
     "instances_in",
+    "interprets",
     "is_foreign",
     "level_of",
     "new_level",
@@ -56,12 +59,65 @@ def refused(what: str) -> Callable[..., Any]:
     return method
 
 
+class Interpreter:
+    """What calls mean on one kind of layer. There is one object for each kind; see `interprets`.
+
+    Each method is told the level of the layer that is in charge: to it, layers of other levels are plain arrays.
+    """
+
+    def ufunc(self, ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any], level: int) -> Any:
+        """`ufunc(*inputs, **kwargs)`, or its `reduce`, `at`, ... by `method`."""
+        raise NotImplementedError
+
+    def function(self, function: Any, args: Any, kwargs: dict[str, Any], level: int) -> Any:
+        """`function(*args, **kwargs)` for one of NumPy's functions, or `operator.getitem` and `setitem`."""
+        raise NotImplementedError
+
+    def op(self, op: Any, args: Any, kwargs: dict[str, Any], level: int) -> Any:
+        """The value of an op that is written in Python (tape/op.py): whether its lines can be run on a layer depends on it."""
+        raise NotImplementedError
+
+
+INTERPRETERS: dict[type, Interpreter] = {}
+
+
+def interprets(kind: type[ArrayLayer]) -> Callable[[type[Interpreter]], type[Interpreter]]:
+    """Say that the decorated class computes with layers of class `kind`. Who makes such layers imports its module."""
+
+    def register(interpreter: type[Interpreter]) -> type[Interpreter]:
+        INTERPRETERS[kind] = interpreter()
+        return interpreter
+
+    return register
+
+
+def computed_in_layers(op: Any, args: Any, kwargs: Any, top: ArrayLayer) -> Any:
+    """The value of `op`, written in Python, where `top` is the innermost layer among the arguments."""
+    return INTERPRETERS[type(top)].op(op, args, kwargs, top.level)
+
+
 class ArrayLayer:
     """What all layers have: a level, and `primary`, an array of the layer below."""
 
     __slots__ = ("level",)
 
     level: int
+
+    # --- NumPy's protocols: the layer in charge is handed over to its interpreter ----------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(map(is_foreign, inputs)):
+            return NotImplemented
+        top = self if len(inputs) == 1 and not kwargs else in_charge((inputs, kwargs))
+        return INTERPRETERS[type(top)].ufunc(ufunc, method, inputs, kwargs, top.level)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if any(not issubclass(kind, ArrayLayer | ndarray) for kind in types):
+            return NotImplemented
+        top = in_charge((args, kwargs))
+        return INTERPRETERS[type(top)].function(function, args, kwargs, top.level)
+
+    # --- what each kind has of its own ------------------------------------------------------------------------------------------
 
     @property
     def primary(self) -> Any:

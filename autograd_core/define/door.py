@@ -6,11 +6,13 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any, overload
 
-from autograd_core.arrays.layers import ArrayLayer, in_charge
+from autograd_core.arrays.layers import ArrayLayer, computed_in_layers, in_charge
 from autograd_core.define.samples import Arrays, Call, elementwise_calls
-from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, Composition, Op, load_more
-from autograd_core.tensor import recording
-from autograd_core.tensor.recording import apply, operation
+from autograd_core.tape.loading import load_more
+from autograd_core.tape.op import Op
+from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, Composition, operation
+from autograd_core.tensor.handles import Handle
+from autograd_core.tensor.recording import apply
 
 __all__ = ["composed", "constant", "defvjp", "op", "trust_elementwise"]
 
@@ -50,7 +52,7 @@ def defvjp(
     inert       arguments that do not change the rules
     domain      (low, high): where an elementwise function's samples may lie, or one such pair per argument
     samples     sample calls for the tests and the gradient checker: lambda a: [call(a(2, 3), axis=0)]; see samples.py
-    accumulate, selects, structural, elementwise, linear, batches, hermitian, real_only : see `table.Op`
+    accumulate, selects, structural, elementwise, linear, batches, hermitian, real_only : see `Op` (tape/op.py)
     raises      TypeError for a rule on an argument that the function does not have
 
     A rule is written with operators, NumPy functions that have rules, and Python scalars; then it can itself be
@@ -125,12 +127,10 @@ def op(function: Callable[..., Any] | None = None, **definition: Any) -> Any:
     def called(*args: Any, **kwargs: Any) -> Any:
         layered = False
         for value in (*args, *kwargs.values()):
-            if isinstance(value, recording.tensor_class) or (
-                isinstance(value, list | tuple) and any(isinstance(v, recording.tensor_class) for v in value)
-            ):
+            if isinstance(value, Handle) or (isinstance(value, list | tuple) and any(isinstance(v, Handle) for v in value)):
                 return apply(row, args, kwargs)
             layered = layered or isinstance(value, ArrayLayer)
-        return recording.computed_in_layers(row, args, kwargs, in_charge((args, kwargs))) if layered else function(*args, **kwargs)
+        return computed_in_layers(row, args, kwargs, in_charge((args, kwargs))) if layered else function(*args, **kwargs)
 
     called.op = row  # type: ignore[attr-defined]
     TABLE[called] = row

@@ -23,7 +23,7 @@ from autograd_core.instruments.source_lines import inside_sweep, place_text, use
 from autograd_core.instruments.traps import Trap, backward_trap, forward_trap
 from autograd_core.tape.mode import NOT_RECORDING, Instrument, current_mode, instrumented, no_grad, observer
 from autograd_core.tape.node import Node
-from autograd_core.tensor.recording import raw
+from autograd_core.tensor.handles import raw
 
 __all__ = ["AnomalyError", "detect_anomaly"]
 
@@ -238,7 +238,7 @@ def _named(node: Node, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> 
 
 def _saved(node: Node) -> dict[str, Any]:
     """What a node saved, by name."""
-    names = [("out" if save == -1 else node.op.parameters[save]) if isinstance(save, int) else None for save in node.plan.saves]
+    names = [node.plan.name_of(save) if isinstance(save, int) else None for save in node.plan.saves]
     return {name: value for name, value in zip(names, node.saved, strict=False) if name is not None}
 
 
@@ -275,15 +275,11 @@ def _again(node: Node, parent: Node, g: Any, links: tuple[Any, ...]) -> tuple[st
                 name = edge.name if element is None else f"{edge.name}[{element}]"
                 if edge.accumulate is not None:
                     return name, None
-                found = edge.rule(g.conjugate() if conjugate else g, *_taken(edge, links)) if edge.takes != -2 else g
+                found = edge.pull(g.conjugate() if conjugate else g, links)
                 found = found if element is None else found[element]
                 if _is_array(found) and not _is_fine(found):
                     return name, found.conjugate() if conjugate else found
     return name, None
-
-
-def _taken(edge: Any, links: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (links,) if edge.takes == -1 else () if edge.takes == 0 else (links[edge.takes],)
 
 
 class detect_anomaly(contextlib.ContextDecorator):

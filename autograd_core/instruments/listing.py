@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from autograd_core.tape.node import Node, program_order
+from autograd_core.tape.op import Op
 from autograd_core.tape.plan import Plan
 from autograd_core.tape.signatures import NO_VALUE
-from autograd_core.tape.table import Op
-from autograd_core.tensor import recording
+from autograd_core.tensor.handles import Handle
 
 __all__ = ["Argument", "Row", "RowMaker", "Tape", "constant_text", "counted", "names_of_nodes", "output_tensors", "size_text", "tape"]
 
@@ -223,7 +223,7 @@ class RowMaker:
 
 def output_tensors(outputs: Any) -> list[Any]:
     """The tensors in `outputs`, which is one or a collection of them."""
-    if isinstance(outputs, recording.tensor_class):
+    if isinstance(outputs, Handle):
         return [outputs]
     if isinstance(outputs, Mapping):
         outputs = list(outputs.values())
@@ -242,7 +242,7 @@ def names_of_nodes(params: Any) -> dict[Node, str]:
         params = dict(params.named_parameters())
     names: dict[Node, str] = {}
     for name, value in params.items():
-        if isinstance(value, recording.tensor_class):
+        if isinstance(value, Handle):
             if value.node is not None:
                 names.setdefault(value.node, str(name))
         elif hasattr(value, "named_parameters") or isinstance(value, Mapping):
@@ -267,7 +267,7 @@ class _Template:
         for place, where in enumerate(plan.tracked or range(plan.arity)):
             position, element = (where, None) if isinstance(where, int) else where
             self.links.setdefault(position, []).append((place, element))
-        defaults = getattr(self.op, "_defaults", {})
+        defaults = self.op.defaults
         last = max(self.links, default=-1)
         self.shown: list[int] = []  # positions of arguments, in order
         self.options: list[tuple[int, Any]] = []  # (position, default) of parameters that were saved

@@ -26,7 +26,7 @@ from autograd_core.instruments.source_lines import place_text, user_place
 from autograd_core.tape.mode import Instrument, instrumented, observer
 from autograd_core.tape.node import Node
 from autograd_core.tape.sweep import Sweep
-from autograd_core.tensor.recording import raw
+from autograd_core.tensor.handles import raw
 
 __all__ = ["Event", "Profile", "Total", "profile"]
 

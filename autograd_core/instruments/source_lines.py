@@ -9,6 +9,8 @@ from types import FrameType
 
 import numpy as np
 
+from autograd_core.tape.sweep import Sweep
+
 __all__ = ["inside_sweep", "place_text", "user_place"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -18,7 +20,7 @@ _NOT_THE_USERS = tuple(
     for folder in (_PACKAGE, os.path.dirname(np.__file__), *(os.path.join(os.path.dirname(_PACKAGE), name) for name in ("nn", "optim")))
 )
 _CONTEXTLIB = contextlib.__file__
-_SWEEP = os.path.join(_PACKAGE, "sweep.py")
+_SWEEP = Sweep.run.__code__
 
 
 def user_place() -> tuple[str, int] | None:
@@ -36,7 +38,7 @@ def inside_sweep() -> bool:
     """Whether the engine's backward pass is what computes."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
-        if frame.f_code.co_filename == _SWEEP:
+        if frame.f_code is _SWEEP:
             return True
         frame = frame.f_back
     return False

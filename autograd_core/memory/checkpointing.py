@@ -18,9 +18,12 @@ from autograd_core.memory.random_states import RandomStates
 from autograd_core.tape.guard import fingerprint
 from autograd_core.tape.mode import NOT_RECORDING, current_mode, enable_grad
 from autograd_core.tape.node import Leaf, Node, back_to, make_leaf, next_number
-from autograd_core.tape.table import Op
+from autograd_core.tape.op import Op
+from autograd_core.tape.plan import plan_of
 from autograd_core.tensor.backward import partial_gradients
-from autograd_core.tensor.recording import record, share_memory_with, untracked
+from autograd_core.tensor.handles import untracked
+from autograd_core.tensor.ownership import share_memory_with
+from autograd_core.tensor.recording import record
 from autograd_core.tensor.tensor import Tensor, tensor
 
 __all__ = ["References", "checkpoint", "referred_nodes", "variable"]
@@ -55,7 +58,7 @@ def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.G
         if not places and not captured:
             return build([tensor(v) for v in outputs])
         parents = [*(t.node for t in inputs), *captured]
-        plan = _checkpointed.plan(tuple((0, i) for i in range(len(parents))))
+        plan = plan_of(_checkpointed, tuple((0, i) for i in range(len(parents))))
         values = tuple(t._array for t in inputs) + (None,) * len(captured)
         mode = current_mode()
         results = record(plan, parents, (values, (run, captured)), {}, tuple(outputs), bool(inputs), mode)

@@ -15,7 +15,6 @@ from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.arrays.trees import flatten
 from autograd_core.tape.guard import memory_owner
 from autograd_core.tape.node import Leaf, Node, next_number, program_order
-from autograd_core.tape.plan import G_ITSELF
 from autograd_core.tensor.tensor import Tensor
 
 __all__ = ["Holder", "Holding", "Ledger", "arrays_in", "assert_no_leak", "memory"]
@@ -88,7 +87,7 @@ class Ledger:
     def _enter(self, node: Node, owned: set[int]) -> None:
         keys = self._memory_of.setdefault(node.number, [])
         for save, value in zip(node.plan.saves, node.saved, strict=False):
-            name = "out" if save == -1 else node.op.parameters[save] if isinstance(save, int) else "shapes"
+            name = node.plan.name_of(save) if isinstance(save, int) else "shapes"
             for array in arrays_in(value):
                 owner = memory_owner(array)
                 key = id(owner)
@@ -110,7 +109,7 @@ class Ledger:
             gradients[operations[0]] = _size(operations[0])
             alive += _size(operations[0])
         for node in operations:
-            passes_on = {edge.place for edge in node.plan.edges if edge.takes == G_ITSELF and not isinstance(edge.place, tuple)}
+            passes_on = {edge.place for edge in node.plan.edges if edge.passes_g and not isinstance(edge.place, tuple)}
             for place, parent in enumerate(node.parents):
                 # The gradient of a sum is a view of one number, as large as it looks.
                 size = 0 if node.op.structural and node.size < parent.size else _size(parent)

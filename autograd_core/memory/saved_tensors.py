@@ -20,7 +20,7 @@ from autograd_core.memory.ledger import arrays_in
 from autograd_core.tape.guard import fingerprint
 from autograd_core.tape.mode import NOT_RECORDING, Instrument, current_mode, instrumented, observer
 from autograd_core.tape.node import Leaf, Node
-from autograd_core.tape.plan import MORE_PARENTS, OUT, Plan
+from autograd_core.tape.plan import OUT, Plan
 
 __all__ = ["PackedNode", "saved_tensors_hooks"]
 
@@ -135,7 +135,7 @@ def _rebuilt_if_new(value: Any, parts: list[Any]) -> Any:
 def _name(plan: Plan, at: int) -> str:
     """What to call a plan's saved value in a message."""
     save = plan.saves[at]
-    return "result" if save == OUT else f"argument {plan.op.parameters[save if isinstance(save, int) else save[1]]}"
+    return "result" if save == OUT else f"argument {plan.name_of(save)}"
 
 
 class _Packing(Layer):
@@ -203,8 +203,5 @@ class _Packing(Layer):
         if packed is None:
             if len(self._plans) > 1000:
                 self._plans.clear()
-            packed = (plan if plan.is_guarded else plan.with_guard).copy()
-            packed.is_guarded = False
-            packed.walk = MORE_PARENTS
-            self._plans[plan] = packed
+            packed = self._plans[plan] = plan.with_guard.changed(is_guarded=False)
         return packed

@@ -16,7 +16,7 @@ import numpy as np
 from autograd_core.define.door import defvjp
 from autograd_core.define.samples import call
 from autograd_core.rules.matrices import adjoint, gaps, hermitian_part, largest, off_diagonal, phase_correction, precision, times_diagonal
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 # --- Hermitian matrices ------------------------------------------------------------------------------------------------------
 

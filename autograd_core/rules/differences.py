@@ -17,7 +17,7 @@ from autograd_core.arrays.shapes import normalise_axes
 from autograd_core.define.door import composed, defvjp, op
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.shapes import array_of
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 __all__ = ["along", "differences"]
 

@@ -20,7 +20,7 @@ import numpy as np
 from autograd_core.define.door import composed, defvjp, op
 from autograd_core.define.samples import call
 from autograd_core.rules.lengths import LENGTHS, along, limit, proportional
-from autograd_core.tensor.recording import plain, untracked
+from autograd_core.tensor.handles import plain, untracked
 from autograd_core.tensor.tensor import Tensor
 
 

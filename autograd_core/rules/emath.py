@@ -14,7 +14,7 @@ from autograd_core.arrays.layers import for_any
 from autograd_core.define.door import composed, op
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.matrices import arrayed
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 
 def _complex_where(x: Any, outside: Callable[[Any], Any]) -> Any:

@@ -13,7 +13,7 @@ from autograd_core.define.door import composed, defvjp
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.differences import differences
 from autograd_core.rules.shapes import array_of
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 defvjp(
     np.bincount,

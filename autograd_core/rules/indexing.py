@@ -18,7 +18,8 @@ from autograd_core.arrays.layers import ArrayLayer, able_to_hold
 from autograd_core.define.door import defvjp, op
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.tape.plan import Like
-from autograd_core.tensor.tensor import astype, setitem
+from autograd_core.tensor.items import setitem
+from autograd_core.tensor.methods import astype
 
 __all__ = ["add_at", "cleared", "gradient_of_zeros", "scatter"]
 
@@ -41,7 +42,7 @@ def add_at(total: Any, index: Any, values: Any) -> Any:
             values = values.reshape(total[index].shape)
         total[index] += values
     elif isinstance(total, ArrayLayer):
-        np.add.at(total, index, values)  # type: ignore[arg-type]
+        np.add.at(total, index, values)
     elif not isinstance(total, np.ndarray):
         raise TypeError(f"getitem: the gradient at an integer-array index needs NumPy arrays, not {type(total).__name__}; use slices or masks")
     elif values.size > FEW and total.ndim > 1 and total.flags.c_contiguous:

@@ -24,7 +24,7 @@ from autograd_core.define.samples import call
 from autograd_core.tape.node import Node, program_order
 from autograd_core.tape.plan import OUT
 from autograd_core.tensor.backward import partial_gradients
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 from autograd_core.tensor.tensor import Tensor
 
 __all__ = ["LENGTHS", "along", "limit", "proportional"]

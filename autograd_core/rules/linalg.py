@@ -18,7 +18,7 @@ from autograd_core.arrays.layers import for_all, for_any
 from autograd_core.define.door import composed, constant, defvjp
 from autograd_core.define.samples import call
 from autograd_core.rules.matrices import adjoint, arrayed, column, hermitian_part, identity_like, precision, times_diagonal
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 constant(np.linalg.matrix_rank)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.arrays.layers import for_any
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 __all__ = [
     "adjoint",

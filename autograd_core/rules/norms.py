@@ -17,7 +17,7 @@ from autograd_core.define.door import defvjp
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.lengths import LENGTHS, limit, proportional
 from autograd_core.rules.matrices import adjoint, precision, times_diagonal
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 
 def _direction(x: Any) -> Any:

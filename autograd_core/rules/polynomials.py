@@ -12,8 +12,7 @@ from autograd_core.arrays.shapes import unbroadcast
 from autograd_core.define.door import composed, defvjp
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.matrices import arrayed
-from autograd_core.tensor import recording
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import Handle, plain, untracked
 
 # --- evaluation --------------------------------------------------------------------------------------------------------------
 
@@ -177,9 +176,9 @@ def _polydiv(u: Any, v: Any) -> Any:
     steps, width = len(u) - len(v) + 1, len(v)
     scale = 1.0 / v[0]
     remainder = u.astype(dtype)
-    if not isinstance(remainder, recording.tensor_class):
-        remainder = recording.untracked(remainder)  # a tensor, so that tensors can be assigned into it
-    quotient = recording.untracked(np.zeros(max(steps, 1), dtype))
+    if not isinstance(remainder, Handle):
+        remainder = untracked(remainder)  # a tensor, so that tensors can be assigned into it
+    quotient = untracked(np.zeros(max(steps, 1), dtype))
     for k in range(steps):
         digit = scale * remainder[k]
         quotient[k] = digit

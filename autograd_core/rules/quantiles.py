@@ -20,7 +20,7 @@ from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.indexing import scatter
 from autograd_core.rules.rows import as_rows, from_rows
 from autograd_core.rules.shapes import array_of
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 __all__ = ["quantile_position"]
 

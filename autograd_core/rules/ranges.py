@@ -11,7 +11,7 @@ from autograd_core.arrays.layers import for_any
 from autograd_core.define.door import composed
 from autograd_core.define.samples import call
 from autograd_core.rules.shapes import array_of
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 
 def _operand(value: Any) -> Any:

@@ -20,7 +20,7 @@ from autograd_core.define.door import composed, defvjp, op
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.lengths import LENGTHS, limit, proportional
 from autograd_core.rules.rows import as_rows, from_rows
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 __all__ = [
     "cumprod_rule",

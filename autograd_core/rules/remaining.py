@@ -16,7 +16,7 @@ from autograd_core.arrays.indices import settled
 from autograd_core.define.door import updating
 from autograd_core.rules.shapes import array_of
 from autograd_core.tape.table import TABLE, UPDATES
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 __all__: list[str] = []
 

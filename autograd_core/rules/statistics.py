@@ -12,7 +12,7 @@ from autograd_core.arrays.shapes import normalise_axes
 from autograd_core.define.door import composed
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.shapes import array_of
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 
 @composed(

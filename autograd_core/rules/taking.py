@@ -17,7 +17,7 @@ from autograd_core.define.door import composed, op
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.indexing import add_read, scatter
 from autograd_core.rules.shapes import array_of
-from autograd_core.tensor.recording import plain, untracked
+from autograd_core.tensor.handles import plain, untracked
 from autograd_core.tensor.tensor import Tensor
 
 

@@ -21,7 +21,7 @@ from autograd_core.rules.rows import as_rows
 from autograd_core.rules.shapes import array_of
 from autograd_core.tape.signatures import rule_parameters
 from autograd_core.tape.table import TABLE
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 __all__ = ["accumulated", "segment_sums"]
 

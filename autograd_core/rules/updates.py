@@ -14,7 +14,7 @@ from autograd_core.define.door import op, updating
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.shapes import array_of
 from autograd_core.rules.taking import along_index, axis_of, settled_places
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 
 
 def _cycled(values: Any, places: Any) -> Any:

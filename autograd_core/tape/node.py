@@ -10,14 +10,14 @@ from __future__ import annotations
 import itertools
 import operator
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
+from autograd_core.tape.op import Op
 from autograd_core.tape.plan import NO_PARENT, ONE_PARENT, TWO_PARENTS, Like, Plan
-from autograd_core.tape.table import Op
 
 __all__ = [
     "FLOAT64_SCALAR",
@@ -61,7 +61,7 @@ FLOAT64_SCALAR = like_of(np.float64(0))
 class Node:
     """One recorded operation.
 
-    plan      its op and pattern of tracked arguments (table.py)
+    plan      its op and pattern of tracked arguments (plan.py)
     like      shape and dtype of the result
     number    when it was made; parents have smaller numbers
     gradient  used by a running sweep only, else None
@@ -205,13 +205,7 @@ def watch(node: Node) -> Watchers:
     """The watchers of `node`, who are called when its gradient is known. They live in a plan of the node's own, so that
     a node that nobody watches (nearly all) has neither a slot nor a question for them."""
     if node.plan.watchers is None:
-        own = node.plan.copy()
-        own.watchers = Watchers()
-        own.special = True
-        if own.freed is not None:
-            own.freed = own.freed.copy()
-            own.freed.watchers = own.watchers
-        node.plan = own
+        node.plan = node.plan.changed(watchers=Watchers(), special=True)
     watchers: Watchers = node.plan.watchers
     return watchers
 
@@ -238,18 +232,22 @@ def back_to(start: int, nodes: Iterable[Node], own: Iterable[Node] = ()) -> tupl
     return older, younger
 
 
-def program_order(roots: Iterable[Node]) -> tuple[list[Node], list[Leaf]]:
-    """The operations that `roots` depend on, youngest first, and the leaves; iteratively and in linear time."""
-    stack = list(roots)
+def program_order(roots: Iterable[Node], ends: Collection[Node] = (), since: int = 0) -> tuple[list[Node], list[Any]]:
+    """The operations that `roots` depend on, youngest first, and the leaves; iteratively and in linear time.
+
+    ends  : nodes that are taken for leaves
+    since : nodes with smaller numbers are left out: a loop that differentiates in each step would walk all of the earlier ones
+    """
+    stack = [node for node in roots if node.number >= since]
     seen = set(stack)
     operations: list[Node] = []
     leaves: list[Any] = []
     while stack:
         node = stack.pop()
-        parents = node.parents
+        parents = () if node in ends else node.parents
         (operations if parents else leaves).append(node)
         for parent in parents:
-            if parent not in seen:
+            if parent not in seen and parent.number >= since:
                 seen.add(parent)
                 stack.append(parent)
     operations.sort(key=by_number, reverse=True)

@@ -8,14 +8,13 @@ plan's choice of values, and the backward pass calls the plan's edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from autograd_core.tape.loading import load_more
+from autograd_core.tape.op import Op
 from autograd_core.tape.signatures import rule_parameters
 
-if TYPE_CHECKING:
-    from autograd_core.tape.table import Op
-
-__all__ = ["Edge", "Like", "Plan", "Tracked"]
+__all__ = ["Edge", "Like", "Plan", "Tracked", "plan_both", "plan_first", "plan_of", "plan_second"]
 
 OUT = -1  # where a plan saves the result instead of an argument
 
@@ -26,10 +25,8 @@ _LAYOUTS = {(): SAVES_NOTHING, (0,): SAVES_FIRST, (1,): SAVES_SECOND, (1, 0): SA
 # Where a call has a value that a plan saves.
 FROM_ARGS, FROM_KWARGS, FROM_REST, FROM_RESULT, FROM_DEFAULT, FROM_SHAPES = range(6)
 
-# How an edge's rule is called: rule(g), rule(g, links[n]) for n > 0, pull(g, links), or not at all: it would return g.
-NOTHING_MORE, ALL_LINKS, G_ITSELF = 0, -1, -2
-# In quick edges n > 0 says which of a compact node's two saved values.
-SAVED_FIRST, SAVED_SECOND = 1, 2
+# How the quick loop calls an edge's rule (quick.py): rule(g), rule(g, saved), rule(g, links), or not at all, as it would return g.
+G_ITSELF, NOTHING_MORE, SAVED_FIRST, SAVED_SECOND, ALL_LINKS = range(5)
 
 # How the sweep finds a node's parents.
 NO_PARENT, ONE_PARENT, TWO_PARENTS, MORE_PARENTS = range(4)
@@ -44,15 +41,15 @@ class Edge(NamedTuple):
 
     name        the argument's
     place       of its parent in the node's links; for a sequence argument, all (place, element) pairs
-    rule        the rule, or what adapts it to (g, links)
-    takes       NOTHING_MORE, G_ITSELF, ALL_LINKS, or the place of the one saved value that the rule takes
+    pull        (g, links) -> the contribution to the argument's gradient: its rule, given what it takes of the links
+    passes_g    whether that is g itself
     accumulate  adds into an existing gradient instead, or None
     """
 
     name: str
     place: Any
-    rule: Callable[..., Any]
-    takes: int
+    pull: Callable[[Any, Any], Any]
+    passes_g: bool
     accumulate: Callable[..., Any] | None
 
 
@@ -84,7 +81,10 @@ class Plan:
     each the plan is `compact`: the node has them in slots of its own instead of a tuple.
 
     saves  positions of the arguments to keep after the parents (OUT for the result, ("like", i) for shapes of a sequence)
-    edges  for each differentiated argument: its parents' places, the rule adapted to (g, links), accumulate, name
+    edges  for each differentiated argument, how a gradient goes back to it; `graph_edges` while a graph of the gradient is
+           recorded, and `quick_edges` as the quick loop has them: (place, rule, how it is called)
+
+    Nodes that are special have a plan that differs a little: freed, with a guard, with watchers of their own (see `changed`).
     """
 
     __slots__ = (
@@ -117,46 +117,46 @@ class Plan:
         self.op = op
         self.tracked = tracked
         self.arity = len(tracked)
-        self.is_freed = self.is_guarded = False
-        self.watchers: Any = None
-        self.guarded: Plan | None = None
-        self.selecting: Plan | None = None
-        self.selects = op.selects
         groups: dict[int, list[tuple[int, int | None]]] = {}  # position -> [(place in links, element or None)]
         for place, where in enumerate(tracked):
             position, element = (where, None) if isinstance(where, int) else where
             groups.setdefault(position, []).append((place, element))
         saves: list[Any] = []
-        edges: list[Edge] = []
+        found: list[tuple[Edge, tuple[Any, ...]]] = []
         for position, places in groups.items():
             name = op.parameters[position]
             if name in op.rules:
-                edges.append(self._edge(name, position, places, saves))
+                found.append(self._edge(name, position, places, saves))
             elif name not in op.inert:
                 raise TypeError(
                     f"{op.name} has no derivative rule for its argument {name!r}; register one with ag.defvjp "
                     f'(README, "Custom operations"), or pass {name}.detach() to treat it as a constant'
                 )
         # A rule with `accumulate` may use up g (item assignment clears it in place), so it goes last.
-        edges.sort(key=lambda edge: edge.accumulate is not None)
-        self.edges = tuple(edges)
-        self.graph_edges = tuple(e if getattr(e.accumulate, "graph", False) else e._replace(accumulate=None) for e in edges)
-        # Plain tuples: unpacking a named one takes three times as long.
-        self.quick_edges = tuple((e.place, e.rule, e.takes - self.arity + 1 if e.takes > 0 else e.takes) for e in edges)
+        found.sort(key=lambda pair: pair[0].accumulate is not None)
+        self.edges = tuple(edge for edge, _ in found)
+        self.graph_edges = tuple(e if getattr(e.accumulate, "graph", False) else e._replace(accumulate=None) for e in self.edges)
+        self.quick_edges = tuple(quick for _, quick in found)
         self.saves = tuple(saves)
         self.layout = _LAYOUTS.get(self.saves, SAVES_OTHERWISE)
         self.keeps = len(self.saves) > 0
         self.lifts = tuple(self._lift(save, groups) for save in saves)
         self.compact = self.arity <= 2 and len(saves) <= 2
         self.walk = (NO_PARENT, ONE_PARENT, TWO_PARENTS)[self.arity] if self.compact else MORE_PARENTS
-        # What the sweep's quick loop leaves to the careful one.
-        self.special = not self.compact or op.selects or any(e.accumulate is not None or isinstance(e.place, tuple) for e in edges)
+        self.selects = op.selects
         self.exact = op.exact
-        self.spreads = op.elementwise or op.structural  # structural zeros, to the parents
+        self.spreads = op.elementwise or op.structural  # structural zeros, to the parents (fitting.py)
+        # What the quick loop leaves to the common sweep.
+        self.special = not self.compact or op.selects or any(e.accumulate is not None or isinstance(e.place, tuple) for e in self.edges)
         self.recipes: dict[tuple[Any, ...], tuple[tuple[int, Any], ...]] = {}
-        self.freed: Plan | None = self._make_freed()  # None in a freed plan itself: plans have no cycles either
+        self.is_freed = self.is_guarded = False
+        self.watchers: Any = None
+        self.guarded: Plan | None = None
+        self.selecting: Plan | None = None
+        self.freed: Plan | None = self._as_freed()
 
-    def _edge(self, name: str, position: int, places: list[tuple[int, int | None]], saves: list[Any]) -> Edge:
+    def _edge(self, name: str, position: int, places: list[tuple[int, int | None]], saves: list[Any]) -> tuple[Edge, tuple[Any, ...]]:
+        """The edge to an argument, and what the quick loop has of it; what its rule takes is added to `saves`."""
         op = self.op
         sequence = places[0][1] is not None
 
@@ -171,11 +171,20 @@ class Plan:
                 saves.append(save)
             return self.arity + saves.index(save)
 
-        rule, takes = _adapt(op.rules[name], [place_of(p) for p in rule_parameters(op.rules[name])], self.arity)
+        rule = op.rules[name]
+        taken = [place_of(p) for p in rule_parameters(rule)]
         accumulate = op.accumulate.get(name)
         if accumulate is not None and not sequence:
             accumulate = _adapt_accumulate(accumulate, [place_of(p) for p in rule_parameters(accumulate, skip=4)])
-        return Edge(name, tuple(places) if sequence else places[0][0], rule, takes, accumulate)
+        place: Any = tuple(places) if sequence else places[0][0]
+        pull = _pull_of(rule, taken)
+        if not taken:
+            how = G_ITSELF if _returns_g(rule) else NOTHING_MORE
+        elif len(taken) == 1 and 0 <= taken[0] - self.arity <= 1:
+            how = SAVED_SECOND if taken[0] > self.arity else SAVED_FIRST
+        else:
+            rule, how = pull, ALL_LINKS
+        return Edge(name, place, pull, how == G_ITSELF, accumulate), (place, rule, how)
 
     def _lift(self, save: Any, groups: Mapping[int, list[tuple[int, int | None]]]) -> Any:
         """Where the node of a saved value is: a parent's place, OUT for the node itself, {element: place}, or None."""
@@ -221,64 +230,93 @@ class Plan:
         name = op.parameters[save]
         return (FROM_KWARGS, name) if name in form[1:] else (FROM_DEFAULT, op.argument(save, (), {}))
 
-    def copy(self) -> Plan:
-        """The same plan as an object of its own."""
+    def name_of(self, save: Any) -> str:
+        """What a saved value is called: the argument's name, or "out" for the result."""
+        return "out" if save == OUT else self.op.parameters[save if isinstance(save, int) else save[1]]
+
+    # --- plans that differ a little ---------------------------------------------------------------------------------------
+
+    def changed(self, **changes: Any) -> Plan:
+        """A copy with some attributes changed. What the copy's node looks like when it is freed follows from it."""
         twin = object.__new__(Plan)
         for slot in Plan.__slots__:
-            setattr(twin, slot, getattr(self, slot))
+            setattr(twin, slot, changes.get(slot, getattr(self, slot, None)))
+        if not twin.is_freed:
+            twin.freed = twin._as_freed()
         return twin
 
-    def _make_freed(self, compact: bool | None = None) -> Plan:
-        """The same plan for a node whose saved values are gone: it keeps the structure, for listings and pictures."""
-        self.freed = None
-        freed = self.copy()
-        freed.is_freed = True
-        if compact is not None:
-            freed.compact, freed.walk = compact, MORE_PARENTS
-        freed.edges = freed.quick_edges = freed.graph_edges = freed.saves = freed.lifts = ()
-        return freed
-
-    def _make_guarded(self) -> Plan:
-        """The same plan for a node whose last link holds fingerprints of its saved values."""
-        guarded = self.copy()
-        guarded.is_guarded = guarded.keeps = guarded.special = True
-        guarded.compact = False
-        guarded.walk = MORE_PARENTS
-        guarded.freed = self.copy()._make_freed(compact=False)
-        return guarded
+    def _as_freed(self) -> Plan:
+        """The plan of a node whose saved values are gone: it keeps the structure, for listings and pictures."""
+        return self.changed(is_freed=True, freed=None, guarded=None, edges=(), quick_edges=(), graph_edges=(), saves=(), lifts=())
 
     @property
     def with_selection(self) -> Plan:
         """The plan of a call that leaves out elements although its op in general does not: a reduction with `where=`."""
         if self.selecting is None:
-            self.selecting = self.copy()
-            self.selecting.guarded = None
-            self.selecting.selects = self.selecting.special = True
+            self.selecting = self.changed(guarded=None, selects=True, special=True)
         return self.selecting
 
     @property
     def with_guard(self) -> Plan:
-        """The plan of a node that guards its saved values (guard.py); made when first needed."""
+        """The plan of a node whose last link holds fingerprints of its saved values (guard.py)."""
         if self.guarded is None:
-            self.guarded = self._make_guarded()
+            self.guarded = self.changed(is_guarded=True, keeps=True, special=True, compact=False, walk=MORE_PARENTS)
         return self.guarded
 
 
-def _adapt(rule: Callable[..., Any], places: Sequence[int], arity: int) -> tuple[Callable[..., Any], int]:
-    """The rule as the sweep calls it, and what it takes besides g (see `Edge`)."""
+_MOST_PLANS = 64  # of one op are kept
+
+
+def plan_of(op: Op, tracked: tuple[Tracked, ...]) -> Plan:
+    """What to save of a call of `op`, and which rules to run, where just the `tracked` arguments need gradients."""
+    plan: Plan | None = op.plans.get(tracked)
+    if plan is None:
+        if not op.rules:
+            load_more()
+        plan = Plan(op, tracked)
+        if len(op.plans) >= _MOST_PLANS:
+            op.plans = {}  # lists of ever new lengths would fill the memory
+        op.plans[tracked] = plan
+    return plan
+
+
+def plan_first(op: Op) -> Plan:
+    """The plan of a call whose first argument is tracked, kept at hand for the hot path."""
+    plan: Any = plan_of(op, (0,))
+    op.first = plan
+    return plan
+
+
+def plan_second(op: Op) -> Plan:
+    """The same for the second argument."""
+    plan: Any = plan_of(op, (1,))
+    op.second = plan
+    return plan
+
+
+def plan_both(op: Op) -> Plan:
+    """The same for both."""
+    plan: Any = plan_of(op, (0, 1))
+    op.both = plan
+    return plan
+
+
+def _returns_g(rule: Callable[..., Any]) -> bool:
+    code = getattr(rule, "__code__", None)
+    return code is not None and code.co_code == _RETURNS_G.co_code and code.co_varnames == ("g",)
+
+
+def _pull_of(rule: Callable[..., Any], places: Sequence[int]) -> Callable[[Any, Any], Any]:
+    """The rule as (g, links) -> contribution, where it takes the links at `places`."""
     match places:
         case []:
-            code = getattr(rule, "__code__", None)
-            returns_g = code is not None and code.co_code == _RETURNS_G.co_code and code.co_varnames == ("g",)
-            return rule, G_ITSELF if returns_g else NOTHING_MORE
-        case [i] if i >= arity:
-            return rule, i
+            return lambda g, links: rule(g)
         case [i]:
-            return lambda g, links: rule(g, links[i]), ALL_LINKS
+            return lambda g, links: rule(g, links[i])
         case [i, j]:
-            return lambda g, links: rule(g, links[i], links[j]), ALL_LINKS
+            return lambda g, links: rule(g, links[i], links[j])
         case _:
-            return lambda g, links: rule(g, *[links[i] for i in places]), ALL_LINKS
+            return lambda g, links: rule(g, *[links[i] for i in places])
 
 
 def _adapt_accumulate(accumulate: Callable[..., Any], places: Sequence[int]) -> Callable[..., Any]:

@@ -13,21 +13,22 @@ from autograd_core.arrays.batching.array import Batched, BatchingError
 from autograd_core.arrays.batching.axes import among_zeros, element_of, has_level, put_together
 from autograd_core.arrays.batching.loop import batches_in, joined
 from autograd_core.arrays.layers import sequence_like
-from autograd_core.tape.table import Op
-from autograd_core.tensor import recording
+from autograd_core.tape.op import Op
+from autograd_core.tensor.handles import Handle
 from autograd_core.tensor.recording import apply
 
 __all__ = ["recorded_loop"]
 
 
-def recorded_loop(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def recorded_loop(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: BatchingError) -> Any:
     """`function` for one element of the innermost batch after the other, where the batches may be in tensors.
 
-    raises : the BatchingError under way, if there is no batch; BatchingError for results that differ in shape
+    error  : why it is needed; raised if there is no batch
+    raises : BatchingError for results that differ in shape
     """
     found = list(_batches((args, kwargs)))
     if not found:
-        raise
+        raise error
     level = max(batch.level for batch in found)
     (size,) = {len(batch.payload) for batch in found if batch.level == level}
     name = str(getattr(function, "__name__", None) or repr(function))
@@ -41,13 +42,13 @@ def recorded_loop(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
 
 
 def _stacked(rows: Sequence[Any], level: int) -> Any:
-    tracked = any(isinstance(row, recording.tensor_class) for row in rows)
+    tracked = any(isinstance(row, Handle) for row in rows)
     return apply(_put_together, (list(rows), level), {}) if tracked else put_together(rows, level)
 
 
 def _batches(values: Any) -> Iterator[Batched]:
     """The batches in `values`, a nest, also those in tensors."""
-    if isinstance(values, recording.tensor_class):
+    if isinstance(values, Handle):
         yield from batches_in(values._array)
     elif isinstance(values, tuple | list):
         for value in values:
@@ -63,7 +64,7 @@ def _element(values: Any, level: int, i: int, size: int) -> Any:
 
     From a tracked tensor that is the same over the batch too: its gradient then is that of element `i`.
     """
-    if isinstance(values, recording.tensor_class):
+    if isinstance(values, Handle):
         return apply(_take, (values, level, i, size), {}) if values.node is not None or has_level(values._array, level) else values
     if isinstance(values, tuple | list):
         parts = [_element(value, level, i, size) for value in values]
@@ -75,7 +76,7 @@ def _element(values: Any, level: int, i: int, size: int) -> Any:
 
 def _either(op: Op, compute: Callable[..., Any]) -> Callable[..., Any]:
     """`compute` of arrays, recorded as `op` of tensors."""
-    return lambda x, *rest: apply(op, (x, *rest), {}) if isinstance(x, recording.tensor_class) else compute(x, *rest)
+    return lambda x, *rest: apply(op, (x, *rest), {}) if isinstance(x, Handle) else compute(x, *rest)
 
 
 def _taken_array(batch: Any, level: int, i: int, size: int) -> Any:

@@ -15,19 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.arrays import duals
 from autograd_core.arrays.duals import Dual, ForwardModeError, dual, primal_of, tangent_of
-from autograd_core.arrays.layers import sequence_like
+from autograd_core.arrays.layers import Interpreter, interprets, sequence_like
+from autograd_core.tape.loading import load_more
 from autograd_core.tape.mode import enable_grad
+from autograd_core.tape.op import Op
 from autograd_core.tape.plan import Like
 from autograd_core.tape.signatures import rule_parameters
-from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, Op, load_more
-from autograd_core.tensor import recording
+from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE
 from autograd_core.tensor.backward import gradients_of
+from autograd_core.tensor.handles import Handle, untracked
 from autograd_core.tensor.protocols import full_name
-from autograd_core.tensor.recording import apply, untracked
+from autograd_core.tensor.recording import apply
 
-__all__ = ["apply_function", "apply_op", "apply_ufunc"]
+__all__ = ["DualInterpreter"]
 
 
 def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any], level: int) -> Any:
@@ -89,7 +90,7 @@ def _wrapped(values: Any) -> Any:
 
 
 def _unwrapped(values: Any) -> Any:
-    if isinstance(values, recording.tensor_class):
+    if isinstance(values, Handle):
         return values._array
     if isinstance(values, tuple | list):
         parts = [_unwrapped(value) for value in values]
@@ -221,9 +222,9 @@ def _with_tangents(result: Any, leaves: list[Any], tangents: list[Any], level: i
     if isinstance(result, tuple | list):
         parts = [_with_tangents(part, leaves, tangents, level) for part in result]
         return sequence_like(result, parts)
-    if not isinstance(result, recording.tensor_class):
+    if not isinstance(result, Handle):
         return result
-    if not result.requires_grad:
+    if result.node is None:
         return result._array
     probe = untracked(np.zeros_like(result._array))
     probe.requires_grad = True
@@ -235,4 +236,15 @@ def _with_tangents(result: Any, leaves: list[Any], tangents: list[Any], level: i
     return Dual(result._array, tangent, level)
 
 
-duals.apply_ufunc, duals.apply_function = apply_ufunc, apply_function
+@interprets(Dual)
+class DualInterpreter(Interpreter):
+    """NumPy's functions, and ops, of `Dual`."""
+
+    def ufunc(self, ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any], level: int) -> Any:
+        return apply_ufunc(ufunc, method, inputs, kwargs, level)
+
+    def function(self, function: Any, args: Any, kwargs: dict[str, Any], level: int) -> Any:
+        return apply_function(function, args, kwargs, level)
+
+    def op(self, op: Any, args: Any, kwargs: dict[str, Any], level: int) -> Any:
+        return apply_op(op, args, kwargs, level)

@@ -13,13 +13,22 @@ from numpy import float64
 
 from autograd_core.tape.mode import RECORDING, current_mode
 from autograd_core.tape.node import FLOAT64_SCALAR, Node, like_of, next_number
-from autograd_core.tape.plan import SAVES_BOTH, SAVES_FIRST, SAVES_NOTHING, SAVES_OTHERWISE, SAVES_OUT, SAVES_SECOND
-from autograd_core.tensor.recording import SCALARS, apply, as_operand, operation, untracked
+from autograd_core.tape.plan import (
+    SAVES_BOTH,
+    SAVES_FIRST,
+    SAVES_NOTHING,
+    SAVES_OTHERWISE,
+    SAVES_OUT,
+    SAVES_SECOND,
+    plan_both,
+    plan_first,
+    plan_second,
+)
+from autograd_core.tape.table import operation
+from autograd_core.tensor.handles import SCALARS, Handle, as_operand, results, untracked
+from autograd_core.tensor.recording import apply
 
 __all__ = ["binary_operator", "reflected_operator", "unary_method"]
-
-# The class that results get: set by tensor.py, which is built on this module.
-tensor_class: Any = None
 
 new_object = object.__new__
 
@@ -33,7 +42,7 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
         parent = self.node
         if parent is None or self.handed_out or current_mode() is not RECORDING:
             return apply(op, (self,), {})
-        plan = op.first or op.plan_first()
+        plan = op.first or plan_first(op)
         layout = plan.layout
         if layout == SAVES_OTHERWISE:
             return apply(op, (self,), {})
@@ -52,7 +61,7 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
             node.like = like if data.dtype is like.dtype else like_of(data)
         node.number = next_number()
         node.gradient = None
-        result = new_object(tensor_class)
+        result = new_object(results.kind)
         result._array = data
         result.node = node
         result.grad = None
@@ -72,7 +81,7 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
     def method(self: Any, other: Any) -> Any:
         left = self.node
         a = self._array
-        if isinstance(other, tensor_class):
+        if isinstance(other, Handle):
             right = other.node
             b = other._array
             reachable = self.handed_out or other.handed_out
@@ -80,10 +89,10 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
                 if right is None:
                     return untracked(forward(a, b))
                 parent = right
-                plan = op.second or op.plan_second()
+                plan = op.second or plan_second(op)
             else:
                 parent = left
-                plan = op.first or op.plan_first() if right is None else op.both or op.plan_both()
+                plan = op.first or plan_first(op) if right is None else op.both or plan_both(op)
         elif type(other) in SCALARS:
             if left is None:
                 return untracked(forward(a, other))
@@ -91,7 +100,7 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
             b = other
             reachable = self.handed_out
             parent = left
-            plan = op.first or op.plan_first()
+            plan = op.first or plan_first(op)
         else:
             return apply(op, (self, as_operand(other)), {}) if _is_operand(other) else NotImplemented
         layout = plan.layout
@@ -125,7 +134,7 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
         node.like = like
         node.number = next_number()
         node.gradient = None
-        result = new_object(tensor_class)
+        result = new_object(results.kind)
         result._array = data
         result.node = node
         result.grad = None

@@ -12,12 +12,14 @@ from typing import Any
 
 from autograd_core.arrays.batching.array import BatchingError
 from autograd_core.arrays.layers import instances_in
+from autograd_core.tape.loading import load_more
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tape.signatures import rule_parameters
-from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, load_more
-from autograd_core.tensor import recording
+from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES
 from autograd_core.tensor.batches import recorded_loop
-from autograd_core.tensor.recording import apply, as_operand, note_views, raw, wrap
+from autograd_core.tensor.handles import Handle, as_operand, raw, wrap
+from autograd_core.tensor.ownership import note_views
+from autograd_core.tensor.recording import apply
 
 __all__ = ["array_function", "array_ufunc"]
 
@@ -45,14 +47,14 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if composition is not None:
         try:
             return composition.compute(*args, **kwargs)
-        except BatchingError:
-            return recorded_loop(composition.compute, tuple(args), kwargs)
+        except BatchingError as error:
+            return recorded_loop(composition.compute, tuple(args), kwargs, error)
     update = UPDATES.get(function)
     if update is not None:
         changed = args[0] if args else kwargs.get(rule_parameters(update, skip=0)[0])
-        if isinstance(changed, recording.tensor_class):
+        if isinstance(changed, Handle):
             return update(*args, **kwargs)
-        if current_mode() is not NOT_RECORDING and any(t.node is not None for t in instances_in((args, kwargs), recording.tensor_class)):
+        if current_mode() is not NOT_RECORDING and any(t.node is not None for t in instances_in((args, kwargs), Handle)):
             raise TypeError(
                 f"{full_name(function)} changes its first argument, and a plain array cannot hold the value of a tracked tensor; "
                 "make it a tensor first: t = ag.tensor(array)"
@@ -62,7 +64,7 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return compute(*raw(tuple(args)), **raw(kwargs))
     if load_more():
         return array_function(function, args, kwargs)
-    if current_mode() is not NOT_RECORDING and any(t.node is not None for t in instances_in((args, kwargs), recording.tensor_class)):
+    if current_mode() is not NOT_RECORDING and any(t.node is not None for t in instances_in((args, kwargs), Handle)):
         raise TypeError(_no_rule(function))
     result = wrap(compute(*raw(tuple(args)), **raw(kwargs)))
     note_views((args, kwargs), result)

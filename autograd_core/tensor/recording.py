@@ -1,98 +1,35 @@
 """How a call becomes a node: unwrap the tensors, compute on raw arrays, and record what the rules will need.
 
-`apply` does it for any operation. The operators have a shorter way for what they mostly meet (operators.py).
+`apply` does it for any operation. The operators have a shorter way for what they mostly meet (operators.py), and so have views (`apply_to_view`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from autograd_core.arrays.batching.array import BatchingError
-from autograd_core.arrays.batching.loop import each
-from autograd_core.arrays.duals import Dual, without_tangents
-from autograd_core.arrays.layers import ArrayLayer, in_charge, instances_in, sequence_like
-from autograd_core.tape.guard import fingerprint, full_fingerprint
+from autograd_core.arrays.batching.loop import each_of_innermost
+from autograd_core.arrays.duals import without_tangents
+from autograd_core.arrays.layers import ArrayLayer, computed_in_layers, in_charge, sequence_like
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, Instrument, current_mode
 from autograd_core.tape.node import Node, make_node
-from autograd_core.tape.plan import (
-    ALL_LINKS,
-    ONE_PARENT,
-    OUT,
-    Edge,
-    Like,
-    Plan,
-)
-from autograd_core.tape.table import TABLE, Op
+from autograd_core.tape.op import Op
+from autograd_core.tape.plan import ONE_PARENT, Edge, Like, Plan, plan_first, plan_of
+from autograd_core.tensor.handles import Handle, handle, raw, untracked, wrap
+from autograd_core.tensor.ownership import guarded, note_views, share_memory_of
 
-__all__ = ["SCALARS", "HandedOut", "apply", "as_operand", "lift", "operation", "plain", "raw", "record", "untracked", "wrap"]
+__all__ = ["apply", "apply_to_view", "lift", "record"]
 
 _SEQUENCES = (list, tuple)  # `list | tuple` would make a new object at each call
-
-# The class that results get: set by tensor.py, which is built on this module.
-tensor_class: Any = None
-
-# Never shared memory, never worth a fingerprint, and always fine as the other operand.
-SCALARS = frozenset({float, int, complex, bool, *np.sctypeDict.values()})
-
-new_object = object.__new__
-
-
-def operation(function: Callable[..., Any]) -> Op:
-    """The table's row for `function`, made (without rules) if there is none yet."""
-    op = TABLE.get(function)
-    if op is None:
-        op = TABLE[function] = Op(function)
-    return op
-
-
-def raw(value: Any) -> Any:
-    """The raw array of a tensor; tuples, lists and dicts with the tensors inside them replaced; others as they are."""
-    if isinstance(value, tensor_class):
-        return value._array
-    kind = type(value)
-    if kind is tuple or kind is list:
-        return kind(raw(v) for v in value)
-    if kind is dict:
-        return {k: raw(v) for k, v in value.items()}
-    if isinstance(value, _SEQUENCES):
-        return sequence_like(value, [raw(v) for v in value])
-    return value
-
-
-def plain(value: Any) -> Any:
-    """`raw(value)`, as constants in forward mode too: what a rule or composition makes decisions with."""
-    return without_tangents(raw(value))
-
-
-def untracked(data: Any) -> Any:
-    """A tensor without history around a raw array."""
-    result = new_object(tensor_class)
-    result._array = data
-    result.node = result.grad = None
-    result.handed_out = False
-    return result
 
 
 def lift(data: Any, node: Node) -> Any:
     """A tensor that stands where `node` stands in its graph, with the raw value `data`."""
     if isinstance(data, tuple | list):
         return sequence_like(data, [_output(value, node, i) for i, value in enumerate(data)])
-    result = new_object(tensor_class)
-    result._array = data
-    result.node = node
-    result.grad = None
-    result.handed_out = False
-    return result
-
-
-def wrap(value: Any) -> Any:
-    """Untracked tensors around the arrays in `value`; anything else as it is."""
-    if isinstance(value, tuple | list):
-        return sequence_like(value, [wrap(v) for v in value])
-    return untracked(value) if hasattr(value, "dtype") and hasattr(value, "shape") else value
+    return handle(data, node)
 
 
 def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -107,7 +44,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     raw_args = list(args)
     for i, value in enumerate(args):
         position = i if variadic is None or i < variadic else variadic
-        if isinstance(value, tensor_class):
+        if isinstance(value, Handle):
             raw_args[i] = value._array
             if value.handed_out:
                 reachable |= 1 << position
@@ -125,7 +62,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if kwargs:
         raw_kwargs = dict(kwargs)
         for name, value in kwargs.items():
-            if isinstance(value, tensor_class):
+            if isinstance(value, Handle):
                 raw_kwargs[name] = value._array
                 if value.node is not None:
                     tracked.append(op.position(name))
@@ -149,7 +86,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     op.check_known(form, args, kwargs)
     if op.real_only and any(node.dtype.kind == "c" for node in parents):
         raise TypeError(f"{op.name} has no derivative for complex arguments; take the real part, or pass x.detach()")
-    plan = op.plan(tuple(tracked))
+    plan = plan_of(op, tuple(tracked))
     if mode is RECORDING:
         value = _computed(op, raw_args, raw_kwargs)
     else:
@@ -165,6 +102,16 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return result
 
 
+def apply_to_view(op: Op, tensor: Any, arguments: tuple[Any, ...], data: Any) -> Any:
+    """`apply` for an operation on `tensor`, which is tracked, whose result `data` is known: a third of its time."""
+    plan = op.first or plan_first(op)
+    values = (*arguments, data)  # OUT is -1: the result comes last
+    result = handle(data, make_node(plan, (tensor.node,), [values[save] for save in plan.saves], data))
+    if getattr(data, "base", None) is not None:
+        share_memory_of(tensor, result)
+    return result
+
+
 def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """The value of `op`; for one element after the other of a batch that its function cannot take as a whole.
 
@@ -177,61 +124,8 @@ def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return computed_in_layers(op, args, kwargs, top)
     try:
         return op.function(*args, **kwargs)
-    except BatchingError:
-        return each(op.function, args, kwargs)
-
-
-def computed_in_layers(op: Op, args: Any, kwargs: dict[str, Any], top: Any) -> Any:
-    """The value of `op`, written in Python, where `top` is the innermost layer among the arguments."""
-    if isinstance(top, Dual):
-        from autograd_core.tensor.forward import apply_op
-
-        return apply_op(op, args, kwargs, top.level)
-    if not op.batches:
-        return each(op.function, args, kwargs, top.level)
-    try:
-        return op.function(*args, **kwargs)
-    except BatchingError:
-        return each(op.function, args, kwargs)
-
-
-def note_views(args: Any, result: Any) -> None:
-    """Let each tensor in `result` that is a view know of the arguments whose memory it shows."""
-    for part in instances_in(result, tensor_class):
-        if getattr(part._array, "base", None) is not None:
-            share_memory(args, part)
-
-
-def share_memory(args: Any, view: Any) -> None:
-    """Let `view` and the tensor whose memory it shows know of one another: what is handed out of one is handed out of both."""
-    data = view._array
-    for value in instances_in(args, tensor_class):
-        if isinstance(value._array, np.ndarray) and np.may_share_memory(value._array, data):
-            if not isinstance(value.handed_out, HandedOut):
-                value.handed_out = HandedOut(value.handed_out)
-            view.handed_out = value.handed_out
-            return
-    # Not all arrays with a base are views of an argument: tensordot reshapes what it has just computed.
-    view.handed_out = any(np.may_share_memory(array, data) for array in instances_in(args, np.ndarray))
-
-
-def share_memory_with(args: Any, result: Any) -> None:
-    """The same for all tensors of `result`, views or not: a function that was called may return an argument as it is."""
-    for part in instances_in(result, tensor_class):
-        if isinstance(part._array, np.ndarray):
-            share_memory(args, part)
-
-
-class HandedOut:
-    """Whether the memory that several tensors share was handed out to the user: in `handed_out` instead of a bool."""
-
-    __slots__ = ("yes",)
-
-    def __init__(self, yes: bool) -> None:
-        self.yes = yes
-
-    def __bool__(self) -> bool:
-        return self.yes
+    except BatchingError as error:
+        return each_of_innermost(op.function, args, kwargs, error)
 
 
 def _is_nested_numbers(value: Any) -> bool:
@@ -242,23 +136,23 @@ def _is_nested_numbers(value: Any) -> bool:
 def _unwrap_sequence(value: Any, where: int | str, tracked: list[Any], parents: list[Node], op: Op | None = None) -> Any:
     if type(value) is not list and type(value) is not tuple:
         value = tuple(value)  # np.concatenate(np.linalg.eigh(t)): a named tuple
-    of_interest = (tensor_class, *_SEQUENCES)
+    of_interest = (Handle, *_SEQUENCES)
     if not any(isinstance(v, of_interest) for v in value):
         return list(value) if type(value) is list else value  # a list of the user's may change before the backward pass
     for element, v in enumerate(value):
-        if isinstance(v, tensor_class) and v.node is not None:
+        if isinstance(v, Handle) and v.node is not None:
             position = where if isinstance(where, int) else op.position(where)  # type: ignore[union-attr]
             tracked.append((position, element))
             parents.append(v.node)
         elif isinstance(v, _SEQUENCES) and current_mode() is not NOT_RECORDING and _holds_tracked(v):
             raise TypeError("tracked tensors in a list within a list would lose their gradients; join the inner ones first, with np.stack([...])")
-    if any(isinstance(v, tensor_class) and v.node is not None for v in value):
+    if any(isinstance(v, Handle) and v.node is not None for v in value):
         value = type(value)(np.asarray(v) if isinstance(v, _SEQUENCES) and _is_nested_numbers(v) else v for v in value)  # np.concatenate([t, [1.0]])
     return raw(value)
 
 
 def _holds_tracked(value: Any) -> bool:
-    if isinstance(value, tensor_class):
+    if isinstance(value, Handle):
         return value.node is not None
     return isinstance(value, _SEQUENCES) and any(_holds_tracked(v) for v in value)
 
@@ -276,18 +170,7 @@ def record(
     if kwargs and kwargs.get("where", True) is not True:
         plan = plan.with_selection
     saved = plan.saved_values(form or (len(args), *kwargs), args, kwargs, value)
-    if mode is not RECORDING and mode.guards_memory:
-        prints = tuple(_fingerprints(full_fingerprint, v) for v in saved)
-        saved.append((prints, full_fingerprint, mode.line()))
-        plan = plan.with_guard
-    elif reachable and plan.keeps:
-        prints = tuple(
-            _fingerprints(fingerprint, v) if isinstance(save, int) and save != OUT and reachable >> save & 1 else None
-            for save, v in zip(plan.saves, saved, strict=True)
-        )
-        if any(prints):
-            saved.append((prints, fingerprint, None))
-            plan = plan.with_guard
+    plan = guarded(plan, saved, reachable, mode)
     if several:
         node = make_node(plan, parents, saved, value[0])
         node.like = Like(tuple(v.shape for v in value), tuple(v.dtype for v in value))
@@ -296,13 +179,6 @@ def record(
     if mode is not RECORDING:
         mode.recorded(node, tuple(args), kwargs, value)
     return lift(value, node)
-
-
-def _fingerprints(take: Callable[[Any], Any], value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        prints = [take(v) for v in value]
-        return prints if any(prints) else None
-    return take(value)
 
 
 # --- operations with several results -------------------------------------------------------------------------------------
@@ -321,15 +197,16 @@ _pick_plans: dict[int, Plan] = {}
 def _pick_plan(index: int) -> Plan:
     plan = _pick_plans.get(index)
     if plan is None:
-        plan = _pick_plans[index] = Plan(Op(lambda results: results[index], name=f"output {index}", signature="results"), ())
 
         def accumulate(total: Any, total_owned: bool, g: Any, g_owned: bool, links: Any) -> Any:
             return _add_output(total, total_owned, g, g_owned, links[0], index)
 
-        plan.arity, plan.walk = 1, ONE_PARENT
-        plan.edges = plan.graph_edges = (Edge("results", 0, accumulate, ALL_LINKS, accumulate),)
-        plan.special = True
-        plan.freed = plan._make_freed()
+        def pull(g: Any, links: Any) -> Any:
+            return _add_output(None, False, g, False, links[0], index)
+
+        edges = (Edge("results", 0, pull, False, accumulate),)
+        plan = Plan(Op(lambda results: results[index], name=f"output {index}", signature="results"), ())
+        plan = _pick_plans[index] = plan.changed(arity=1, walk=ONE_PARENT, edges=edges, graph_edges=edges, special=True)
     return plan
 
 
@@ -338,8 +215,3 @@ def _output(value: Any, node: Node, index: int) -> Any:
     if not hasattr(value, "dtype") or value.dtype.kind not in "fc":
         return wrap(value)
     return lift(value, make_node(_pick_plan(index), (node,), (), value))
-
-
-def as_operand(other: Any) -> Any:
-    """A list or tuple as the array that NumPy's arithmetic takes it for; anything else as it is."""
-    return np.asarray(other) if isinstance(other, list | tuple) else other

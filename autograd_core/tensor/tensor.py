@@ -7,78 +7,30 @@ tensor to `t`, and `t[i] = v` gives `t` a new value; neither changes what an ear
 
 from __future__ import annotations
 
-import opcode
 import operator
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
 from autograd_core.arrays.duals import without_tangents
-from autograd_core.arrays.indices import is_basic, may_repeat, settled
-from autograd_core.arrays.layers import ArrayLayer, able_to_hold, level_of, owns_memory
-from autograd_core.tape.guard import note_handed_out
-from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode
-from autograd_core.tape.node import Leaf, Watchers, make_leaf, make_node, next_number, watch
-from autograd_core.tape.table import Op
-from autograd_core.tensor import operators, recording
+from autograd_core.arrays.layers import ArrayLayer
+from autograd_core.tape.mode import NOT_RECORDING, current_mode
+from autograd_core.tape.node import Leaf, Watchers, make_leaf, next_number, watch
 from autograd_core.tensor.backward import backward
+from autograd_core.tensor.callers import is_storing_an_item
+from autograd_core.tensor.handles import raw, untracked
+from autograd_core.tensor.items import get_item, set_item
+from autograd_core.tensor.methods import ArrayMethods
 from autograd_core.tensor.operators import binary_operator, reflected_operator, unary_method
+from autograd_core.tensor.ownership import hand_out
 from autograd_core.tensor.protocols import array_function, array_ufunc
-from autograd_core.tensor.recording import HandedOut, apply, operation, raw, untracked
 
-__all__ = ["Hook", "Tensor", "astype", "setitem", "tensor"]
+__all__ = ["Hook", "Tensor", "tensor"]
 
-
-def astype(x: Any, dtype: Any) -> Any:
-    """`x` in another dtype. An operation of its own because NumPy 2.0's `np.astype` takes only exact ndarrays."""
-    return x.astype(dtype)
-
-
-def setitem(x: Any, index: Any, value: Any) -> Any:
-    """A copy of `x` with `x[index] = value` done: item assignment as a function of values."""
-    result = Tensor(x) if isinstance(value, Tensor) and not isinstance(x, Tensor) else np.array(x) if isinstance(x, np.generic) else x.copy()
-    result = able_to_hold(result, (value, index))
-    result[index] = value
-    return result
-
-
-_STORE_ITEM = opcode.opmap["STORE_SUBSCR"]
-
-_getitem, _setitem = operation(operator.getitem), operation(setitem)
-_reshape, _transpose, _swapaxes = operation(np.reshape), operation(np.transpose), operation(np.swapaxes)
-
-
-def _stacked(values: Any) -> Any:
-    """A (nested) list with tensors in it as one tensor; other lists as they are."""
-    if not isinstance(values, list | tuple) or not any(isinstance(v, Tensor | list | tuple) for v in values):
-        return values
-    return np.stack([_stacked(v) for v in values])
-
-
-def _method(function: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
-    """A NumPy function of an array as a method."""
-
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
-
-    method.__name__ = name or function.__name__
-    method.__doc__ = f"`np.{function.__name__}` of this tensor, with the same arguments."
-    return method
-
-
-def _constant_method(name: str) -> Callable[..., Any]:
-    """A method of ndarray whose result has no derivative: it returns plain arrays."""
-
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        data = self._array if isinstance(self._array, ArrayLayer) else np.asanyarray(self._array)
-        return getattr(data, name)(*raw(args), **raw(kwargs))
-
-    method.__name__ = name
-    method.__doc__ = f"`ndarray.{name}`: a plain result, without derivative."
-    return method
+_AS_ITEM = "assigning it to an item of an array (a[i] = t)"
 
 
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -109,7 +61,7 @@ class Hook:
         self.remove()
 
 
-class Tensor:
+class Tensor(ArrayMethods, of_results=True):
     """An array that remembers how it was computed. Make one with `ag.tensor`; see its docstring.
 
     data           the array
@@ -127,12 +79,7 @@ class Tensor:
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_array", "grad", "handed_out", "node")
-
-    _array: Any
-    node: Any
-    grad: Any
-    handed_out: bool | HandedOut
+    __slots__ = ()
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         self._array = _as_data(data, dtype)
@@ -148,19 +95,7 @@ class Tensor:
     def data(self) -> Any:
         """The array itself, not a copy. Changing it in place while a graph that saved it waits for its backward pass is an
         error that the pass reports; assigning a new array (`t.data = a`) is always safe."""
-        data = self._array
-        if isinstance(data, np.generic):
-            # Scalars are kept as NumPy scalars, ten times as quick as 0-d arrays, until somebody wants the array.
-            data = self._array = np.asarray(data)
-        if not self.handed_out:
-            # Somebody else holds the array, perhaps a node that saved it; or it is a view, and nodes may have saved the rest.
-            if sys.getrefcount(data) > _HELD_HERE_ALONE or getattr(data, "base", None) is not None:
-                note_handed_out(data, next_number())
-            if isinstance(self.handed_out, HandedOut):
-                self.handed_out.yes = True
-            else:
-                self.handed_out = True
-        return without_tangents(data)
+        return without_tangents(hand_out(self))
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -205,13 +140,6 @@ class Tensor:
         """Whether the tensor was made by the user (or without recording) rather than computed."""
         return self.node is None or isinstance(self.node, Leaf)
 
-    shape = property(lambda self: self._array.shape, doc="The array's shape.")
-    dtype = property(lambda self: self._array.dtype, doc="The array's dtype.")
-    ndim = property(lambda self: self._array.ndim, doc="The number of axes.")
-    size = property(lambda self: self._array.size, doc="The number of elements.")
-    itemsize = property(lambda self: self._array.itemsize, doc="Bytes of one element.")
-    nbytes = property(lambda self: self._array.nbytes, doc="Bytes of all elements.")
-
     def __repr__(self) -> str:
         data = self._array
         try:
@@ -241,15 +169,18 @@ class Tensor:
         return bool(without_tangents(self._array))
 
     def __float__(self) -> float:
-        self._refuse_to_become_an_item()
+        if self.node is not None and is_storing_an_item(sys._getframe(1)):
+            self._refuse_detaching(_AS_ITEM)
         return float(without_tangents(self._array))
 
     def __int__(self) -> int:
-        self._refuse_to_become_an_item()
+        if self.node is not None and is_storing_an_item(sys._getframe(1)):
+            self._refuse_detaching(_AS_ITEM)
         return int(without_tangents(self._array))
 
     def __complex__(self) -> complex:
-        self._refuse_to_become_an_item()
+        if self.node is not None and is_storing_an_item(sys._getframe(1)):
+            self._refuse_detaching(_AS_ITEM)
         return complex(without_tangents(self._array))
 
     def __index__(self) -> int:
@@ -267,10 +198,10 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same array without history: gradients stop here."""
-        result = untracked(without_tangents(self._array))
+        if isinstance(self._array, np.generic):
+            return untracked(self._array)
+        result = untracked(without_tangents(hand_out(self)))
         result.handed_out = True  # two handles on one array: neither may assume that it is alone
-        if not self.handed_out:
-            _ = self.data
         return result
 
     def numpy(self) -> Any:
@@ -297,17 +228,6 @@ class Tensor:
                 f"{what} would silently lose the gradient of a tracked tensor of shape {self.shape}; use t.detach().numpy() (or t.data) if no "
                 "gradient is wanted, np.stack([...]) to build an array of tensors, or ag.tensor(zeros) and t[i] = v to fill one"
             )
-
-    def _refuse_to_become_an_item(self) -> None:
-        """Refuse `a[0] = t` where a is a NumPy array, and allow `float(t)`.
-
-        For the one as for the other Python asks `t.__float__()`. What tells them apart is the instruction that the calling
-        code is at: storing an item, or a call.
-        """
-        if self.node is not None:
-            caller = sys._getframe(2)
-            if caller.f_code.co_code[caller.f_lasti] == _STORE_ITEM:
-                self._refuse_detaching("assigning it to an item of an array (a[i] = t)")
 
     def __copy__(self) -> Tensor:
         """Another handle on the same value and history. Of a leaf: a leaf of its own, around the same array."""
@@ -457,214 +377,8 @@ class Tensor:
 
     # --- indexing ---------------------------------------------------------------------------------------------------------
 
-    def __getitem__(self, index: Any) -> Tensor:
-        parent = self.node
-        mode = current_mode()
-        kind = type(index)
-        if kind is not int and kind is not slice and not is_basic(index):
-            if isinstance(index, Tensor) and index.node is not None:
-                return apply(_getitem, (self, index), {})  # refused there
-            index = settled(raw(index))
-            if parent is not None or level_of(index):
-                return apply(_getitem, (self, index), {})
-        elif mode is not RECORDING and mode is not NOT_RECORDING:
-            return apply(_getitem, (self, index), {})
-        data = self._array[index]
-        if parent is None:
-            result = untracked(data)
-        elif mode is NOT_RECORDING:
-            result = untracked(without_tangents(data))
-        else:
-            if parent.plan.op is _setitem:
-                # This tensor is being filled: a view would force the next assignment to copy the whole of it.
-                data = data.copy()
-            return self._recorded_view(_getitem, (self._array, index), data)
-        if getattr(data, "base", None) is not None:
-            self._share_memory(result)
-        return result
-
-    def _recorded_view(self, op: Op, arguments: tuple[Any, ...], data: Any) -> Tensor:
-        """`apply` for an operation on this tensor alone whose result `data` is known: a third of its time."""
-        plan = op.first or op.plan_first()
-        values = (*arguments, data)  # OUT is -1: the result comes last
-        result = recording.lift(data, make_node(plan, (self.node,), [values[save] for save in plan.saves], data))
-        if getattr(data, "base", None) is not None:
-            self._share_memory(result)
-        return result
-
-    def _share_memory(self, view: Tensor) -> None:
-        if not isinstance(self.handed_out, HandedOut):
-            self.handed_out = HandedOut(self.handed_out)
-        view.handed_out = self.handed_out
-
-    def _records_plainly(self) -> bool:
-        """Whether an operation is recorded, with no instrument looking on and nothing to be guarded."""
-        return self.node is not None and not self.handed_out and current_mode() is RECORDING
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        """Give this tensor a new value that differs at `index`. Recorded; earlier results keep what they saw.
-
-        The array is written in place where only this tensor holds it (so a loop of n assignments costs O(n)), else copied.
-        """
-        mode = current_mode()
-        if mode is not NOT_RECORDING and isinstance(self.node, Leaf):
-            raise RuntimeError(
-                f"item assignment to a leaf that requires grad (shape {self.shape}) would lose the leaf; assign to a copy (t = t.copy()), "
-                "or inside ag.no_grad() to change its value"
-            )
-        if isinstance(value, list | tuple):
-            value = _stacked(value)
-        source = value.node if isinstance(value, Tensor) and mode is not NOT_RECORDING else None
-        if source is not None and self.dtype.kind not in "fc":
-            raise TypeError(f"item assignment of a tracked tensor into one of {self.dtype} would lose its gradient; assign into t.astype(float)")
-        index, raw_value = settled(raw(index)), raw(value)
-        if source is None and isinstance(value, Tensor) and value.node is not None:
-            raw_value = without_tangents(raw_value)
-        if may_repeat(index) and not isinstance(raw_value, ArrayLayer):
-            raw_value = np.array(raw_value, order="C", copy=None)  # see `settled`
-        data = self._array
-        if isinstance(data, np.generic):
-            data = np.array(data)
-        # Held here alone: no node saved the array, no view of it is alive, the user does not hold it.
-        elif sys.getrefcount(data) > _HELD_HERE_ALONE or not owns_memory(data):
-            data = data.copy()
-        if isinstance(raw_value, ArrayLayer) or type(index) is tuple or isinstance(index, ArrayLayer):
-            data = able_to_hold(data, (raw_value, index))
-        data[index] = raw_value
-        if data is not self._array:
-            self._array = data
-            self.handed_out = False
-        if mode is NOT_RECORDING:
-            if not isinstance(self.node, Leaf):
-                self.node = None  # without recording, a computed tensor's changed value has no history
-                self._array = without_tangents(self._array)
-        elif self.node is not None or source is not None:
-            parents = [node for node in (self.node, source) if node is not None]
-            plan = _setitem.plan((0,) * (self.node is not None) + (2,) * (source is not None))
-            self.node = recording.record(plan, parents, (data, index, raw_value), {}, data, -1, mode).node
-
-    # --- ndarray's methods ------------------------------------------------------------------------------------------------
-
-    exp = unary_method(np.exp)
-    log = unary_method(np.log)
-    sqrt = unary_method(np.sqrt)
-    sin = unary_method(np.sin)
-    cos = unary_method(np.cos)
-    tanh = unary_method(np.tanh)
-    conj = conjugate = unary_method(np.conjugate)
-
-    def sum(self, axis: Any = None, **kwargs: Any) -> Any:
-        """`np.sum` of this tensor, with the same arguments."""
-        if axis is not None:
-            kwargs["axis"] = axis
-        return apply(operation(np.sum), (self,), kwargs)
-
-    mean = _method(np.mean)
-    max = _method(np.max)
-    min = _method(np.min)
-    prod = _method(np.prod)
-    var = _method(np.var)
-    std = _method(np.std)
-    cumsum = _method(np.cumsum)
-    cumprod = _method(np.cumprod)
-    dot = _method(np.dot)
-    trace = _method(np.trace)
-    diagonal = _method(np.diagonal)
-    clip = _method(np.clip)
-    round = _method(np.round)
-    repeat = _method(np.repeat)
-    take = _method(np.take)
-    choose = _method(np.choose)
-    squeeze = _method(np.squeeze)
-    ravel = _method(np.ravel)
-    ptp = _method(np.ptp)
-    copy = _method(np.copy)
-
-    def compress(self, condition: Any, axis: Any = None) -> Any:
-        """`np.compress(condition, self, axis)`: the slices for which `condition` holds."""
-        return np.compress(condition, self, axis)
-
-    all = _constant_method("all")
-    any = _constant_method("any")
-    argmax = _constant_method("argmax")
-    argmin = _constant_method("argmin")
-    argsort = _constant_method("argsort")
-    argpartition = _constant_method("argpartition")
-    nonzero = _constant_method("nonzero")
-    searchsorted = _constant_method("searchsorted")
-    tobytes = _constant_method("tobytes")
-
-    def reshape(self, *shape: Any, order: Any = "C") -> Any:
-        """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
-        wanted = shape[0] if len(shape) == 1 else shape
-        if order == "C" and self._records_plainly():
-            return self._recorded_view(_reshape, (self._array, wanted, order), self._array.reshape(wanted))
-        # Not every array library's reshape has an order.
-        return np.reshape(self, wanted) if order == "C" else np.reshape(self, wanted, order=order)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes in another order, reversed if none is given."""
-        if len(axes) == 1 and not isinstance(axes[0], SupportsIndex):
-            axes = axes[0]
-        wanted = tuple(axes) or None
-        if self._records_plainly():
-            return self._recorded_view(_transpose, (self._array, wanted), self._array.transpose(*wanted or ()))
-        return np.transpose(self, wanted)
-
-    def swapaxes(self, axis1: SupportsIndex, axis2: SupportsIndex) -> Any:
-        """Two axes in each other's place."""
-        if self._records_plainly():
-            return self._recorded_view(_swapaxes, (self._array, axis1, axis2), self._array.swapaxes(axis1, axis2))
-        return np.swapaxes(self, axis1, axis2)
-
-    def flatten(self, order: Any = "C") -> Any:
-        """A one-dimensional copy."""
-        return np.ravel(self, order)
-
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """This tensor in another dtype; to an integer one, without gradient."""
-        dtype = np.dtype(dtype)
-        if dtype == self.dtype and not copy:
-            return self
-        return apply(operation(astype), (self, dtype), {})
-
-    def sort(self, axis: int = -1) -> None:
-        """Refused: ndarray's method sorts in place, and tensors are values."""
-        raise TypeError("sort() in place is not supported, tensors are values; write t = np.sort(t)")
-
-    @property
-    def T(self) -> Any:
-        """The axes reversed."""
-        return self.transpose()
-
-    @property
-    def mT(self) -> Any:
-        """The last two axes swapped."""
-        if self.ndim < 2:
-            raise ValueError("matrix transpose with ndim < 2 is undefined")
-        return self.swapaxes(-1, -2)
-
-    @property
-    def real(self) -> Any:
-        """The real part."""
-        return np.real(self)
-
-    @property
-    def imag(self) -> Any:
-        """The imaginary part."""
-        return np.imag(self)
-
-
-recording.tensor_class = operators.tensor_class = Tensor
-
-
-def _references_to_own_data(tensor: Tensor) -> int:
-    data = tensor._array
-    return sys.getrefcount(data)
-
-
-# Asked, not known: how many references a method that looks at its tensor's array holds differs between versions of Python.
-_HELD_HERE_ALONE = _references_to_own_data(untracked(np.empty(1)))
+    __getitem__ = get_item
+    __setitem__ = set_item
 
 
 def _unpickled(cls: type[Tensor], data: Any, requires_grad: bool, grad: Any) -> Tensor:

@@ -13,8 +13,11 @@ from autograd_core.arrays.duals import refuse_tangents
 from autograd_core.arrays.layers import for_all
 from autograd_core.arrays.trees import children, flatten, paths
 from autograd_core.tape.mode import NOT_RECORDING, current_mode, enable_grad, no_grad
-from autograd_core.tape.table import Op
-from autograd_core.tensor.recording import record, share_memory_with, untracked
+from autograd_core.tape.op import Op
+from autograd_core.tape.plan import plan_of
+from autograd_core.tensor.handles import untracked
+from autograd_core.tensor.ownership import share_memory_with
+from autograd_core.tensor.recording import record
 from autograd_core.tensor.tensor import Tensor, tensor
 
 __all__ = ["custom_vjp"]
@@ -93,7 +96,7 @@ class custom_vjp:
         self._refuse_references([*outputs, *residuals])
         values = [leaf._array if isinstance(leaf, Tensor) else tensor(leaf)._array for leaf in outputs]
         call.settle(build, values, residuals)
-        plan = self._op.plan(tuple((0, i) for i in range(len(inputs))))
+        plan = plan_of(self._op, tuple((0, i) for i in range(len(inputs))))
         kept = (tuple(x._array for x in inputs), tuple(r._array if isinstance(r, Tensor) else r for r in residuals), call)
         result = record(plan, [x.node for x in inputs], kept, {}, values[0] if len(values) == 1 else tuple(values), 0b11, current_mode())
         share_memory_with(inputs, result)

@@ -21,7 +21,7 @@ from autograd_core.arrays.trees import flatten, paths
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode, enable_grad
 from autograd_core.tape.node import Node, back_to, next_number
 from autograd_core.tensor.backward import gradients_of
-from autograd_core.tensor.recording import untracked
+from autograd_core.tensor.handles import untracked
 from autograd_core.tensor.tensor import Tensor, tensor
 
 __all__ = [

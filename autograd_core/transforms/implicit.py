@@ -20,9 +20,11 @@ from autograd_core.arrays.trees import flatten, leaves_like
 from autograd_core.memory.checkpointing import References
 from autograd_core.tape.mode import NOT_RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.tape.node import next_number
-from autograd_core.tape.table import Op
+from autograd_core.tape.op import Op
+from autograd_core.tape.plan import plan_of
 from autograd_core.tensor.backward import partial_gradients
-from autograd_core.tensor.recording import raw, record
+from autograd_core.tensor.handles import raw
+from autograd_core.tensor.recording import record
 from autograd_core.tensor.tensor import Tensor, tensor
 from autograd_core.transforms.evaluation import is_nested, nodes_before
 from autograd_core.transforms.krylov import gmres
@@ -170,7 +172,7 @@ def _recorded_solution(solution: Any, residual_of: Residual) -> Tensor:
     captured = nodes_before(start, [residual_of(tensor(solution))])
     if not captured:
         return tensor(solution)
-    plan = _solution.plan(tuple((0, i) for i in range(len(captured))))
+    plan = plan_of(_solution, tuple((0, i) for i in range(len(captured))))
     arguments = ((None,) * len(captured), (residual_of, captured, References("root, fixed_point: the equation", captured)))
     return record(plan, captured, arguments, {}, solution, False, mode)
 

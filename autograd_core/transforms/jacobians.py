@@ -24,7 +24,7 @@ from autograd_core.arrays.duals import ForwardModeError
 from autograd_core.arrays.layers import for_all, new_level
 from autograd_core.arrays.trees import flatten
 from autograd_core.tape.node import program_order
-from autograd_core.tensor.recording import plain
+from autograd_core.tensor.handles import plain
 from autograd_core.tensor.tensor import Tensor, tensor
 from autograd_core.transforms.evaluation import Call, DualCall, Linearised
 from autograd_core.transforms.vmap import map_over

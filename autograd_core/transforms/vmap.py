@@ -17,15 +17,18 @@ from typing import Any
 
 import numpy as np
 
+import autograd_core.arrays.batching.interpreter  # noqa: F401  batches compute by it
 from autograd_core.arrays.batching.axes import has_level, unwrapped, wrapped_beneath
 from autograd_core.arrays.duals import without_tangents
 from autograd_core.arrays.layers import new_level
 from autograd_core.arrays.trees import axes_of_leaves, flatten, paths
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tape.node import Node, back_to, map_began, next_number
-from autograd_core.tape.table import Op
+from autograd_core.tape.op import Op
+from autograd_core.tape.plan import plan_of
 from autograd_core.tensor.backward import partial_gradients
-from autograd_core.tensor.recording import raw, record, untracked
+from autograd_core.tensor.handles import raw, untracked
+from autograd_core.tensor.recording import record
 from autograd_core.tensor.tensor import Tensor, tensor
 from autograd_core.transforms.evaluation import keeps_tensors, mapping, nodes_before, separate
 
@@ -155,7 +158,7 @@ def _recorded(run: _Run, inputs: Sequence[Tensor]) -> list[Any]:
     present = [t for t in run.outputs if t is not None]
     if mode is NOT_RECORDING or not parents or not present:
         return [None if t is None else untracked(run.whole(without_tangents(t._array) if parents else t._array)) for t in run.outputs]
-    plan = _mapped.plan(tuple((0, i) for i in range(len(parents))))
+    plan = plan_of(_mapped, tuple((0, i) for i in range(len(parents))))
     values = tuple(x._array for x in inputs) + (None,) * len(run.captured)
     results = iter(record(plan, parents, (values, run), {}, tuple(run.whole(t._array) for t in present), bool(inputs), mode))
     return [None if t is None else next(results) for t in run.outputs]

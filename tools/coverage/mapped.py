@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.arrays.batching import BatchingError, elements, functions, loop, ufuncs  # noqa: F401  the engine imports them when it first meets a batch
+from autograd_core.arrays.batching import BatchingError, loop
 from autograd_core.gradcheck.subjects.subjects import Traced, leaf
 from autograd_core.tensor.backward import gradient
 from autograd_core.tensor.tensor import Tensor

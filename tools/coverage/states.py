@@ -20,8 +20,9 @@ from numpy.testing import overrides
 
 from autograd_core.define.samples import Call, calls_of
 from autograd_core.gradcheck.subjects.subjects import Traced, float_results, leaf, traced
+from autograd_core.tape.loading import load_more
 from autograd_core.tape.signatures import signature_of
-from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, load_more
+from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES
 from autograd_core.tensor.backward import gradient
 from autograd_core.tensor.protocols import full_name
 from autograd_core.tensor.tensor import Tensor

@@ -12,6 +12,7 @@ What would need one Python value for the whole batch (`if x > 0`, `float(x)`, `n
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from numpy import ndarray
 
 from autograd_core.arrays.duals import without_tangents
-from autograd_core.arrays.layers import SCALARS, ArrayLayer, finite, in_charge, is_foreign, refused, sequence_like
+from autograd_core.arrays.layers import INTERPRETERS, SCALARS, ArrayLayer, finite, is_foreign, refused, sequence_like
 
 __all__ = ["Batched", "BatchingError", "stretched", "wrapped"]
 
@@ -104,27 +105,6 @@ class Batched(ArrayLayer):
             "only one; write a choice with np.where, or loop over the batch instead of using vmap"
         )
 
-    # --- NumPy's protocols ----------------------------------------------------------------------------------------------------
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from autograd_core.arrays.batching.ufuncs import apply_ufunc
-
-        top = in_charge((inputs, kwargs))
-        if not isinstance(top, Batched) or any(map(is_foreign, inputs)):
-            return NotImplemented
-        return apply_ufunc(ufunc, method, inputs, kwargs, top.level)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        from autograd_core.arrays.batching.functions import FUNCTIONS
-        from autograd_core.arrays.batching.loop import each
-
-        top = in_charge((args, kwargs))
-        if not isinstance(top, Batched) or any(not issubclass(kind, ArrayLayer | ndarray) for kind in types):
-            return NotImplemented
-        rule = FUNCTIONS.get(function)
-        result = NotImplemented if rule is None else rule(top.level, *args, **kwargs)
-        return each(function, args, kwargs, top.level) if result is NotImplemented else result
-
     # --- operators ------------------------------------------------------------------------------------------------------------
 
     __add__, __radd__ = _operator(np.add), _operator(np.add, True)
@@ -161,14 +141,10 @@ class Batched(ArrayLayer):
     # --- elements ---------------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        from autograd_core.arrays.batching.elements import get
-
-        return get(self, index)
+        return INTERPRETERS[Batched].function(operator.getitem, (self, index), {}, self.level)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        from autograd_core.arrays.batching.elements import put
-
-        put(self, index, value)
+        INTERPRETERS[Batched].function(operator.setitem, (self, index, value), {}, self.level)
 
     # --- methods of ndarray that rules and tensors use ------------------------------------------------------------------------------
 

@@ -9,13 +9,15 @@ import numpy as np
 
 from autograd_core.arrays.batching.array import Batched, BatchingError, stretched
 from autograd_core.arrays.batching.loop import each
+from autograd_core.arrays.batching.table import covers
 from autograd_core.arrays.indices import is_basic
 from autograd_core.arrays.layers import able_to_hold, level_of
 
 __all__ = ["get", "put"]
 
 
-def get(batch: Batched, index: Any) -> Any:
+@covers(operator.getitem)
+def get(own: int, batch: Batched, index: Any) -> Any:
     """`batch[index]`."""
     if is_basic(index):
         return Batched(batch.payload[(slice(None), *index) if type(index) is tuple else (slice(None), index)], batch.level)
@@ -24,8 +26,8 @@ def get(batch: Batched, index: Any) -> Any:
     if level > batch.level:
         return each(operator.getitem, (batch, index), {}, level)
     if level_of(entries) == level:
-        own = _own_places(batch, entries, level)
-        return each(operator.getitem, (batch, index), {}, level) if own is None else Batched(batch.payload[own], level)
+        places = _own_places(batch, entries, level)
+        return each(operator.getitem, (batch, index), {}, level) if places is None else Batched(batch.payload[places], level)
     moved = _axes_in_front(entries)
     if moved is None:
         return each(operator.getitem, (batch, index), {}, level)
@@ -33,7 +35,8 @@ def get(batch: Batched, index: Any) -> Any:
     return Batched(np.moveaxis(found, moved, 0) if moved else found, level)
 
 
-def put(batch: Batched, index: Any, value: Any) -> None:
+@covers(operator.setitem)
+def put(own: int, batch: Batched, index: Any, value: Any) -> None:
     """`batch[index] = value`."""
     if level_of((index, value)) > batch.level:
         raise BatchingError("an array outside of the batch cannot hold a batched value; begin with np.zeros_like of one")

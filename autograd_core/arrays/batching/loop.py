@@ -11,7 +11,7 @@ from autograd_core.arrays.batching.array import Batched, BatchingError
 from autograd_core.arrays.batching.axes import element_of, put_together, wrapped_beneath
 from autograd_core.arrays.layers import ArrayLayer, instances_in, sequence_like
 
-__all__ = ["batches_in", "each", "joined"]
+__all__ = ["batches_in", "each", "each_of_innermost", "joined"]
 
 
 def batches_in(values: Any) -> Iterator[Batched]:
@@ -22,16 +22,17 @@ def batches_in(values: Any) -> Iterator[Batched]:
         yield from batches_in(list(layer.parts))
 
 
-def each(function: Callable[..., Any], args: Any, kwargs: Any, level: int | None = None) -> Any:
-    """`function` for one element of a batch after the other, and the results as a batch.
+def each_of_innermost(function: Callable[..., Any], args: Any, kwargs: Any, error: BatchingError) -> Any:
+    """`each` for the innermost batch; `error`, why it is needed, if there is no batch at all."""
+    level = max((batch.level for batch in batches_in((args, kwargs))), default=None)
+    if level is None:
+        raise error
+    return each(function, args, kwargs, level)
 
-    level : of the batch; the innermost if None. The BatchingError under way is raised again if there is none.
-    """
-    batches = list(batches_in((args, kwargs)))
-    if not batches:
-        raise
-    level = max(batch.level for batch in batches) if level is None else level
-    sizes = {len(batch.payload) for batch in batches if batch.level == level}
+
+def each(function: Callable[..., Any], args: Any, kwargs: Any, level: int) -> Any:
+    """`function` for one element of the batch of `level` after the other, and the results as a batch."""
+    sizes = {len(batch.payload) for batch in batches_in((args, kwargs)) if batch.level == level}
     if len(sizes) > 1:
         raise BatchingError(f"batches of different sizes: {sorted(sizes)}")
     (size,) = sizes

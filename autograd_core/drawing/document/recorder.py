@@ -25,7 +25,7 @@ from autograd_core.instruments.listing import Argument, Row, RowMaker, Tape, con
 from autograd_core.instruments.source_lines import inside_sweep, user_place
 from autograd_core.tape.mode import Instrument, instrumented, observer
 from autograd_core.tape.node import Node, next_number
-from autograd_core.tensor.recording import raw
+from autograd_core.tensor.handles import raw
 
 __all__ = ["Call", "Constant", "Facts", "Failure", "Recording", "record", "recordings"]
 

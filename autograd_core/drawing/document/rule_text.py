@@ -6,8 +6,8 @@ import linecache
 from collections.abc import Callable
 from typing import Any
 
+from autograd_core.tape.op import Op
 from autograd_core.tape.signatures import rule_parameters
-from autograd_core.tape.table import Op
 
 __all__ = ["rule_text", "rules_of"]
 

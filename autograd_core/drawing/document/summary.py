@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_core.tensor.recording import raw
+from autograd_core.tensor.handles import raw
 
 __all__ = ["Summary", "summary_of"]
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from autograd_core.define.samples import Arrays, Call, calls_of
 from autograd_core.gradcheck.subjects.subjects import Subject, name_of, operation_of
-from autograd_core.tape.table import COMPOSITIONS, load_more
+from autograd_core.tape.loading import load_more
+from autograd_core.tape.table import COMPOSITIONS
 
 __all__ = ["guessed_calls"]
 

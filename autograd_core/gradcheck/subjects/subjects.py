@@ -14,10 +14,13 @@ from typing import Any, Self
 import numpy as np
 
 from autograd_core.gradcheck.subjects.arguments import Place, differentiable_places, parameter_names, replaced
+from autograd_core.tape.loading import load_more
 from autograd_core.tape.mode import no_grad
-from autograd_core.tape.table import COMPOSITIONS, TABLE, Op, load_more
+from autograd_core.tape.op import Op
+from autograd_core.tape.table import COMPOSITIONS, TABLE
 from autograd_core.tensor.backward import gradient
-from autograd_core.tensor.recording import apply, untracked
+from autograd_core.tensor.handles import untracked
+from autograd_core.tensor.recording import apply
 from autograd_core.tensor.tensor import Tensor
 
 __all__ = ["GradientOf", "ModuleCall", "Subject", "Traced", "float_results", "leaf", "traced"]

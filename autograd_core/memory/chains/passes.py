@@ -14,7 +14,7 @@ from autograd_core.memory.random_states import RandomStates
 from autograd_core.tape.guard import fingerprint
 from autograd_core.tape.mode import enable_grad, no_grad
 from autograd_core.tape.node import Node, next_number
-from autograd_core.tape.table import Op
+from autograd_core.tape.op import Op
 from autograd_core.tensor.backward import partial_gradients
 from autograd_core.tensor.tensor import Tensor
 

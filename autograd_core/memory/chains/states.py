@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_core.arrays.trees import flatten
 from autograd_core.memory.checkpointing import variable
-from autograd_core.tensor.recording import untracked
+from autograd_core.tensor.handles import untracked
 from autograd_core.tensor.tensor import Tensor, tensor
 
 __all__ = ["State", "state_of"]

@@ -1,0 +1,94 @@
+"""Handles: what the engine knows of a tensor, and how it makes one around a result.
+
+A handle holds the array, its place on the tape (None if nothing is recorded), the gradient that a backward pass left, and
+whether the user was given the array itself (ownership.py). `Tensor` (tensor.py) is the handle with all that users see.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autograd_core.arrays.duals import without_tangents
+from autograd_core.arrays.layers import sequence_like
+
+__all__ = ["SCALARS", "Handle", "as_operand", "handle", "plain", "raw", "results", "untracked", "wrap"]
+
+# Never shared memory, never worth a fingerprint, and always fine as the other operand.
+SCALARS = frozenset({float, int, complex, bool, *np.sctypeDict.values()})
+
+_SEQUENCES = (list, tuple)  # `list | tuple` would make a new object at each call
+new_object = object.__new__
+
+
+class _Results:
+    """Which class results get: the handle that says so of itself, `class Tensor(Handle, of_results=True)`."""
+
+    __slots__ = ("kind",)
+
+    kind: Any
+
+
+results = _Results()
+
+
+class Handle:
+    """The four slots of a tensor, and nothing that it can do."""
+
+    __slots__ = ("__weakref__", "_array", "grad", "handed_out", "node")
+
+    _array: Any
+    node: Any
+    grad: Any
+    handed_out: Any
+
+    def __init_subclass__(cls, of_results: bool = False) -> None:
+        if of_results:
+            results.kind = cls
+
+
+def handle(data: Any, node: Any) -> Any:
+    """A tensor with the raw array `data` that stands where `node` stands in its graph."""
+    result = new_object(results.kind)
+    result._array = data
+    result.node = node
+    result.grad = None
+    result.handed_out = False
+    return result
+
+
+def untracked(data: Any) -> Any:
+    """A tensor without history around a raw array."""
+    return handle(data, None)
+
+
+def raw(value: Any) -> Any:
+    """The raw array of a tensor; tuples, lists and dicts with the tensors inside them replaced; others as they are."""
+    if isinstance(value, Handle):
+        return value._array
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return kind(raw(v) for v in value)
+    if kind is dict:
+        return {k: raw(v) for k, v in value.items()}
+    if isinstance(value, _SEQUENCES):
+        return sequence_like(value, [raw(v) for v in value])
+    return value
+
+
+def plain(value: Any) -> Any:
+    """`raw(value)`, as constants in forward mode too: what a rule or composition makes decisions with."""
+    return without_tangents(raw(value))
+
+
+def wrap(value: Any) -> Any:
+    """Untracked tensors around the arrays in `value`; anything else as it is."""
+    if isinstance(value, tuple | list):
+        return sequence_like(value, [wrap(v) for v in value])
+    return untracked(value) if hasattr(value, "dtype") and hasattr(value, "shape") else value
+
+
+def as_operand(other: Any) -> Any:
+    """A list or tuple as the array that NumPy's arithmetic takes it for; anything else as it is."""
+    return np.asarray(other) if isinstance(other, list | tuple) else other

@@ -1,0 +1,156 @@
+"""Which sweep a backward pass is, what it begins with, and the sweep that is recorded itself (`create_graph`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_core.arrays.batching.array import BatchingError
+from autograd_core.arrays.batching.loop import batches_in
+from autograd_core.arrays.duals import has_tangents
+from autograd_core.tape.batched import IN_PLACE, BatchedSweep
+from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
+from autograd_core.tape.node import Node
+from autograd_core.tape.plan import OUT, Edge
+from autograd_core.tape.quick import QuickSweep
+from autograd_core.tape.sweep import Sweep
+from autograd_core.tensor.batches import recorded_loop
+from autograd_core.tensor.handles import Handle, raw, untracked
+from autograd_core.tensor.ownership import read_only
+from autograd_core.tensor.recording import lift
+
+__all__ = ["RecordedSweep", "seeds_of", "swept"]
+
+
+class RecordedSweep(BatchedSweep):
+    """A sweep over tensors: the rules compute with the tensors of the graph, so what they do is recorded."""
+
+    def _links(self, node: Node) -> tuple[Any, ...]:
+        return lifted_links(node)
+
+    def _edges(self, node: Node) -> tuple[Edge, ...]:
+        return node.plan.graph_edges
+
+    def _for_each(self, pull: Callable[..., Any], args: tuple[Any, ...], error: BatchingError) -> Any:
+        return recorded_loop(pull, args, {}, error)
+
+
+def lifted_links(node: Node) -> tuple[Any, ...]:
+    """The links with their saved values as tensors of the graph, so that rules record what they do."""
+    plan = node.plan
+    lifted = list(node.links)
+    for at, where in enumerate(plan.lifts, plan.arity):
+        if where is None:
+            continue
+        if where == OUT:
+            lifted[at] = lift(lifted[at], node)
+        elif isinstance(where, int):
+            lifted[at] = lift(lifted[at], lifted[where])
+        else:
+            lifted[at] = [lift(value, lifted[where[i]]) if i in where else value for i, value in enumerate(lifted[at])]
+    return tuple(lifted)
+
+
+def swept(
+    seeds: dict[Node, Any],
+    outputs: Sequence[Any],
+    *,
+    wanted: Collection[Node] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+    ends_at_wanted: bool = False,
+) -> tuple[Sweep, list[tuple[Any, Any]]]:
+    """A sweep that has run, and the gradients that computed tensors want to retain.
+
+    With a leaf that has hooks for when it has its gradient, None stands instead: what nobody else holds needs no copy.
+    """
+    retained: list[tuple[Any, Any]] = []
+
+    def on_watched(node: Any, g: Any) -> Any:
+        for hook in list(node.watchers.hooks.values()):
+            g = _hooked(node, g, hook)
+        if node.watchers.retained_by is not None:
+            retained.append((node, g))
+        if node.watchers.after:
+            retained.append((node, None))
+        return g
+
+    values = [*(t._array for t in outputs), *map(raw, seeds.values())]
+    mode = current_mode()
+    sweep = _kind_of_sweep(values, create_graph)(
+        seeds,
+        wanted=wanted,
+        ends_at_wanted=ends_at_wanted,
+        retain_graph=create_graph if retain_graph is None else retain_graph,
+        in_place=frozenset() if any(map(has_tangents, values)) else IN_PLACE,  # nothing can be added to a dual in place
+        on_watched=on_watched,
+        instrument=None if mode is RECORDING or mode is NOT_RECORDING else mode,
+    )
+    with enable_grad() if create_graph else no_grad():
+        sweep.run()
+    return sweep, retained
+
+
+def _kind_of_sweep(values: Iterable[Any], create_graph: bool) -> type[Sweep]:
+    if create_graph:
+        return RecordedSweep
+    return BatchedSweep if any(True for _ in batches_in(values)) else QuickSweep
+
+
+def seeds_of(outputs: list[Any], gradients: list[Any], create_graph: bool) -> dict[Node, Any]:
+    """What a pass begins with: the node of each output, with the gradient given for it."""
+    seeds: dict[Node, Any] = {}
+    for output, g in zip(outputs, gradients, strict=True):
+        if output.node is None:
+            raise RuntimeError(
+                f"backward: this tensor of shape {output.shape} does not require grad: nothing was recorded. "
+                "Make an input with requires_grad=True, and compute outside of ag.no_grad()"
+            )
+        g = _first_gradient(output, g)
+        if create_graph and not isinstance(g, Handle):
+            g = untracked(g)
+        elif not create_graph:
+            g = raw(g)
+        seeds[output.node] = seeds[output.node] + g if output.node in seeds else g
+    return seeds
+
+
+def _first_gradient(output: Any, g: Any) -> Any:
+    """`g` checked against `output` and in its dtype; ones if it is None."""
+    shape, dtype = output.shape, output.dtype
+    if g is None:
+        if output.size != 1:
+            raise ValueError(
+                f"backward: the output has shape {shape}, so it needs a gradient of that shape: y.backward(gradient), or y.sum().backward()"
+            )
+        if dtype.kind == "c":
+            raise TypeError("backward: a complex output needs an explicit gradient; differentiate a real loss, such as np.abs(y) ** 2")
+        return np.ones_like(output._array)[()] if not shape else np.ones_like(output._array)
+    if not hasattr(g, "dtype"):
+        g = np.array(g, dtype=dtype)
+    elif g.dtype.kind not in ("fc" if dtype.kind == "c" else "f"):
+        raise TypeError(f"backward: a gradient of dtype {g.dtype} for an output of dtype {dtype}; convert it with g.astype({str(dtype)!r})")
+    if g.shape != shape:
+        raise ValueError(f"backward: a gradient of shape {g.shape} for an output of shape {shape}")
+    return g if g.dtype == dtype else g.astype(dtype)
+
+
+def _hooked(node: Node, g: Any, hook: Any) -> Any:
+    """What `hook` makes of the gradient of `node`: checked, in the gradient's dtype, and raw if `g` is."""
+    recorded = isinstance(g, Handle)
+    replaced = hook(g if recorded else untracked(read_only(g)))
+    if replaced is None:
+        return g
+    if not hasattr(replaced, "shape") or not hasattr(replaced, "dtype"):
+        raise TypeError(f"hook on {node.op.name}: returned {type(replaced).__name__}, expected None or a gradient of shape {node.shape}")
+    if replaced.shape != node.shape:
+        raise ValueError(f"hook on {node.op.name}: returned a gradient of shape {replaced.shape}, expected {node.shape}")
+    if replaced.dtype.kind == "c" and node.dtype.kind != "c":
+        raise TypeError(f"hook on {node.op.name}: returned a gradient of dtype {replaced.dtype}, expected {node.dtype}")
+    if replaced.dtype != node.dtype:
+        replaced = replaced.astype(node.dtype)
+    if not recorded:
+        return raw(replaced)
+    return replaced if isinstance(replaced, Handle) else untracked(replaced)
