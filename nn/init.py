@@ -12,6 +12,7 @@ float64 and rounded, so float32 and float64 models from one seed agree.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "calculate_gain",
     "constant_",
     "default_generator",
+    "dirac_",
     "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
@@ -31,6 +33,7 @@ __all__ = [
     "normal_",
     "ones_",
     "orthogonal_",
+    "sparse_",
     "trunc_normal_",
     "uniform_",
     "xavier_normal_",
@@ -57,8 +60,12 @@ def as_generator(generator: Seed) -> np.random.Generator:
 
 
 def _fill(tensor: Any, values: Any) -> Any:
-    target = tensor.data if isinstance(tensor, ag.Tensor) else tensor
-    target[...] = values
+    """Write the values where the tensor's memory is: into a view, or into an optimizer's buffer, of which it may be a part."""
+    if isinstance(tensor, ag.Tensor) and tensor.requires_grad and tensor.is_leaf and not tensor.handed_out:
+        with ag.no_grad():  # nobody else knows the array, and reading `data` would make the tape watch it from now on
+            tensor[...] = values
+    else:
+        (tensor.data if isinstance(tensor, ag.Tensor) else tensor)[...] = values
     return tensor
 
 
@@ -84,6 +91,29 @@ def eye_(tensor: Any) -> Any:
     return _fill(tensor, np.eye(*tensor.shape))
 
 
+def dirac_(tensor: Any, groups: int = 1) -> Any:
+    """Fill a convolution's weight (out, in, *kernel) so that it passes on as many channels as it can: 1 in the kernels' middle.
+
+    groups  each group of output channels passes on the first of its input channels
+    raises  ValueError unless the weight has three to five axes and its output channels can be divided into the groups
+
+    >>> import numpy as np
+    >>> dirac_(np.empty((2, 2, 3)))[:, 0]
+    array([[0., 1., 0.],
+           [0., 0., 0.]])
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError(f"dirac_: needs a weight of shape (out, in, *kernel) with three to five axes, not shape {tensor.shape}")
+    if groups < 1 or tensor.shape[0] % groups:
+        raise ValueError(f"dirac_: {tensor.shape[0]} output channels cannot be divided into {groups} groups")
+    each = tensor.shape[0] // groups
+    values = np.zeros(tensor.shape)
+    channel = np.arange(min(each, tensor.shape[1]))
+    for first in range(0, tensor.shape[0], each or 1):
+        values[(first + channel, channel, *(size // 2 for size in tensor.shape[2:]))] = 1
+    return _fill(tensor, values)
+
+
 def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0, generator: Seed = None) -> Any:
     """Fill from the uniform distribution on [a, b)."""
     return _fill(tensor, as_generator(generator).uniform(a, b, tensor.shape))
@@ -95,15 +125,36 @@ def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, generator: Seed = 
 
 
 def trunc_normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Seed = None) -> Any:
-    """Fill from the normal distribution, drawing again what falls outside [a, b]."""
-    probability = (math.erf((b - mean) / (std * math.sqrt(2))) - math.erf((a - mean) / (std * math.sqrt(2)))) / 2
-    if not probability > 1e-3:
-        raise ValueError(f"trunc_normal_: [{a}, {b}] holds {probability:.1e} of a normal distribution around {mean} with std {std}; widen it")
-    random = as_generator(generator)
-    values = random.normal(mean, std, tensor.shape)
-    while (outside := (values < a) | (values > b)).any():
-        values[outside] = random.normal(mean, std, int(outside.sum()))
-    return _fill(tensor, values)
+    """Fill from the normal distribution between `a` and `b`, wherever they lie; ValueError unless a < b and std > 0."""
+    if not (a < b and std > 0):
+        raise ValueError(f"trunc_normal_: needs a < b and std > 0, not a={a}, b={b}, std={std}")
+    random, low, high = as_generator(generator), (a - mean) / std, (b - mean) / std
+    propose = _proposals(low, high)
+    values, missing = np.empty(tensor.shape), np.ones(tensor.shape, dtype=bool)
+    while count := int(missing.sum()):
+        values[missing], accepted = propose(random, count)
+        missing[missing] = ~(accepted & (low <= values[missing]) & (values[missing] <= high))
+    return _fill(tensor, np.clip(mean + std * values, a, b))  # rounding may have gone beyond
+
+
+def _proposals(low: float, high: float) -> Callable[[np.random.Generator, int], tuple[Any, Any]]:
+    """What draws candidates for a standard normal number in [low, high], and says which of them to accept (Robert 1995, section 2)."""
+    if math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2)) > 0.2:
+        return lambda random, n: (random.normal(size=n), True)
+    nearest = min(max(low, 0.0), high) if high > 0 else high
+    if abs(nearest) * (high - low) < 2:  # the density hardly varies
+
+        def uniform(random: np.random.Generator, n: int) -> tuple[Any, Any]:
+            x = random.uniform(low, high, n)
+            return x, random.random(n) <= np.exp((nearest * nearest - x * x) / 2)
+
+        return uniform
+
+    def tail(random: np.random.Generator, n: int) -> tuple[Any, Any]:
+        beyond = random.exponential(1 / abs(nearest), n)
+        return nearest + math.copysign(1, nearest) * beyond, random.random(n) <= np.exp(-beyond * beyond / 2)
+
+    return tail
 
 
 def orthogonal_(tensor: Any, gain: float = 1.0, generator: Seed = None) -> Any:
@@ -115,6 +166,23 @@ def orthogonal_(tensor: Any, gain: float = 1.0, generator: Seed = None) -> Any:
     q, r = np.linalg.qr(matrix)
     q = q * np.sign(np.diag(r))  # the signs that make the distribution uniform (Mezzadri 2007)
     return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+
+
+def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Seed = None) -> Any:
+    """Fill a matrix normally, and a fraction `sparsity` of each column, rounded up, with 0 (Martens 2010, section 5).
+
+    >>> import numpy as np
+    >>> (sparse_(np.empty((4, 3)), 0.5, generator=0) == 0).sum(axis=0)
+    array([2, 2, 2])
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_: needs a matrix, not shape {tensor.shape}")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse_: sparsity must be in [0, 1], not {sparsity}")
+    random = as_generator(generator)
+    zero = np.arange(tensor.shape[0])[:, None] < math.ceil(sparsity * tensor.shape[0])
+    zero = random.permuted(np.broadcast_to(zero, tensor.shape), axis=0)
+    return _fill(tensor, np.where(zero, 0.0, random.normal(0.0, std, tensor.shape)))
 
 
 _GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
@@ -143,6 +211,7 @@ def _fans(tensor: Any, name: str) -> tuple[int, int]:
 
 
 def _kaiming_std(tensor: Any, a: float, mode: str, nonlinearity: str, name: str) -> float:
+    mode = mode.lower()
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f'{name}: mode must be "fan_in" or "fan_out", not {mode!r}')
     fan_in, fan_out = _fans(tensor, name)

@@ -59,8 +59,95 @@ def test_truncated_normal_stays_inside() -> None:
     values = init.trunc_normal_(np.empty(10_000), std=2.0, a=-1.0, b=3.0, generator=0)
     assert values.min() >= -1
     assert values.max() <= 3
-    with pytest.raises(ValueError, match="widen it"):
-        init.trunc_normal_(np.empty(3), a=50.0, b=60.0)
+    with pytest.raises(ValueError, match=r"needs a < b and std > 0, not a=2\.0, b=1\.0"):
+        init.trunc_normal_(np.empty(3), a=2.0, b=1.0)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "a", "b"),
+    [
+        (0, 1, -2, 2),
+        (0, 1, -0.1, 5),
+        (1, 2, 1.2, 1.3),
+        (0, 1, 2, 2.5),
+        (0, 1, 3, math.inf),
+        (0, 1, -math.inf, -3),
+        (5, 0.1, -50, -45),
+        (0, 1e-3, 50, 60),
+    ],
+)
+def test_truncated_normal_has_its_distribution_wherever_the_bounds_are(mean: float, std: float, a: float, b: float) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    values = init.trunc_normal_(np.empty(20_000), mean, std, a, b, generator=3)
+    assert a <= values.min()
+    assert values.max() <= b
+    if abs((a if a > mean else b) - mean) < 40 * std:
+        assert stats.kstest(values, stats.truncnorm((a - mean) / std, (b - mean) / std, mean, std).cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 3), (3, 4, 3, 4), (4, 2, 2, 3, 4), (6, 2, 1)])
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_dirac_is_torchs(shape: tuple[int, ...], groups: int) -> None:
+    torch = pytest.importorskip("torch")
+    if shape[0] % groups:
+        with pytest.raises(ValueError, match=f"{shape[0]} output channels cannot be divided into {groups} groups"):
+            init.dirac_(np.empty(shape), groups)
+    else:
+        np.testing.assert_array_equal(init.dirac_(np.empty(shape), groups), torch.nn.init.dirac_(torch.empty(shape), groups).numpy())
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.5, 1.0])
+def test_sparse_zeroes_a_fraction_of_each_column(sparsity: float) -> None:
+    values = init.sparse_(np.empty((10, 500)), sparsity, std=2.0, generator=0)
+    zeros = values == 0
+    np.testing.assert_array_equal(zeros.sum(axis=0), math.ceil(10 * sparsity))
+    if sparsity < 1:
+        assert abs(values[~zeros].std() / 2 - 1) < 0.05
+    if 0 < sparsity < 1:
+        assert zeros.any(axis=1).all()  # in each row somewhere: the places differ from column to column
+
+
+NAMES = ["uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "ones_", "zeros_", "eye_"])
+def test_a_parameter_is_filled_in_place_whoever_holds_its_memory(name: str) -> None:
+    draw = getattr(init, name)
+    options: dict[str, Any] = {"generator": 1} if name in NAMES else {}
+    expected = draw(np.empty((4, 3), dtype=np.float32), **options)
+    alone, known, viewed = (nn.Parameter(np.zeros((4, 3), dtype=np.float32)) for _ in range(3))
+    held, rows = known.data, viewed.data[:]
+    for parameter in (alone, known, viewed):
+        assert draw(parameter, **options) is parameter
+        assert parameter.requires_grad
+        assert parameter.is_leaf
+        np.testing.assert_array_equal(parameter.data, expected)
+    np.testing.assert_array_equal(held, expected)
+    np.testing.assert_array_equal(rows, expected)
+
+
+def test_a_part_of_a_parameter_can_be_filled() -> None:
+    weight = nn.Parameter(np.zeros((2, 3)))
+    init.ones_(weight[1])
+    assert weight.tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+def test_a_graph_that_saved_a_parameter_keeps_its_gradient() -> None:
+    weight = nn.Parameter(np.full(3, 2.0))
+    loss = (weight * weight).sum()
+    init.ones_(weight)
+    loss.backward()
+    np.testing.assert_array_equal(weight.grad.data, 4.0)
+
+
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out", "FAN_OUT"])
+@pytest.mark.parametrize(("nonlinearity", "a"), [("leaky_relu", 0.3), ("relu", 0), ("tanh", 0), ("linear", 0), ("selu", 0)])
+def test_kaiming_takes_fans_of_convolutions(mode: str, nonlinearity: str, a: float) -> None:
+    shape = (40, 30, 3, 3)
+    fan = (30 if mode == "fan_in" else 40) * 9
+    std = init.calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    for draw in (init.kaiming_normal_, init.kaiming_uniform_):
+        assert abs(draw(np.empty(shape), a, mode, nonlinearity, generator=0).std() / std - 1) < 0.03
 
 
 def test_constants() -> None:
@@ -89,5 +176,11 @@ def test_errors_name_the_function_and_the_shape() -> None:
         init.xavier_uniform_(np.empty(3))
     with pytest.raises(ValueError, match='kaiming_normal_: mode must be "fan_in" or "fan_out"'):
         init.kaiming_normal_(np.empty((3, 3)), mode="fan")
+    with pytest.raises(ValueError, match=r"sparse_: needs a matrix, not shape \(3,\)"):
+        init.sparse_(np.empty(3), 0.5)
+    with pytest.raises(ValueError, match=r"sparse_: sparsity must be in \[0, 1\], not 2"):
+        init.sparse_(np.empty((3, 3)), 2)
+    with pytest.raises(ValueError, match=r"dirac_: needs a weight of shape \(out, in, \*kernel\)"):
+        init.dirac_(np.empty((3, 3)))
     with pytest.raises(ValueError, match="unknown nonlinearity 'swish'"):
         init.calculate_gain("swish")
