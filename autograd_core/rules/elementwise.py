@@ -42,14 +42,14 @@ defvjp(np.square, x=lambda g, x: g * (x + x), holomorphic=True)
 defvjp(np.conjugate, x=lambda g: g.conjugate())
 
 
-def _power_base(g: Any, x1: Any, x2: Any) -> Any:
+def power_base(g: Any, x1: Any, x2: Any) -> Any:
     """x2 x1^(x2 - 1), and 0 for 0^0, which is 1 for every base."""
     if isinstance(x2, int | float):
         return g * (x2 * x1 ** (x2 - 1)) if x2 else np.zeros_like(g)
     return g * np.where((x1 == 0) & (x2 == 0), 0.0, x2 * x1 ** (x2 - 1))
 
 
-def _power_exponent(g: Any, out: Any, x1: Any, x2: Any) -> Any:
+def power_exponent(g: Any, out: Any, x1: Any, x2: Any) -> Any:
     """The result times log(x1), and 0 for the base 0 with an exponent >= 0, where 0 * log(0) would be nan."""
     if isinstance(x1, int | float) and x1 > 0:
         return g * (out * math.log(x1))
@@ -58,14 +58,14 @@ def _power_exponent(g: Any, out: Any, x1: Any, x2: Any) -> Any:
 
 # A negative base has no real derivative with respect to the exponent: nan there, and only if the exponent is tracked.
 # At a base of 0 the slope in the base is infinite for exponents below 1; 0^-1 gives -inf for both.
-defvjp(np.power, x1=_power_base, x2=_power_exponent, domain=((0.3, 3), (-2, 2)), holomorphic=True)
-defvjp(np.float_power, x1=_power_base, x2=_power_exponent, domain=((0.3, 3), (-2, 2)), holomorphic=True)
+defvjp(np.power, x1=power_base, x2=power_exponent, domain=((0.3, 3), (-2, 2)), holomorphic=True)
+defvjp(np.float_power, x1=power_base, x2=power_exponent, domain=((0.3, 3), (-2, 2)), holomorphic=True)
 
 # --- exponentials and logarithms ---------------------------------------------------------------------------------------------
 
 defvjp(np.exp, x=lambda g, out: g * out, holomorphic=True)
 defvjp(np.exp2, x=lambda g, out: g * (out * math.log(2)), holomorphic=True)
-defvjp(np.expm1, x=lambda g, out: g * (out + 1), holomorphic=True)
+defvjp(np.expm1, x=lambda g, x: g * np.exp(x), holomorphic=True)  # not out + 1, which is 0 from -37 on
 defvjp(np.log, x=lambda g, x: g / x, domain=(0.3, 3), holomorphic=True)
 defvjp(np.log2, x=lambda g, x: g / (x * math.log(2)), domain=(0.3, 3), holomorphic=True)
 defvjp(np.log10, x=lambda g, x: g / (x * math.log(10)), domain=(0.3, 3), holomorphic=True)

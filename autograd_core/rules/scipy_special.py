@@ -3,6 +3,9 @@
 Imported once the program has imported scipy.special. Arguments are x (one) or x1, x2, ... An argument for which no closed form
 of the derivative is known (the order a of gammainc, say) has no rule, and is refused if it is tracked.
 
+Where a formula would divide 0 by 0, or lose all digits far out by taking the difference of what is nearly equal, the derivative
+is an operation of its own, whose derivatives are of the same kind.
+
 At x = 0: xlogy, xlog1py and rel_entr, which are 0 there whatever the other argument, have slope 0 in that one; the slope in x
 itself is infinite where the logarithm is. Singular forms are replaced by hypergeometric functions, whose derivatives are of the
 same kind, so that they hold at the removable singularities (ellipk at 0, exprel at 0, spence at 1) at every order.
@@ -19,8 +22,9 @@ from scipy.special import _ufuncs
 
 from autograd_core.define.door import defvjp, op
 from autograd_core.define.samples import call, elementwise_calls
+from autograd_core.rules.elementwise import power_base, power_exponent
 
-__all__ = ["gamma_density", "polygamma", "several", "with_numbers"]
+__all__ = ["by_series", "gamma_density", "gamma_kernel", "polygamma", "power_kernel", "several", "with_numbers"]
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 ROOT_TWO_PI = math.sqrt(2 * math.pi)
@@ -28,17 +32,82 @@ ROOT_TWO_OVER_PI = math.sqrt(2 / math.pi)
 
 # --- error functions and the normal distribution -----------------------------------------------------------------------------------
 
+
+def _recurred(derivatives: list[Any], x: Any, order: int, sign: int) -> Any:
+    """y^(order) by y^(n + 1) = 2 sign (x y^(n) + n y^(n - 1)), from y and y'."""
+    for n in range(1, order):
+        derivatives.append(2 * sign * (x * derivatives[n] + n * derivatives[n - 1]))
+    return derivatives[order]
+
+
+def _far(x: Any, order: int, sign: int) -> Any:
+    """The derivative of sum (2k - 1)!! sign^k / (2^k x^(2k + 1)), for large x, by its asymptotic series (DLMF 7.12)."""
+    total = np.zeros_like(x)
+    factor = float((-1) ** order * math.factorial(order))
+    power = 1 / x ** (order + 1)
+    for k in range(30):
+        total = total + factor * power
+        factor *= sign * (2 * k + 1) / 2 * (2 * k + 1 + order) * (2 * k + 2 + order) / ((2 * k + 1) * (2 * k + 2))
+        power = power / (x * x)
+    return total
+
+
+@op
+def erfcx_derivative(x: Any, order: int) -> Any:
+    """The derivative of exp(x^2) erfc(x) of an order >= 1: far out 2 x erfcx(x) - 2 / sqrt(pi) would be a difference of equals."""
+    far = x > 8
+    near_x, far_x = np.where(far, 0.0, x), np.where(far, x, 8.0)
+    y = sp.erfcx(near_x)
+    near = _recurred([y, 2 * near_x * y - TWO_OVER_ROOT_PI], near_x, order, 1)
+    return np.where(far, _far(far_x, order, -1) / math.sqrt(math.pi), near).astype(x.dtype)
+
+
+@op
+def dawson_derivative(x: Any, order: int) -> Any:
+    """The derivative of Dawson's integral of an order >= 1, likewise."""
+    far = np.absolute(x) > 8
+    near_x, far_x = np.where(far, 0.0, x), np.where(far, x, 8.0)
+    y = sp.dawsn(near_x)
+    near = _recurred([y, 1 - 2 * near_x * y], near_x, order, -1)
+    return np.where(far, 0.5 * _far(far_x, order, 1), near).astype(x.dtype)
+
+
+@op
+def density_ratio(x: Any) -> Any:
+    """The normal density over the distribution function, d/dx log_ndtr: erfcx scales both by the same huge or tiny factor."""
+    return (ROOT_TWO_OVER_PI / sp.erfcx(x * -math.sqrt(0.5))).astype(x.dtype)
+
+
+def _density_ratio_rule(g: Any, out: Any, x: Any) -> Any:
+    """-r (x + r); left of 0, where x + r is a small difference, by erfcx, which on the right overflows."""
+    left = x < 0
+    z = np.where(left, x, 0.0) * -math.sqrt(0.5)
+    return g * np.where(left, out * out * erfcx_derivative(z, 1) * (math.sqrt(0.5) / ROOT_TWO_OVER_PI), -out * (x + out)).conjugate()
+
+
+def _orders_far_and_near(a: Any) -> list[Any]:
+    return [call(a(2, 3), 1), call(a(3), 2), call(a.positive(3) + 8, 1)]
+
+
+defvjp(erfcx_derivative, x=lambda g, x, order: g * erfcx_derivative(x, order + 1).conjugate(), elementwise=True, samples=_orders_far_and_near)
+defvjp(dawson_derivative, x=lambda g, x, order: g * dawson_derivative(x, order + 1).conjugate(), elementwise=True, samples=_orders_far_and_near)
+defvjp(density_ratio, x=_density_ratio_rule, elementwise=True, samples=lambda a: [call(a(2, 3)), call(a(3) * 10), call(a())])
+
+
+def _erfcx_slope(out: Any, x: Any) -> Any:
+    return 2 * x * out - TWO_OVER_ROOT_PI if x.dtype.kind == "c" else erfcx_derivative(x, 1)
+
+
 defvjp(sp.erf, x=lambda g, x: g * (TWO_OVER_ROOT_PI * np.exp(-x * x)).conjugate())
 defvjp(sp.erfc, x=lambda g, x: -g * (TWO_OVER_ROOT_PI * np.exp(-x * x)).conjugate())
-defvjp(sp.erfcx, x=lambda g, out, x: g * (2 * x * out - TWO_OVER_ROOT_PI).conjugate())
+defvjp(sp.erfcx, x=lambda g, out, x: g * (_erfcx_slope(out, x)).conjugate())
 defvjp(sp.erfi, x=lambda g, x: g * (TWO_OVER_ROOT_PI * np.exp(x * x)).conjugate())
-defvjp(sp.dawsn, x=lambda g, out, x: g * (1 - 2 * x * out).conjugate())
+defvjp(sp.dawsn, x=lambda g, out, x: g * (1 - 2 * x * out if x.dtype.kind == "c" else dawson_derivative(x, 1)).conjugate())
 defvjp(sp.wofz, x=lambda g, out, x: g * (TWO_OVER_ROOT_PI * 1j - 2 * x * out).conjugate())
 defvjp(sp.erfinv, x=lambda g, out: g * np.exp(out * out) / TWO_OVER_ROOT_PI, domain=(-0.9, 0.9))
 defvjp(sp.erfcinv, x=lambda g, out: -g * np.exp(out * out) / TWO_OVER_ROOT_PI, domain=(0.1, 1.9))
 defvjp(sp.ndtr, x=lambda g, x: g * (np.exp(-0.5 * x * x) / ROOT_TWO_PI).conjugate())
-# The density over the distribution; erfcx scales both by the same huge or tiny factor.
-defvjp(sp.log_ndtr, x=lambda g, x: g * (ROOT_TWO_OVER_PI / sp.erfcx(x * -math.sqrt(0.5))).conjugate())
+defvjp(sp.log_ndtr, x=lambda g, x: g * (ROOT_TWO_OVER_PI / sp.erfcx(x * -math.sqrt(0.5)) if x.dtype.kind == "c" else density_ratio(x)).conjugate())
 defvjp(sp.ndtri, x=lambda g, out: g * np.exp(0.5 * out * out) * ROOT_TWO_PI, domain=(0.1, 0.9))
 defvjp(sp.ndtri_exp, x=lambda g, out: g * sp.erfcx(out * -math.sqrt(0.5)) / ROOT_TWO_OVER_PI, domain=(-2, -0.1))
 defvjp(
@@ -124,28 +193,104 @@ defvjp(
     x2=lambda g, x1, x2: g * (sp.psi(x2) - sp.psi(x1 + x2)),
     domain=(0.3, 3),
 )
+
+
+def _is_pole(x: Any) -> Any:
+    """Where gamma is infinite."""
+    return (x <= 0) & (x == np.floor(x))
+
+
+def _rgamma_slope(x: Any) -> Any:
+    return _rgamma_rule(1.0, sp.rgamma(x), x)
+
+
+def _poch_slope(out: Any, x: Any, m: Any) -> Any:
+    """The derivative of gamma(x + m) / gamma(x) in x. Where that is a product of m factors, of which one may be 0, by reflection."""
+    pole = _is_pole(x)
+    regular = out * (sp.psi(np.where(pole, 1.0, x) + m) - sp.psi(np.where(pole, 1.0, x)))
+    whole = (m >= 0) & (m == np.floor(m))
+    y = 1 - np.where(pole, x, 0.0)
+    top, rest = sp.gamma(y), np.where(whole, y - m, 1.0)
+    reflected = -((-1.0) ** np.floor(m)) * top * (sp.psi(y) * sp.rgamma(rest) + _rgamma_slope(rest))
+    above = np.where(whole, 1.0, np.where(pole, x, 0.0) + m)
+    below = np.where(pole, x, 1.0)
+    direct = sp.gamma(above) * (sp.psi(above) * sp.rgamma(below) + _rgamma_slope(below))
+    return np.where(pole, np.where(whole, reflected, direct), regular)
+
+
 defvjp(
     sp.poch,
-    x1=lambda g, out, x1, x2: g * out * (sp.psi(x1 + x2) - sp.psi(x1)),
+    x1=lambda g, out, x1, x2: g * _poch_slope(out, x1, x2),
     x2=lambda g, out, x1, x2: g * out * sp.psi(x1 + x2),
     domain=(0.3, 3),
 )
+
+
+def _binom_slope_n(out: Any, n: Any, k: Any) -> Any:
+    """In n; for a whole k that is a polynomial, poch(n - k + 1, k) / k!."""
+    pole = _is_pole(n + 1) | _is_pole(n - k + 1)
+    regular = out * (sp.psi(np.where(pole, 1.0, n + 1)) - sp.psi(np.where(pole, 1.0, n - k + 1)))
+    start = np.where(pole, n - k + 1, 1.0)
+    return np.where(pole, _poch_slope(sp.poch(start, k), start, k) * sp.rgamma(k + 1), regular)
+
+
+def _binom_slope_k(out: Any, n: Any, k: Any) -> Any:
+    """In k; where a factor of 1 / (gamma(k + 1) gamma(n - k + 1)) is 0, by the slopes of the factors."""
+    pole = _is_pole(k + 1) | _is_pole(n - k + 1)
+    regular = out * (sp.psi(np.where(pole, 1.0, n - k + 1)) - sp.psi(np.where(pole, 1.0, k + 1)))
+    a, b = np.where(pole, k + 1, 1.0), np.where(pole, n - k + 1, 1.0)
+    factors = _rgamma_slope(a) * sp.rgamma(b) - sp.rgamma(a) * _rgamma_slope(b)
+    return np.where(pole, sp.gamma(np.where(pole, n + 1, 1.0)) * factors, regular)
+
+
 defvjp(
     sp.binom,
-    x1=lambda g, out, x1, x2: g * out * (sp.psi(x1 + 1) - sp.psi(x1 - x2 + 1)),
-    x2=lambda g, out, x1, x2: g * out * (sp.psi(x1 - x2 + 1) - sp.psi(x2 + 1)),
+    x1=lambda g, out, x1, x2: g * _binom_slope_n(out, x1, x2),
+    x2=lambda g, out, x1, x2: g * _binom_slope_k(out, x1, x2),
     domain=((3, 5), (0.3, 2)),
+)
+
+
+def _times(factor: Any, value: Any) -> Any:
+    """The product, and 0 where the factor is, though the value be infinite."""
+    return np.where(factor == 0, 0.0, factor * value)
+
+
+@op
+def gamma_kernel(x: Any, power: Any, log_scale: Any) -> Any:
+    """x^power e^-x / e^log_scale, 0^0 being 1."""
+    return np.exp(sp.xlogy(power, x) - x - log_scale).astype(x.dtype)
+
+
+@op
+def power_kernel(x: Any, p: Any, q: Any, r: Any, log_scale: Any) -> Any:
+    """x^p (1 + r x)^q / e^log_scale, 0^0 being 1."""
+    return np.exp(sp.xlogy(p, x) + sp.xlog1py(q, r * x) - log_scale).astype(x.dtype)
+
+
+defvjp(
+    gamma_kernel,
+    x=lambda g, out, x, power, log_scale: g * (_times(power, gamma_kernel(x, power - 1, log_scale)) - out).conjugate(),
+    elementwise=True,
+    samples=lambda a: [call(a.positive(2, 3), 1.5, 0.3), call(a.positive(), 0.0, 0.0), call(a.positive(3), 2.0, 0.1)],
+)
+defvjp(
+    power_kernel,
+    x=lambda g, x, p, q, r, log_scale: (
+        g * (_times(p, power_kernel(x, p - 1, q, r, log_scale)) + _times(q * r, power_kernel(x, p, q - 1, r, log_scale))).conjugate()
+    ),
+    elementwise=True,
+    samples=lambda a: [call(a.positive(2, 3), 1.5, -2.5, 0.6, 0.3), call(a.positive(), 0.0, 0.0, 1.0, 0.0), call(a.positive(3), 1.0, 2.0, 2.0, 0.0)],
 )
 
 
 def gamma_density(a: Any, x: Any) -> Any:
     """Of the gamma distribution of shape `a`: the derivative of gammainc."""
-    return np.exp((a - 1) * np.log(x) - x - sp.gammaln(a)).astype(x.dtype)
+    return gamma_kernel(x, a - 1, sp.gammaln(a))
 
 
 def _beta_density(a: Any, b: Any, x: Any) -> Any:
-    # astype: betaln of two Python numbers is a NumPy scalar, which would promote float32.
-    return np.exp((a - 1) * np.log(x) + (b - 1) * np.log1p(-x) - sp.betaln(a, b)).astype(x.dtype)
+    return power_kernel(x, a - 1, b - 1, -1.0, sp.betaln(a, b))
 
 
 def with_numbers(*numbers: float, low: float, high: float) -> Any:
@@ -167,13 +312,13 @@ defvjp(_ufuncs._zeta, x2=lambda g, x1, x2: -g * x1 * _ufuncs._zeta(x1 + 1, x2), 
 
 # --- logistic, powers and logarithms -------------------------------------------------------------------------------------------------
 
-defvjp(sp.expit, x=lambda g, out: g * out * (1 - out))
+defvjp(sp.expit, x=lambda g, out, x: g * out * sp.expit(-x))  # not 1 - out, which is 0 from 37 on
 defvjp(sp.logit, x=lambda g, x: g / (x * (1 - x)), domain=(0.1, 0.9))
 defvjp(sp.log_expit, x=lambda g, x: g * sp.expit(-x))
 defvjp(sp.cbrt, x=lambda g, out: g / (3 * out * out), domain=(0.3, 3))
 defvjp(sp.exp2, x=lambda g, out: g * out * math.log(2))
 defvjp(sp.exp10, x=lambda g, out: g * out * math.log(10))
-defvjp(sp.expm1, x=lambda g, out: g * (out + 1).conjugate())
+defvjp(sp.expm1, x=lambda g, x: g * np.exp(x).conjugate())
 defvjp(sp.log1p, x=lambda g, x: g / (1 + x).conjugate(), domain=(-0.7, 3))
 defvjp(sp.round, x=lambda g: np.zeros_like(g))
 defvjp(sp.cosm1, x=lambda g, x: -g * np.sin(x))
@@ -196,8 +341,8 @@ def _exprel_slope(x: Any) -> Any:
 defvjp(sp.exprel, x=lambda g, x: g * _exprel_slope(x))
 defvjp(
     sp.powm1,
-    x1=lambda g, x1, x2: g * x2 * x1 ** (x2 - 1),
-    x2=lambda g, out, x1: g * (out + 1) * np.log(x1),
+    x1=power_base,
+    x2=lambda g, out, x1, x2: power_exponent(g, out + 1, x1, x2),
     domain=((0.3, 3), (-2, 2)),
 )
 
@@ -220,19 +365,24 @@ defvjp(sp.kl_div, x1=lambda g, x1, x2: g * np.log(x1 / x2), x2=lambda g, x1, x2:
 defvjp(
     sp.huber,
     x1=lambda g, x1, x2: g * np.where(np.absolute(x2) > x1, np.absolute(x2) - x1, 0.0),
-    x2=lambda g, x1, x2: g * np.clip(x2, -x1, x1),
+    x2=lambda g, x1, x2: g * np.where(x1 > 0, np.clip(x2, -x1, x1), 0.0),
     domain=((0.3, 3), (-4, 4)),
 )
 
 
-def _pseudo_huber_root(delta: Any, r: Any) -> Any:
-    return np.sqrt(1 + (r / delta) * (r / delta))
+def _pseudo_huber_slope(delta: Any, r: Any) -> Any:
+    """The slope in delta of delta^2 (h / delta - 1) with h = hypot(delta, r): r^4 / (h (delta + h)^2), with no difference of equals."""
+    h = np.hypot(delta, r)
+    h = np.where(h == 0, 1.0, h)
+    part = r / (delta + h)
+    return r * (r / h) * part * part
 
 
 defvjp(
     sp.pseudo_huber,
-    x1=lambda g, x1, x2: g * (2 * x1 * (_pseudo_huber_root(x1, x2) - 1) - x2 * x2 / (x1 * _pseudo_huber_root(x1, x2))),
-    x2=lambda g, x1, x2: g * x2 / _pseudo_huber_root(x1, x2),
+    x1=lambda g, x1, x2: g * _pseudo_huber_slope(x1, x2),
+    # delta r / h, as the sine of an angle, whose derivatives far out are no differences of equals.
+    x2=lambda g, x1, x2: g * x1 * np.where(x1 == 0, 0.0, np.sin(np.arctan2(x2, np.where(x1 == 0, 1.0, x1)))),
     domain=((0.3, 3), (-2, 2)),
 )
 
@@ -242,16 +392,23 @@ def _boxcox_power_slope(log_x: Any, power: Any) -> Any:
     return log_x * log_x * _exprel_slope(power * log_x)
 
 
+def _boxcox_slope(log_x: Any, x: Any, power: Any) -> Any:
+    """The slope of boxcox in the power; of x = 0, where the function is -1 / power, 1 / power^2."""
+    zero = (x == 0) & (power > 0)
+    safe = np.where(zero, power, 1.0)
+    return np.where(zero, 1 / (safe * safe), _boxcox_power_slope(np.where(zero, 0.0, log_x), power))
+
+
 defvjp(
     sp.boxcox,
     x1=lambda g, x1, x2: g * x1 ** (x2 - 1),
-    x2=lambda g, x1, x2: g * _boxcox_power_slope(np.log(x1), x2),
+    x2=lambda g, x1, x2: g * _boxcox_slope(np.log(x1), x1, x2),
     domain=((0.3, 3), (-2, 2)),
 )
 defvjp(
     sp.boxcox1p,
     x1=lambda g, x1, x2: g * (1 + x1) ** (x2 - 1),
-    x2=lambda g, x1, x2: g * _boxcox_power_slope(np.log1p(x1), x2),
+    x2=lambda g, x1, x2: g * _boxcox_slope(np.log1p(x1), 1 + x1, x2),
     domain=((-0.5, 3), (-2, 2)),
 )
 defvjp(
@@ -298,7 +455,21 @@ def several(*slopes: Any) -> Any:
 
 
 defvjp(sp.sici, x=several(lambda x: np.sinc(x / math.pi), lambda x: np.cos(x) / x), domain=(0.3, 3))
-defvjp(sp.shichi, x=several(lambda x: np.sinh(x) / x, lambda x: np.cosh(x) / x), domain=(0.3, 3))
+
+
+def by_series(x: Any, far: Any, terms: list[float], odd: bool) -> Any:
+    """The function `far` of x, and for small x a power series of x^2, times x if `odd`: where the function would divide 0 by 0."""
+    near = np.absolute(x) < 1
+    small = np.where(near, x, 0.0)
+    total = np.zeros_like(small)
+    for term in reversed(terms):
+        total = total * (small * small) + term
+    return np.where(near, total * small if odd else total, far(np.where(near, 1.0, x)))
+
+
+_SINH_SERIES = [1 / math.factorial(2 * k + 1) for k in range(12)]
+
+defvjp(sp.shichi, x=several(lambda x: by_series(x, lambda x: np.sinh(x) / x, _SINH_SERIES, odd=False), lambda x: np.cosh(x) / x), domain=(0.3, 3))
 defvjp(sp.fresnel, x=several(lambda x: np.sin(0.5 * math.pi * x * x), lambda x: np.cos(0.5 * math.pi * x * x)))
 
 # --- elliptic and hypergeometric -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import scipy.special as sp
 
 from autograd_core.define.door import defvjp
 from autograd_core.define.samples import Arrays, Call, call
-from autograd_core.rules.scipy_special import several
+from autograd_core.rules.scipy_special import by_series, several
 
 __all__: list[str] = []
 
@@ -105,8 +105,17 @@ defvjp(sp.ber, x=lambda g, x: g * sp.berp(x), domain=(0.3, 3))
 defvjp(sp.bei, x=lambda g, x: g * sp.beip(x), domain=(0.3, 3))
 defvjp(sp.ker, x=lambda g, x: g * sp.kerp(x), domain=(0.3, 3))
 defvjp(sp.kei, x=lambda g, x: g * sp.keip(x), domain=(0.3, 3))
-defvjp(sp.berp, x=lambda g, out, x: -g * (sp.bei(x) + out / x), domain=(0.3, 3))
-defvjp(sp.beip, x=lambda g, out, x: g * (sp.ber(x) - out / x), domain=(0.3, 3))
+
+
+def _kelvin_curvature(x: Any) -> Any:
+    """Ber'' + i bei'', by J0'' = (J2 - J0) / 2: by Bessel's equation it would be a quotient of zeros at 0."""
+    z = x * _KELVIN
+    return (0.5 * _KELVIN * _KELVIN) * (sp.jv(2, z) - sp.jv(0, z))
+
+
+_KELVIN = complex(-math.sqrt(0.5), math.sqrt(0.5))
+defvjp(sp.berp, x=lambda g, x: g * np.real(_kelvin_curvature(x)).astype(x.dtype), domain=(0.3, 3))
+defvjp(sp.beip, x=lambda g, x: g * np.imag(_kelvin_curvature(x)).astype(x.dtype), domain=(0.3, 3))
 defvjp(sp.kerp, x=lambda g, out, x: -g * (sp.kei(x) + out / x), domain=(0.3, 3))
 defvjp(sp.keip, x=lambda g, out, x: g * (sp.ker(x) - out / x), domain=(0.3, 3))
 
@@ -115,9 +124,13 @@ defvjp(sp.keip, x=lambda g, out, x: g * (sp.ker(x) - out / x), domain=(0.3, 3))
 
 def _struve_rule(function: Any, sign: int) -> dict[str, Any]:
     def slope(v: Any, x: Any) -> Any:
+        # Of order 0 without order -1, whose derivatives have poles that cancel.
+        return np.where(np.equal(v, 0), 2 / math.pi + sign * function(1.0, x), of_other_orders(np.where(np.equal(v, 0), 1.0, v), x)).astype(x.dtype)
+
+    def of_other_orders(v: Any, x: Any) -> Any:
         remainder = (0.5 * x) ** v / (2 * math.sqrt(math.pi)) * sp.rgamma(v + 1.5)
-        # astype: with a Python number for the order SciPy reckons in float64.
-        return (0.5 * (function(v - 1, x) + sign * function(v + 1, x)) + remainder).astype(x.dtype)
+        # With a Python number for the order SciPy reckons in float64.
+        return 0.5 * (function(v - 1, x) + sign * function(v + 1, x)) + remainder
 
     return {"x2": lambda g, x1, x2: g * slope(x1, x2)}
 
@@ -125,9 +138,16 @@ def _struve_rule(function: Any, sign: int) -> dict[str, Any]:
 defvjp(sp.struve, **_struve_rule(sp.struve, -1), samples=_orders(0.0, 0.7, 2.0))
 defvjp(sp.modstruve, **_struve_rule(sp.modstruve, 1), samples=_orders(0.0, 0.7, 2.0))
 defvjp(sp.itstruve0, x=lambda g, x: g * sp.struve(0.0, x).astype(x.dtype), domain=(0.3, 3))
-defvjp(sp.it2struve0, x=lambda g, x: -g * sp.struve(0.0, x).astype(x.dtype) / x, domain=(0.3, 3))
+_STRUVE_SERIES = [(-0.25) ** k / (2 * math.gamma(k + 1.5) ** 2) for k in range(12)]
+defvjp(
+    sp.it2struve0,
+    x=lambda g, x: -g * by_series(x, lambda x: sp.struve(0.0, x).astype(x.dtype) / x, _STRUVE_SERIES, odd=False),
+    domain=(0.3, 3),
+)
 defvjp(sp.itmodstruve0, x=lambda g, x: g * sp.modstruve(0.0, x).astype(x.dtype), domain=(0.3, 3))
 defvjp(sp.itj0y0, x=several(sp.j0, sp.y0), domain=(0.3, 3))
 defvjp(sp.iti0k0, x=several(sp.i0, sp.k0), domain=(0.3, 3))
-defvjp(sp.it2j0y0, x=several(lambda x: (1 - sp.j0(x)) / x, lambda x: -sp.y0(x) / x), domain=(0.3, 3))
-defvjp(sp.it2i0k0, x=several(lambda x: (sp.i0(x) - 1) / x, lambda x: -sp.k0(x) / x), domain=(0.3, 3))
+_I0_SERIES = [0.25**k / math.factorial(k) ** 2 for k in range(1, 12)]
+_J0_SERIES = [term * (-1) ** k for k, term in enumerate(_I0_SERIES)]
+defvjp(sp.it2j0y0, x=several(lambda x: by_series(x, lambda x: (1 - sp.j0(x)) / x, _J0_SERIES, odd=True), lambda x: -sp.y0(x) / x), domain=(0.3, 3))
+defvjp(sp.it2i0k0, x=several(lambda x: by_series(x, lambda x: (sp.i0(x) - 1) / x, _I0_SERIES, odd=True), lambda x: -sp.k0(x) / x), domain=(0.3, 3))

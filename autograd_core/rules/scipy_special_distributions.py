@@ -16,7 +16,7 @@ import scipy.special as sp
 
 from autograd_core.define.door import defvjp
 from autograd_core.define.samples import Arrays, Call, call
-from autograd_core.rules.scipy_special import gamma_density, with_numbers
+from autograd_core.rules.scipy_special import gamma_density, gamma_kernel, power_kernel, with_numbers
 
 __all__: list[str] = []
 
@@ -98,19 +98,18 @@ def _student_density(df: Any, t: Any) -> Any:
 
 
 def _f_density(n: Any, d: Any, x: Any) -> Any:
-    log = 0.5 * n * np.log(n / d) + (0.5 * n - 1) * np.log(x) - 0.5 * (n + d) * np.log1p(n / d * x) - sp.betaln(0.5 * n, 0.5 * d)
-    return np.exp(log).astype(x.dtype)
+    return power_kernel(x, 0.5 * n - 1, -0.5 * (n + d), n / d, sp.betaln(0.5 * n, 0.5 * d) - 0.5 * n * np.log(n / d))
 
 
 def _poisson_weight(k: Any, m: Any) -> Any:
     k = np.floor(k)
-    return np.exp(k * np.log(m) - m - sp.gammaln(k + 1)).astype(m.dtype)
+    return gamma_kernel(m, k, sp.gammaln(k + 1))
 
 
 def _binomial_weight(k: Any, n: Any, p: Any) -> Any:
     """The slope of the sum of the first k + 1 binomial terms, up to its sign."""
     k = np.floor(k)
-    return ((n - k) * sp.binom(n, k) * p**k * (1 - p) ** (n - k - 1)).astype(p.dtype)
+    return np.where(k < n, (n - k) * sp.binom(n, k) * power_kernel(p, k, n - k - 1, -1.0, 0.0), 0.0).astype(p.dtype)
 
 
 defvjp(sp.chdtr, x2=lambda g, x1, x2: g * _chi_square_density(x1, x2), samples=with_numbers(3.5, low=0.3, high=3))
