@@ -8,14 +8,14 @@ instruction, since `map`, `partial` and what they call are written in C.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from operator import call
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Changes", "assign", "at_once", "holds", "in_stages", "restoring", "set_attributes"]
+__all__ = ["Changes", "afterwards", "assign", "at_once", "followed", "holds", "restoring", "set_attributes"]
 
 Changes = list[Callable[[], Any]]
 
@@ -47,31 +47,33 @@ def holds(dictionary: Any, content: Mapping[Any, Any]) -> Changes:
     return [dictionary.clear, partial(dictionary.update, content)]
 
 
-def in_stages(stages: Sequence[Callable[[], Changes]]) -> None:
-    """Make changes of which the later ones depend on what the earlier ones have done; once the first are made, so are the others.
+def afterwards(stage: Callable[[], Changes]) -> Changes:
+    """Changes that depend on what those before them have done: `stage` is called, and gives them, when these have been made.
 
-    stages  each returns its changes, and is called when those before have been made
-
-    An interrupt between two of them is passed on when the rest has been done.
+    It is Python code, which an interrupt can stop. So it stands there twice; the second time does nothing if the first one was whole.
     """
     done: list[bool] = []
 
-    def go_on() -> None:
-        while len(done) < len(stages):
-            at_once([*stages[len(done)](), partial(done.append, True)])
+    def run() -> None:
+        if not done:
+            at_once([*stage(), partial(done.append, True)])
 
+    return [run, run]
+
+
+def followed(run: Callable[[], Any], stage: Callable[[], Changes]) -> Any:
+    """`run()`, a step of its own that is done or not, and then the changes that `stage` gives for what it has done, whatever came between."""
+    after = afterwards(stage)
     try:
-        go_on()
-    except BaseException:
-        if done:
-            go_on()
-        raise
+        try:
+            return run()
+        finally:
+            at_once(after)
+    finally:
+        at_once(after)  # again: an interrupt may have come when the first time was about to begin
 
 
-def restoring(parameters: Iterable[Any], *owners: Any) -> Changes:
-    """The changes that bring parameters and the attributes of objects back to where they are now; dicts among these, to their content."""
-    changes = [assign(p.data, p.data.copy()) for p in parameters]
-    for owner in owners:
-        content = owner if isinstance(owner, dict) else owner.__dict__
-        changes += holds(content, dict(content))
-    return changes
+def restoring(parameters: Iterable[Any], dicts: Iterable[dict[Any, Any]]) -> Changes:
+    """The changes that bring parameters, and the content of dicts, back to what they are now."""
+    changeable = [data for data in (p.data for p in parameters) if isinstance(data, np.ndarray) and data.flags.writeable]
+    return [*(assign(data, data.copy()) for data in changeable), *(change for content in dicts for change in holds(content, dict(content)))]

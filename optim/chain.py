@@ -10,9 +10,11 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from optim.at_once import Changes
 from optim.hyperparameters import loaded_entry
 from optim.optimizer import Optimizer, Options, Work, is_finite
-from optim.parallel import Task, run_all
+from optim.parallel import Task, changes_of
+from optim.precision import wide, wide_dtype
 from optim.rules.common import State, Step
 from optim.transformations import Link
 
@@ -61,9 +63,9 @@ class Chain(Optimizer):
         if not self.head:
             return super()._prepare(self._surveyed(work))
         checks: list[Task] = [(g.size, partial(is_finite, g)) for _, _, gradients, _ in work for g in gradients]
-        return checks, [(0, lambda _: self._run(work))]
+        return checks, [(0, lambda _: self._changes_of(work))]
 
-    def _run(self, work: list[Work]) -> None:
+    def _changes_of(self, work: list[Work]) -> Changes:
         """The head link by link, because some links have to see all updates; then the tail at once."""
         work = [(i, *_not_empty(parameters, gradients), hyperparameters) for i, parameters, gradients, hyperparameters in work]
         changed: dict[Any, State] = {p: {} for _, parameters, _, _ in work for p in parameters}
@@ -72,12 +74,10 @@ class Chain(Optimizer):
             for _, parameters, updates, hyperparameters in work:
                 own = _own(hyperparameters, name) | surveyed
                 for k, p in enumerate(parameters):
-                    updates[k], new = link.rule(updates[k], p.data, _own(self.state[p], name), **own)
+                    updates[k], new = link.rule(wide(updates[k]), wide(p.data), _own(self.state[p], name), **own)
                     changed[p] |= {f"{name}.{key}": np.asarray(value) if isinstance(value, np.generic) else value for key, value in new.items()}
-        for p, new in changed.items():
-            self.state[p].update(new)
         _, tasks = super()._prepare(self._surveyed(work))
-        run_all(tasks, self._workspaces)
+        return [*(partial(self.state[p].update, new) for p, new in changed.items()), *changes_of(tasks, self._workspaces)]
 
     def _real_only(self) -> str:
         # Links before the tail are given whole arrays, so that those of per-element rules would be complex ones.
@@ -89,7 +89,7 @@ class Chain(Optimizer):
     def _loaded_entry(self, parameter: Any, saved: Mapping[str, Any], label: str) -> dict[str, Any]:
         entry = super()._loaded_entry(parameter, {name: value for name, value in saved.items() if self._owns(name)}, label)
         others = {name: value for name, value in saved.items() if not self._owns(name)}
-        return entry | loaded_entry(others, parameter.dtype, None, label)
+        return entry | loaded_entry(others, wide_dtype(parameter.dtype), None, label)
 
     def _surveyed(self, work: list[Work]) -> list[Work]:
         """The work with what the tail's first link wants to know about all updates."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
+
+from optim.at_once import Changes
 
 __all__ = [
     "DOMAINS",
@@ -19,7 +22,7 @@ __all__ = [
     "loaded",
     "loaded_entry",
     "refuse_unknown",
-    "resume",
+    "resuming",
     "saved",
 ]
 
@@ -173,13 +176,14 @@ def loaded(value: Any, own: Any, name: str) -> Any:
     return own
 
 
-def resume(value: Any, own: Any) -> None:
-    """Let the schedules in `own`, which `loaded` has returned, take over the states that were saved of them."""
+def resuming(value: Any, own: Any) -> Changes:
+    """What lets the schedules in `own`, which `loaded` has returned, take over the states that were saved of them."""
     if isinstance(value, tuple | list):
-        for part, owns in zip(value, own, strict=True):
-            resume(part, owns)
-    elif isinstance(value, dict) and "schedule" in value and value["state"] is not None:
-        own.load_state_dict(value["state"])
+        return [change for part, owns in zip(value, own, strict=True) for change in resuming(part, owns)]
+    if isinstance(value, dict) and "schedule" in value and value["state"] is not None:
+        loading = getattr(own, "loading", None)  # a schedule of the user's own may have load_state_dict only
+        return [partial(own.load_state_dict, value["state"])] if loading is None else list(loading(value["state"]))
+    return []
 
 
 def loaded_entry(saved: Mapping[str, Any], dtype: Any, shape: tuple[int, ...] | None, label: str) -> dict[str, Any]:

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import contextvars
+import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from optim.at_once import at_once, restoring, set_attributes
 from optim.groups import label_of
 from optim.optimizer import Optimizer
-from optim.stepping import Stepper
+from optim.stepping import Ready, Stepper
 
-__all__ = ["OneVector"]
+__all__ = ["OneVector", "whole"]
+
+
+Step = TypeVar("Step", bound=Callable[..., Any])
+
+
+def whole(step: Step) -> Step:
+    """A step that evaluates the loss several times, and moves the parameters in between: if it is interrupted, all is as before it."""
+
+    @functools.wraps(step)
+    def whole_step(self: Any, closure: Callable[[], Any] | None = None) -> Any:
+        back = restoring(self.parameters(), [self.state, *self.state.values(), *self.param_groups])
+        back.append(set_attributes(self, steps=self.steps))
+        try:
+            # In a context of its own: an interrupt in the last moment of `with ag.no_grad()` would leave it on.
+            return contextvars.copy_context().run(step, self, closure)
+        except BaseException:
+            at_once(back)
+            raise
+
+    return whole_step  # type: ignore[return-value]
 
 
 class OneVector(Optimizer):
@@ -22,7 +45,7 @@ class OneVector(Optimizer):
         """True: the loss is evaluated several times."""
         return True
 
-    def ready(self) -> Callable[[], None]:
+    def ready(self) -> Ready:
         """TypeError: only the closure tells what the step will be."""
         return Stepper.ready(self)
 

@@ -11,12 +11,14 @@ from typing import Any, ClassVar, TypedDict, Unpack
 import numpy as np
 
 import autograd_core as ag
+from optim.at_once import Changes, holds, set_attributes
 from optim.groups import checked_group, groups_of, label_of
-from optim.hyperparameters import DOMAINS, Domain, at_step, check, is_changeable, loaded, loaded_entry, refuse_unknown, resume, saved
-from optim.packs import Packs, run_whole
-from optim.parallel import Task, run_all
+from optim.hyperparameters import DOMAINS, Domain, at_step, check, is_changeable, loaded, loaded_entry, refuse_unknown, resuming, saved
+from optim.packs import Packs, changes_whole
+from optim.parallel import Task, changes_of, run_all
+from optim.precision import wide_dtype
 from optim.program import Workspace
-from optim.stepping import Stepper
+from optim.stepping import Ready, Stepper
 
 __all__ = ["Optimizer", "Options", "Value", "Work", "is_finite"]
 
@@ -103,22 +105,19 @@ class Optimizer(Stepper):
         """
         return super().step(closure)
 
-    def ready(self) -> Callable[[], None]:
-        """Check the gradients and hyperparameters; return what does the step, or counts it as skipped."""
+    def ready(self) -> Ready:
+        """Check the gradients and hyperparameters; what is left does the step, or counts it as skipped."""
         work: list[Work] = [(i, *self._gradients(i, group), self._numbers_of(i, group)) for i, group in enumerate(self.param_groups)]
         checks, tasks = self._prepare(work)
         if self.nonfinite != "ignore" and not self._all_finite(checks):
             if self.nonfinite == "raise":
                 raise self._not_finite(work)
-            return self._skip
-        return partial(self._do, tasks)
+            return Ready(False, lambda: [set_attributes(self, skipped_steps=self.skipped_steps + 1)])
+        return Ready(True, partial(self._changes, tasks))
 
-    def _skip(self) -> None:
-        self.skipped_steps += 1
-
-    def _do(self, tasks: list[Task]) -> None:
-        run_all(tasks[::-1], self._workspaces)  # from the end: the gradients that were checked last are still in the cache
-        self.steps += 1
+    def _changes(self, tasks: list[Task]) -> Changes:
+        # From the end: the gradients that were checked last are still in the cache.
+        return [*changes_of(tasks[::-1], self._workspaces), set_attributes(self, steps=self.steps + 1)]
 
     def _all_finite(self, checks: list[Task]) -> bool:
         with np.errstate(all="ignore"):  # once for all of them: it holds in their threads too
@@ -162,13 +161,13 @@ class Optimizer(Stepper):
                     if not p.size:
                         continue  # nothing to step, and norms and means of nothing are no numbers
                     checks.append((g.size, partial(is_finite, g)))
-                    tasks.append((g.size, partial(run_whole, self.rule, p, g, self.state[p], hyperparameters)))
+                    tasks.append((g.size, partial(changes_whole, self.rule, p, g, self.state[p], hyperparameters)))
                 continue
             packs, places = self._packs[i].of(parameters, [g.dtype for g in gradients], self.state, self._owns)
             for pack, chosen in zip(packs, places, strict=True):
                 pack.take_gradients([gradients[k] for k in chosen])
                 checks.append((pack.size, pack.is_finite))
-                tasks.append((pack.size, partial(pack.step, self.rule, hyperparameters)))
+                tasks.append((pack.size, partial(pack.changes, self.rule, hyperparameters)))
         return checks, tasks
 
     def _real_only(self) -> str:
@@ -194,7 +193,7 @@ class Optimizer(Stepper):
     def state_dict(self) -> dict[str, Any]:
         """The state as plain data, with torch's keys: "state" (place of the parameter -> its state) and "param_groups"."""
         place = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
-        state = {place[id(p)]: copy.deepcopy(entry) for p, entry in self.state.items()}
+        state = {place[id(p)]: copy.deepcopy(entry) for p, entry in self.state.items() if entry}
         groups = [
             {**{name: saved(value) for name, value in group.items() if name != "params"}, "params": [place[id(p)] for p in group["params"]]}
             for group in self.param_groups
@@ -206,18 +205,11 @@ class Optimizer(Stepper):
 
         raises  KeyError or ValueError naming the group, parameter or state that does not fit; then nothing has been changed
         """
-        if missing := {"param_groups", "state"} - state_dict.keys():
-            raise KeyError(f"{type(self).__name__}: the state lacks {', '.join(sorted(missing))}; it is not of an optimizer")
+        super().load_state_dict(state_dict)
+
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
+        self._check_state(state_dict)
         groups = state_dict["param_groups"]
-        lengths, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
-        if lengths != own:
-            raise ValueError(f"{type(self).__name__}: the state is of groups of {lengths} parameters, but this optimizer has groups of {own}")
-        for group, other in zip(self.param_groups, groups, strict=True):
-            strange = (other.keys() - group.keys()) & DOMAINS.keys()  # other names may be a user's own
-            if strange:
-                raise ValueError(
-                    f"{type(self).__name__}: the state is of another optimizer: it has {', '.join(sorted(strange))}, which is unknown here"
-                )
         state = {}
         for number, (group, other) in enumerate(zip(self.param_groups, groups, strict=True)):
             for i, (parameter, key) in enumerate(zip(group["params"], other["params"], strict=True)):
@@ -229,21 +221,40 @@ class Optimizer(Stepper):
         ]
         for values in hyperparameters:
             self._check({name: at_step(v, self.steps) for name, v in values.items() if name in self.hyperparameters})
-        for other, values in zip(groups, hyperparameters, strict=True):
-            for name, value in values.items():
-                resume(other[name], value)
-        self.state.clear()
-        self._packs.clear()
-        for group, values in zip(self.param_groups, hyperparameters, strict=True):
-            group.update(values)
-            self.state.update((p, state[id(p)]) for p in group["params"] if id(p) in state)
         youngest = max((int(entry.get("step", 0)) for entry in state.values()), default=0)
-        self.steps = int(state_dict.get("steps", youngest))
-        self.skipped_steps = int(state_dict.get("skipped_steps", 0))
+        counts = {"steps": int(state_dict.get("steps", youngest)), "skipped_steps": int(state_dict.get("skipped_steps", 0))}
+        schedules = [resuming(other[name], value) for other, values in zip(groups, hyperparameters, strict=True) for name, value in values.items()]
+        return [
+            *(change for changes in schedules for change in changes),
+            *holds(self.state, {p: state[id(p)] for p in self.parameters() if id(p) in state}),
+            self._packs.clear,
+            *(partial(group.update, values) for group, values in zip(self.param_groups, hyperparameters, strict=True)),
+            set_attributes(self, **counts),
+        ]
+
+    def _check_state(self, state_dict: Mapping[str, Any]) -> None:
+        """Raise KeyError, ValueError or TypeError unless a state is of an optimizer like this one."""
+        name = type(self).__name__
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"{name}: a state is a dict, as state_dict() gives it, not a {type(state_dict).__name__}")
+        if missing := {"param_groups", "state"} - state_dict.keys():
+            raise KeyError(f"{name}: the state lacks {', '.join(sorted(missing))}; it is not of an optimizer")
+        groups, entries = state_dict["param_groups"], state_dict["state"]
+        if not isinstance(groups, list | tuple) or not all(isinstance(g, Mapping) and isinstance(g.get("params"), list | tuple) for g in groups):
+            raise ValueError(f"{name}: the state's param_groups must be a list of dicts with a list of 'params'; it is damaged")
+        if not isinstance(entries, Mapping) or not all(isinstance(entry, Mapping) for entry in entries.values()):
+            raise ValueError(f"{name}: the state's 'state' must be a dict of dicts; it is damaged")
+        lengths, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
+        if lengths != own:
+            raise ValueError(f"{name}: the state is of groups of {lengths} parameters, but this optimizer has groups of {own}")
+        for group, other in zip(self.param_groups, groups, strict=True):
+            strange = (other.keys() - group.keys()) & DOMAINS.keys()  # other names may be a user's own
+            if strange:
+                raise ValueError(f"{name}: the state is of another optimizer: it has {', '.join(sorted(strange))}, which is unknown here")
 
     def _loaded_entry(self, parameter: Any, saved: Mapping[str, Any], label: str) -> dict[str, Any]:
         shape = parameter.shape if getattr(self.rule, "per_element", False) else None
-        return loaded_entry(saved, parameter.dtype, shape, f"{type(self).__name__}: {label}")
+        return loaded_entry(saved, wide_dtype(parameter.dtype), shape, f"{type(self).__name__}: {label}")
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from optim import memory
+from optim.at_once import Changes, assign, at_once, set_attributes
+from optim.precision import wide, wide_dtype
 from optim.program import Workspace
 
-__all__ = ["Pack", "Packs", "make_packs", "run_whole"]
+__all__ = ["Pack", "Packs", "changes_whole", "make_packs"]
 
 JOINED = 1 << 16  # elements: larger parameters gain nothing by being joined
 PACK = 1 << 20  # elements: bounds the memory that joining takes
@@ -43,32 +46,33 @@ class Pack:
         self.parameters = parameters
         self.entries = entries
         self.dtypes = [p.dtype for p in parameters]
-        self.dtype = np.empty(0, parameters[0].dtype).real.dtype
-        sizes = [p.size * (p.dtype.itemsize // self.dtype.itemsize) for p in parameters]
+        self.wide = [wide_dtype(dtype) for dtype in self.dtypes]
+        self.dtype = np.empty(0, self.wide[0]).real.dtype
+        sizes = [p.size * (dtype.itemsize // self.dtype.itemsize) for p, dtype in zip(parameters, self.wide, strict=True)]
         ends = np.cumsum(sizes).tolist()
         self.parts = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
         self.size = ends[-1]
-        # A single parameter is worked on where it lies; several are gathered in buffers, which are kept.
-        self.alone = len(parameters) == 1
+        # A single parameter is worked on where it lies; several, or one of half precision, are gathered in buffers, which are kept.
+        self.alone = self.wide == self.dtypes and len(parameters) == 1
         self.buffers: dict[str, tuple[Any, list[Any]]] = {}
         self.gradient: Any = None
         self.numbers, names = _numbers_and_arrays(entries[0], owns)
         self.arrays: dict[str, Any] = {}
         self.views: list[tuple[dict[str, Any], str, Any]] = []  # what the entries hold, to notice when somebody replaces it
         for name in names:
-            arrays = [flat(np.asarray(entry[name], dtype=p.dtype)) for entry, p in zip(entries, parameters, strict=True)]
-            self._keep(name, np.concatenate(arrays, out=memory.empty(self.size, self.dtype)))
+            arrays = [flat(np.asarray(entry[name], dtype=dtype)) for entry, dtype in zip(entries, self.wide, strict=True)]
+            at_once(self._keeping(name, np.concatenate(arrays, out=memory.empty(self.size, self.dtype))))
 
     def _parted(self, joined: Any) -> list[Any]:
         """Views of a flat array in the shapes of the parameters."""
-        return [joined[part].view(p.dtype).reshape(p.shape) for p, part in zip(self.parameters, self.parts, strict=True)]
+        return [joined[part].view(dtype).reshape(p.shape) for p, dtype, part in zip(self.parameters, self.wide, self.parts, strict=True)]
 
-    def _keep(self, name: str, joined: Any) -> None:
-        """Take a flat array into the state, and put views of it into the entries."""
-        self.arrays[name] = joined
+    def _keeping(self, name: str, joined: Any) -> Changes:
+        """What takes a flat array into the state, and puts views of it into the entries."""
+        changes: Changes = [partial(self.arrays.__setitem__, name, joined)]
         for entry, view in zip(self.entries, self._parted(joined), strict=True):
-            entry[name] = view
-            self.views.append((entry, name, view))
+            changes += [partial(entry.__setitem__, name, view), partial(self.views.append, (entry, name, view))]
+        return changes
 
     def is_current(self) -> bool:
         """Whether the entries still hold what this pack put there."""
@@ -110,45 +114,47 @@ class Pack:
         # Squares add up to something finite if all are, and by the quickest function that there is; or they overflow.
         return math.isfinite(np.dot(g, g)) or bool(np.isfinite(g).all())
 
-    def step(self, rule: Callable[..., Any], hyperparameters: dict[str, Any], workspace: Workspace) -> None:
+    def changes(self, rule: Callable[..., Any], hyperparameters: dict[str, Any], workspace: Workspace) -> Changes:
         """One step of `rule` for all parameters, with the gradients that were taken."""
-        if self.size >= PROGRAM:
-            self._run_program(rule, hyperparameters, workspace)
-        else:
-            self._run_formula(rule, hyperparameters)
-        self.gradient = None
-        for entry in self.entries if self.numbers else ():
-            entry.update(self.numbers)
+        run = self._of_program if self.size >= PROGRAM else self._of_formula
+        changes, numbers = run(rule, hyperparameters, workspace)
+        if numbers:
+            changes += [partial(known.update, numbers) for known in (self.numbers, *self.entries)]
+        changes.append(set_attributes(self, gradient=None))
+        return changes
 
-    def _run_formula(self, rule: Callable[..., Any], hyperparameters: dict[str, Any]) -> None:
+    def _of_formula(self, rule: Callable[..., Any], hyperparameters: dict[str, Any], _: Workspace) -> tuple[Changes, dict[str, Any]]:
+        """The changes of a step, and the new numbers, by the formula as it stands."""
         data = [p.data for p in self.parameters]
         change, new = rule(self.gradient, self._gather("parameter", data), {**self.numbers, **self.arrays}, **hyperparameters)
+        changes: Changes = []
+        numbers = {}
         for name, value in new.items():
             if not isinstance(value, np.ndarray):
-                self.numbers[name] = value
+                numbers[name] = value
             elif name in self.arrays:
-                self.arrays[name][...] = value
+                changes.append(assign(self.arrays[name], value))
             else:
-                self._keep(name, np.array(value, dtype=self.dtype))
-        for array, part in zip(data, self._parted(np.asarray(change, dtype=self.dtype)), strict=True):
-            array += part
+                changes += self._keeping(name, np.array(value, dtype=self.dtype))
+        parts = self._parted(np.asarray(change, dtype=self.dtype))
+        changes += [partial(np.add, array, part, out=array) for array, part in zip(data, parts, strict=True)]
+        return changes, numbers
 
-    def _run_program(self, rule: Callable[..., Any], hyperparameters: dict[str, Any], workspace: Workspace) -> None:
+    def _of_program(self, rule: Callable[..., Any], hyperparameters: dict[str, Any], workspace: Workspace) -> tuple[Changes, dict[str, Any]]:
+        """The changes of a step, and the new numbers, by instructions that write to the arrays themselves."""
         data = [p.data for p in self.parameters]
         in_place = self.alone and data[0].flags.c_contiguous
         program = workspace.program(rule, list(self.arrays), dict(self.numbers), hyperparameters, self.dtype, in_place)
-        for name in program.results:
-            if name not in self.arrays:
-                self._keep(name, memory.empty(self.size, self.dtype))
+        new = {name: memory.empty(self.size, self.dtype) for name in program.results if name not in self.arrays}
+        changes = [change for name, joined in new.items() for change in self._keeping(name, joined)]
+        arrays = self.arrays | new
         if in_place:
-            program.run(self.gradient, flat(data[0]), self.arrays, workspace)
-        else:
-            parameter = self._gather("parameter", data) if program.uses_parameter else self.gradient
-            change, parts = self._buffer("change")
-            program.run(self.gradient, parameter, self.arrays, workspace, change)
-            for array, part in zip(data, parts, strict=True):
-                array += part
-        self.numbers.update(program.numbers)
+            return changes + program.changes(self.gradient, flat(data[0]), arrays, workspace), program.numbers
+        parameter = self._gather("parameter", data) if program.uses_parameter else self.gradient
+        change, parts = self._buffer("change")
+        changes += program.changes(self.gradient, parameter, arrays, workspace, change)
+        changes += [partial(np.add, array, part, out=array) for array, part in zip(data, parts, strict=True)]
+        return changes, program.numbers
 
 
 def _numbers_and_arrays(entry: dict[str, Any], owns: Callable[[str], bool]) -> tuple[dict[str, Any], list[str]]:
@@ -201,10 +207,10 @@ class Packs:
             left = [p for p in parameters if id(p) not in done]
             changing = [p for p in left if self.changes[id(p)] >= OFTEN]
             steady = [p for p in left if self.changes[id(p)] < OFTEN]
-            self.current = [*kept, *make_packs(steady, [states[p] for p in steady], owns)]
-            self.current += [self._single(p, states[p], owns) for p in changing if p.size]
-            self.places = [[place[id(p)] for p in pack.parameters] for pack in self.current]
-            self.key = key
+            packs = [*kept, *make_packs(steady, [states[p] for p in steady], owns)]
+            packs += [self._single(p, states[p], owns) for p in changing if p.size]
+            places = [[place[id(p)] for p in pack.parameters] for pack in packs]
+            at_once([set_attributes(self, current=packs, places=places, key=key)])
         return self.current, self.places
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -217,13 +223,14 @@ class Packs:
         return pack
 
 
-def run_whole(rule: Callable[..., Any], parameter: Any, gradient: Any, entry: dict[str, Any], hyperparameters: dict[str, Any], _: Workspace) -> None:
+def changes_whole(
+    rule: Callable[..., Any], parameter: Any, gradient: Any, entry: dict[str, Any], hyperparameters: dict[str, Any], _: Workspace
+) -> Changes:
     """One step of a rule that needs the whole array at once."""
     data = parameter.data
-    change, new = rule(gradient, data, dict(entry), **hyperparameters)
-    if isinstance(data, np.ndarray):
-        data += change
-    else:
-        parameter.data = data + change
+    change, new = rule(wide(gradient), wide(data), dict(entry), **hyperparameters)
     # NumPy gives numbers for 0-d results; the state keeps arrays.
-    entry.update({name: np.asarray(value) if isinstance(value, np.generic) else value for name, value in new.items()})
+    state = partial(entry.update, {name: np.asarray(value) if isinstance(value, np.generic) else value for name, value in new.items()})
+    if isinstance(data, np.ndarray):
+        return [state, partial(np.add, data, change, out=data)]
+    return [state, partial(setattr, parameter, "data", data + change)]

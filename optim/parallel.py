@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextvars
 import functools
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
+from optim.at_once import Changes, at_once
 from optim.program import Workspace
 
-__all__ = ["run_all"]
+__all__ = ["changes_of", "run_all"]
 
 WORTH_IT = 1 << 20  # elements: below, waking a thread costs more than it saves
 
@@ -32,33 +36,92 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=threads() - 1, thread_name_prefix="optim")
 
 
+def _forget_threads() -> None:
+    """A forked process has the pool and the queues, but none of their threads."""
+    _pool.cache_clear()
+    _inbox.cache_clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has the pool, but none of its threads
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 def run_all(tasks: Sequence[Task], workspaces: list[Workspace]) -> list[Any]:
     """Run the tasks and return their results in order. Each thread has one of the workspaces, which are added as needed."""
-    workers = min(threads(), len(tasks)) if sum(size for size, _ in tasks) >= WORTH_IT else 1
-    if workers == 1 and workspaces:
+    if (workers := _workers(tasks, workspaces)) == 1:
         return [task(workspaces[0]) for _, task in tasks]
-    workspaces.extend(Workspace() for _ in range(workers - len(workspaces)))
     results: list[Any] = [None] * len(tasks)
+
+    def work(worker: int, share: list[int]) -> None:
+        for i in share:
+            results[i] = tasks[i][1](workspaces[worker])
+
+    first, *rest = _shares(tasks, workers)
+    # In copies of this thread's context: what the caller set with np.errstate holds there too.
+    others = [_pool().submit(contextvars.copy_context().run, work, worker, share) for worker, share in enumerate(rest, 1)]
+    try:
+        work(0, first)
+    finally:
+        for other in others:
+            other.result()
+    return results
+
+
+def changes_of(tasks: Sequence[Task], workspaces: list[Workspace]) -> Changes:
+    """The changes that the tasks result in, made by several threads if they are large: each makes those that it has prepared."""
+    found = run_all(tasks, workspaces)
+    if (workers := _workers(tasks, workspaces)) == 1:
+        return [change for changes in found for change in changes]
+    own, *rest = [[change for i in share for change in found[i]] for share in _shares(tasks, workers)]
+    done: SimpleQueue[None] = SimpleQueue()
+    errors: list[BaseException] = []
+    begin: Changes = [
+        partial(_inbox(worker).put, partial(contextvars.copy_context().run, _make, changes, errors, done)) for worker, changes in enumerate(rest)
+    ]
+    # Each says twice that it is done, and is waited for twice: an interrupt that ends one wait leaves enough of them.
+    return [*begin, *own, *[done.get] * (2 * len(rest)), partial(_raise_first, errors)]
+
+
+def _workers(tasks: Sequence[Task], workspaces: list[Workspace]) -> int:
+    workers = min(threads(), len(tasks)) if sum(size for size, _ in tasks) >= WORTH_IT else 1
+    workspaces.extend(Workspace() for _ in range(workers - len(workspaces)))
+    return workers
+
+
+def _shares(tasks: Sequence[Task], workers: int) -> list[list[int]]:
+    """Which tasks each of the workers does, the largest ones given out first, to those that have least."""
     shares: list[list[int]] = [[] for _ in range(workers)]
     loads = [0] * workers
     for i in sorted(range(len(tasks)), key=lambda i: -tasks[i][0]):
         least = loads.index(min(loads))
         shares[least].append(i)
         loads[least] += tasks[i][0]
+    return shares
 
-    def work(worker: int) -> None:
-        for i in shares[worker]:
-            results[i] = tasks[i][1](workspaces[worker])
 
-    # In copies of this thread's context: what the caller set with np.errstate holds there too.
-    others = [_pool().submit(contextvars.copy_context().run, work, worker) for worker in range(1, workers)]
+@functools.cache
+def _inbox(worker: int) -> SimpleQueue[Callable[[], None]]:
+    """Where a thread waits for work. A queue written in C, because what is put there begins a step that no interrupt may leave half done."""
+    inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def serve() -> None:
+        while True:
+            inbox.get()()
+
+    threading.Thread(target=serve, daemon=True, name=f"optim-{worker}").start()
+    return inbox
+
+
+def _make(changes: Changes, errors: list[BaseException], done: SimpleQueue[None]) -> None:
     try:
-        work(0)
+        at_once(changes)
+    except BaseException as error:  # noqa: BLE001  whatever it is, the thread that waits is told
+        errors.append(error)
     finally:
-        for other in others:
-            other.result()
-    return results
+        done.put(None)
+        done.put(None)
+
+
+def _raise_first(errors: list[BaseException]) -> None:
+    if errors:
+        raise errors[0]

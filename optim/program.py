@@ -12,12 +12,14 @@ processor's prefetching has to find its pace anew (measured: some 2 microseconds
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from optim import memory
+from optim.at_once import Changes
 
 __all__ = ["Program", "Workspace"]
 
@@ -26,7 +28,7 @@ __all__ = ["Program", "Workspace"]
 BLOCK = 8 << 20
 
 Slot = tuple[str, int]
-Instruction = tuple[Callable[..., Any], tuple[int, ...], int]  # function, places of its operands, place of its result
+Instruction = tuple[Callable[..., Any], tuple[int, ...], int, int | None]  # function, places of its operands, of its result, of a mask
 COMPARISONS = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
 CONDITIONS = frozenset({*COMPARISONS, np.logical_and, np.logical_or, np.logical_not, np.isnan, np.isfinite})  # results are booleans
 
@@ -96,7 +98,7 @@ class _Compiler:
         self.constants: list[Any] = []
         self.scratch: list[Any] = []  # dtypes
         self.free: list[int] = []
-        self.code: list[tuple[Callable[..., Any], tuple[Slot, ...], Slot]] = []
+        self.code: list[tuple[Callable[..., Any], tuple[Slot, ...], Slot, Slot | None]] = []
 
     def compile(self) -> None:
         """Fill `code`, `constants` and `scratch`."""
@@ -106,13 +108,40 @@ class _Compiler:
             self.free += sorted({self.slots[place][1] for place in dying if self.slots[place][0] == "scratch"})
             target = self._target(i, dying, np.dtype(bool) if function in CONDITIONS else self.dtype)
             self.slots[self.trace.inputs + i] = target
-            self.code.append((function, read, target))
+            if function is np.where:
+                condition, x, y = read
+                self._choose(condition, x, y, target)
+            else:
+                self.code.append((function, read, target, None))
+
+    def _choose(self, condition: Slot, x: Slot, y: Slot, target: Slot) -> None:
+        """Write x where the condition holds and y elsewhere, by ufuncs with a mask. np.where runs a little Python each time, which an
+        interrupt could stop."""
+        if not (condition[0] == "scratch" and self.scratch[condition[1]] == np.dtype(bool)):
+            nonzero = self._mask()
+            self.code.append((np.not_equal, (condition, self._constant(0.0)), nonzero, None))
+            condition = nonzero
+        if x == target != y:
+            other = self._mask()
+            self.code.append((np.logical_not, (condition,), other, None))
+            self.code.append((np.positive, (y,), target, other))
+            return
+        if y != target:
+            self.code.append((np.positive, (y,), target, None))
+        self.code.append((np.positive, (x,), target, condition))
+
+    def _mask(self) -> Slot:
+        self.scratch.append(np.dtype(bool))
+        return "scratch", len(self.scratch) - 1
+
+    def _constant(self, value: Any) -> Slot:
+        self.constants.append(value)
+        return "constant", len(self.constants) - 1
 
     def _slot_of(self, operand: Any) -> Slot:
         if isinstance(operand, _Placeholder):
             return self.slots[operand.place]
-        self.constants.append(operand)
-        return "constant", len(self.constants) - 1
+        return self._constant(operand)
 
     def _target(self, i: int, dying: list[int], dtype: Any) -> Slot:
         """The slot for the result of call `i`, which reads the values in `dying` for the last time."""
@@ -141,12 +170,16 @@ class _Compiler:
         """Bring results to the arrays that they have to end in, if they are not there. Old values go before new ones take their places."""
         for place, slot in sorted(copies, key=lambda copy: copy[0] >= self.trace.inputs):
             if self.slots[place] != slot:
-                self.code.append((np.positive, (self.slots[place],), slot))
+                self.code.append((np.positive, (self.slots[place],), slot, None))
 
     def numbered(self, arrays: int) -> list[Instruction]:
         """The code with slots as places in one list: the arrays, the constants, the scratch buffers."""
         start = {"array": 0, "constant": arrays, "scratch": arrays + len(self.constants)}
-        return [(f, tuple(start[kind] + n for kind, n in read), start[target[0]] + target[1]) for f, read, target in self.code]
+
+        def place(slot: Slot) -> int:
+            return start[slot[0]] + slot[1]
+
+        return [(f, tuple(map(place, read)), place(target), None if mask is None else place(mask)) for f, read, target, mask in self.code]
 
 
 class Program:
@@ -156,9 +189,9 @@ class Program:
     arrays    names of the state's arrays
     numbers   the state's numbers
     dtype     of the arrays
-    add       whether `run` adds the change to the parameter, or hands it out in an array of its own
+    add       whether the change is added to the parameter, or handed out in an array of its own
     numbers   after construction: the state's new numbers
-    results   names of the arrays that the rule returns: `run` wants all of them, besides `arrays`
+    results   names of the arrays that the rule returns: `changes` wants all of them, besides `arrays`
     uses_parameter   whether the formula looks at the parameter
     """
 
@@ -180,10 +213,10 @@ class Program:
             ends.append((change.place, ("array", 2 + len(self.arrays))))
         compiler = _Compiler(trace, dict(ends), {change.place, *(place for place, _ in ends)}, dtype)
         compiler.compile()
-        self.uses_parameter = any(("array", 1) in read for _, read, _ in compiler.code)
+        self.uses_parameter = any(("array", 1) in read for _, read, _, _ in compiler.code)
         compiler.copy(ends)
         if add:
-            compiler.code.append((np.add, (("array", 1), compiler.slots[change.place]), ("array", 1)))
+            compiler.code.append((np.add, (("array", 1), compiler.slots[change.place]), ("array", 1), None))
         # As arrays, because a ufunc takes twice as long to begin with a Python number: it has to look which dtype fits.
         self.constants = [np.asarray(constant, dtype=dtype) for constant in compiler.constants]
         self.scratch = compiler.scratch
@@ -191,29 +224,28 @@ class Program:
         together = 2 + len(self.arrays) + (not add) + len(self.scratch)
         self.longest = max(1, BLOCK // (np.dtype(dtype).itemsize * together))  # elements of a block
 
-    def run(self, gradient: Any, parameter: Any, state: dict[str, Any], workspace: Workspace, change: Any = None) -> None:
-        """Update the flat arrays of the `state` in place, and `parameter` too; or, if the program does not add, write to `change`."""
+    def changes(self, gradient: Any, parameter: Any, state: dict[str, Any], workspace: Workspace, change: Any = None) -> Changes:
+        """What updates the flat arrays of the `state` in place, and `parameter` too; or, if the program does not add, writes to `change`."""
         arrays = [gradient, parameter, *[state[name] for name in self.arrays], *([] if self.add else [change])]
         size = gradient.size
         blocks = -(-size // self.longest)
         block = -(-size // blocks)  # all of one length, but for the last one
         scratch = workspace.buffers(self.scratch, block)
+        calls: Changes = []
         for start in range(0, size, block):
             if blocks > 1:
                 part = slice(start, start + block)
                 length = min(block, size - start)
-                self._run_block([*[a[part] for a in arrays], *self.constants, *[s[:length] for s in scratch]])
+                calls += self._calls([*[a[part] for a in arrays], *self.constants, *[s[:length] for s in scratch]])
             else:
-                self._run_block([*arrays, *self.constants, *scratch])
+                calls += self._calls([*arrays, *self.constants, *scratch])
+        return calls
 
-    def _run_block(self, slots: list[Any]) -> None:
-        for function, read, target in self.code:
-            if len(read) == 2:
-                function(slots[read[0]], slots[read[1]], out=slots[target])
-            elif len(read) == 1:
-                function(slots[read[0]], out=slots[target])
-            else:
-                np.copyto(slots[target], function(*[slots[r] for r in read]))
+    def _calls(self, slots: list[Any]) -> Changes:
+        return [
+            partial(function, *[slots[r] for r in read], out=slots[target], **({} if mask is None else {"where": slots[mask]}))
+            for function, read, target, mask in self.code
+        ]
 
 
 class Workspace:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import autograd_core as ag
+from optim.at_once import Changes, at_once
 
-__all__ = ["Stepper"]
+__all__ = ["Ready", "Stepper"]
+
+
+class Ready(NamedTuple):
+    """A step that nothing refuses: whether it will be done, or left out, and what gives the changes that do it."""
+
+    taken: bool
+    changes: Callable[[], Changes]
 
 
 class Stepper:
@@ -31,8 +39,8 @@ class Stepper:
         for p in self.parameters():
             p.grad = None if set_to_none or p.grad is None else ag.tensor(np.zeros(p.grad.shape, p.grad.dtype))
 
-    def ready(self) -> Callable[[], None]:
-        """Check everything that `step` would refuse, and return what does the step with the gradients that are there now."""
+    def ready(self) -> Ready:
+        """Check everything that `step` would refuse. What is left is a step with the gradients that are there now."""
         raise TypeError(f"{type(self).__name__}: step needs a closure, since it evaluates the loss by itself")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -40,13 +48,13 @@ class Stepper:
 
         closure  computes the loss anew, with its gradients, and returns it; called once, before the step
         returns  what the closure returned
-        raises   what an optimizer inside refuses; then nothing has been changed
+        raises   what an optimizer inside refuses; then nothing has been changed. An interrupt leaves the step done, or not begun
         """
         loss = None
         if closure is not None:
             with ag.enable_grad():
                 loss = closure()
-        self.ready()()
+        at_once(self.ready().changes())
         return loss
 
     def state_dict(self) -> dict[str, Any]:
@@ -54,5 +62,9 @@ class Stepper:
         raise NotImplementedError
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+        """Go on from a `state_dict`; all of it is taken over, or nothing."""
+        at_once(self.loading(state_dict))
+
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
+        """Check a state as `load_state_dict` does; the changes that are left to be made."""
         raise NotImplementedError

@@ -43,7 +43,8 @@ def test_parameters_and_states_keep_their_dtype_even_with_numpy_hyperparameters(
     optimizer.step()
     optimizer.step()
     assert p.dtype == dtype
-    assert all(value.dtype == dtype for value in optimizer.state[p].values() if isinstance(value, np.ndarray))
+    kept = np.float32 if dtype == np.float16 else dtype  # squares of gradients would be 0 in half precision
+    assert all(value.dtype == kept for value in optimizer.state[p].values() if isinstance(value, np.ndarray))
 
 
 def test_updates_are_in_place_and_a_view_of_the_parameter_sees_them() -> None:

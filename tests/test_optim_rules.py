@@ -14,7 +14,7 @@ import pytest
 import autograd_core as ag
 import nn
 import optim
-from optim import packs, parallel, program, rules
+from optim import packs, parallel, program, rules, transformations
 
 CLASSES = [getattr(optim, name) for name in optim.optimizers.__all__ if name != "LBFGS"]  # which has no rule, and tests of its own
 every_optimizer = pytest.mark.parametrize("make", CLASSES, ids=lambda make: make.__name__)
@@ -277,3 +277,74 @@ def test_shampoo_without_eps_leaves_alone_what_had_no_gradient(rng: np.random.Ge
         changes.append(p.data)
     np.testing.assert_allclose(changes[0], changes[1], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(changes[0][1], 0.0, atol=1e-14)
+
+
+HALF: dict[str, Any] = {
+    "SGD": lambda p: optim.SGD(p, lr=0.1, momentum=0.9),
+    "Adam": lambda p: optim.Adam(p),
+    "AMSGrad": lambda p: optim.Adam(p, amsgrad=True),
+    "AdamW": lambda p: optim.AdamW(p),
+    "Adamax": lambda p: optim.Adamax(p),
+    "NAdam": lambda p: optim.NAdam(p),
+    "RAdam": lambda p: optim.RAdam(p),
+    "SparseAdam": lambda p: optim.SparseAdam(p),
+    "Lion": lambda p: optim.Lion(p),
+    "RMSprop": lambda p: optim.RMSprop(p, centered=True, momentum=0.9),
+    "Adagrad": lambda p: optim.Adagrad(p),
+    "Adadelta": lambda p: optim.Adadelta(p),
+    "Rprop": lambda p: optim.Rprop(p),
+    "ASGD": lambda p: optim.ASGD(p, t0=0),
+    "LARS": lambda p: optim.LARS(p),
+    "LAMB": lambda p: optim.LAMB(p),
+    "Adafactor": lambda p: optim.Adafactor(p),
+    "Muon": lambda p: optim.Muon(p),
+    "Shampoo": lambda p: optim.Shampoo(p, grafting="adagrad"),
+    "LBFGS": lambda p: optim.LBFGS(p, max_iter=2),
+    "Chain": lambda p: optim.Chain(p, transformations.clip_by_block_rms(1.0), transformations.scale_by_belief(), transformations.scale(-1e-3)),
+    "Yogi": lambda p: optim.Chain(p, transformations.scale_by_yogi(), transformations.scale(-1e-3)),
+    "Lookahead": lambda p: optim.Lookahead(optim.Adam(p), k=2),
+    "Accumulate": lambda p: optim.Accumulate(optim.Adam(p), every=2),
+    "SAM": lambda p: optim.SAM(optim.Adam(p)),
+    "SWATS": lambda p: optim.SWATS(p),
+}
+
+
+@pytest.mark.parametrize("program", [1, 1 << 14])
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1.0, 6e4])
+@pytest.mark.parametrize("name", HALF)
+def test_half_precision_is_stepped_in_single(name: str, size: float, program: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "PROGRAM", program)
+    random = np.random.default_rng(0)
+    start = random.normal(size=(4, 3)).astype(np.float16)
+    slopes = [(size * random.choice([-1.0, 0.0, 1.0], size=(4, 3))).astype(np.float16) for _ in range(4)]
+    found = {}
+    for dtype in (np.float16, np.float32):
+        p = ag.tensor(start.astype(dtype), requires_grad=True)
+        optimizer = HALF[name]([p])
+        for slope in slopes:
+            p.grad = ag.tensor(slope.astype(dtype))
+            p.data[...] = start  # each step is compared by itself: what is rounded away would add up
+            optimizer.step(*([lambda p=p: (p * 0.0).sum()] if name in ("LBFGS", "SAM") else []))
+        found[dtype] = p.data.astype(np.float32)
+        assert np.isfinite(p.data).all()
+        assert p.dtype == dtype
+        assert all(v.dtype == np.float32 for v in optimizer.state_dict().get("state", {}).get(0, {}).values() if isinstance(v, np.ndarray))
+    np.testing.assert_allclose(found[np.float16], found[np.float32], rtol=1e-3, atol=1e-3)
+
+
+def test_the_state_of_half_precision_is_saved_loaded_and_goes_on_when_the_dtype_changes() -> None:
+    p = ag.tensor(np.ones(3, np.float16), requires_grad=True)
+    p.grad = ag.tensor(np.full(3, 1e-4, np.float16))
+    optimizer = optim.Adam([p], lr=0.1)
+    optimizer.step()
+    other = optim.Adam([p], lr=0.1)
+    other.load_state_dict(optimizer.state_dict())
+    np.testing.assert_array_equal(other.state[p]["exp_avg_sq"], optimizer.state[p]["exp_avg_sq"])
+    assert (other.state[p]["exp_avg_sq"] > 0).all()  # in float16 they would be 0
+    p.requires_grad = False
+    p.data = p.data.astype(np.float64)
+    p.requires_grad = True
+    p.grad = ag.tensor(np.full(3, 1e-4))
+    optimizer.step()
+    assert p.dtype == np.float64
+    np.testing.assert_allclose(p.data, 0.8, rtol=1e-3)

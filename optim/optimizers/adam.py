@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from optim.at_once import Changes
 from optim.hyperparameters import hyperparameters_of
 from optim.optimizer import Optimizer, Options, Value
 from optim.rules import adam, adamax, lion, nadam, radam, sparse_adam
@@ -65,10 +66,11 @@ class AdamW(Optimizer):
     ) -> None:
         super().__init__(params, adam, hyperparameters_of(adam, locals() | {"decoupled_weight_decay": True}), **options)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a `state_dict`, of `Adam` too: the weight decay is decoupled in any case, as in torch."""
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
+        """Of a state of `Adam` too: the weight decay is decoupled in any case, as in torch."""
+        self._check_state(state_dict)
         groups = [{**group, "decoupled_weight_decay": True} for group in state_dict["param_groups"]]
-        super().load_state_dict({**state_dict, "param_groups": groups})
+        return super().loading({**state_dict, "param_groups": groups})
 
 
 class Adamax(Optimizer):

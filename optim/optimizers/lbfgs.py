@@ -11,8 +11,9 @@ import numpy as np
 import autograd_core as ag
 from optim.hyperparameters import COUNT, Domain, at_least
 from optim.line_search import Point, strong_wolfe
-from optim.one_vector import OneVector
+from optim.one_vector import OneVector, whole
 from optim.packs import flat
+from optim.precision import wide, wide_dtype
 
 __all__ = ["LBFGS"]
 
@@ -81,8 +82,7 @@ class LBFGS(OneVector):
         return self.param_groups[0]["params"]
 
     def _gradient(self) -> Any:
-        pairs = [(np.zeros_like(p.data) if p.grad is None else p.grad.data, p) for p in self._parameters]
-        return np.concatenate([flat(g) for g, _ in pairs])
+        return np.concatenate([flat(wide(np.zeros_like(p.data) if p.grad is None else p.grad.data)) for p in self._parameters])
 
     def _move(self, change: Any) -> None:
         """Add a vector to the parameters."""
@@ -92,13 +92,14 @@ class LBFGS(OneVector):
             size = p.size * (2 if p.dtype.kind == "c" else 1)
             part = change[start : start + size]
             if line is None:
-                p.data[...] += part.view(p.dtype).reshape(p.shape)
+                p.data[...] += part.view(wide_dtype(p.dtype)).reshape(p.shape)
             else:
                 line += part
             start += size
 
     # --- one step ---------------------------------------------------------------------------------------------------------
 
+    @whole
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Minimise along directions of L-BFGS, up to `max_iter` times.
 

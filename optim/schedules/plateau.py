@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from optim.at_once import Changes, at_once, set_attributes
 from optim.schedules.base import Schedule
 
 __all__ = ["Plateau"]
@@ -95,4 +96,8 @@ class Plateau(Schedule):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`."""
-        self.__dict__.update({name: state[name] for name in ("value", "best", "bad", "resting")})
+        at_once(self.loading(state))
+
+    def loading(self, state: Mapping[str, Any]) -> Changes:
+        """Check a state as `load_state_dict` does; the changes that are left to be made."""
+        return [set_attributes(self, **{name: state[name] for name in ("value", "best", "bad", "resting")})]

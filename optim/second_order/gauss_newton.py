@@ -10,7 +10,7 @@ import numpy as np
 
 import autograd_core as ag
 from optim.hyperparameters import COUNT, Domain, at_least
-from optim.one_vector import OneVector
+from optim.one_vector import OneVector, whole
 from optim.second_order.conjugate_gradients import conjugate_gradients
 from optim.second_order.products import Vector, gauss_newton_product
 
@@ -37,6 +37,7 @@ class GaussNewton(OneVector):
         super().__init__(params, None, {"damping": damping, "max_iter": max_iter, "tolerance": tolerance, "max_tries": max_tries})
         self.loss_of = loss_of
 
+    @whole
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; returns the loss before it. A step that would raise the loss is not taken: the damping is raised and it is tried again.
 

@@ -14,10 +14,13 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 import autograd_core as ag
+from optim.at_once import Changes, set_attributes
 from optim.hyperparameters import Domain, at_least, between
 from optim.optimizer import Optimizer, Options, Value, Work, is_finite
 from optim.parallel import Task
+from optim.precision import wide, wide_dtype
 from optim.rules.common import State, decayed
+from optim.stepping import Ready
 
 __all__ = ["KFAC"]
 
@@ -88,20 +91,21 @@ class KFAC(Optimizer):
             self._forget()
             raise
 
-    def ready(self) -> Callable[[], None]:
+    def ready(self) -> Ready:
         """As `Optimizer.ready`; the step is with what the layers have seen since the last one, which is forgotten after it."""
         try:
-            run = super().ready()
+            inside = super().ready()
         except BaseException:
             self._forget()
             raise
-        return partial(self._run_and_forget, run)
+        return Ready(inside.taken, partial(self._and_forget, inside))
 
-    def _run_and_forget(self, run: Callable[[], None]) -> None:
+    def _and_forget(self, inside: Ready) -> Changes:
         try:
-            run()
-        finally:
+            return [*inside.changes(), *(set_attributes(layer, **NOTHING_SEEN) for layer in self.layers)]
+        except BaseException:
             self._forget()
+            raise
 
     def _forget(self) -> None:
         for layer in self.layers:
@@ -114,7 +118,7 @@ class KFAC(Optimizer):
         arrays = [g for _, _, gradients, _ in work for g in gradients]
         arrays += [factor for layer in self.layers if layer.passes for factor in (layer.inputs, layer.outputs)]
         checks: list[Task] = [(array.size, partial(is_finite, array)) for array in arrays]
-        return checks, [(0, lambda _: self._run(work))]
+        return checks, [(0, lambda _: self._changes_of(work))]
 
     def _not_finite(self, work: list[Work]) -> FloatingPointError:
         if not all(is_finite(g) for _, _, gradients, _ in work for g in gradients):
@@ -125,10 +129,10 @@ class KFAC(Optimizer):
             'nothing was changed. Scale the inputs or lower lr, or pass nonfinite="skip" to leave such steps out'
         )
 
-    def _run(self, work: list[Work]) -> None:
-        found = {
-            id(p): decayed(g, p.data, h["weight_decay"]) for _, parameters, gradients, h in work for p, g in zip(parameters, gradients, strict=True)
-        }
+    def _changes_of(self, work: list[Work]) -> Changes:
+        changes: Changes = []
+        pairs = [(p, g, h) for _, parameters, gradients, h in work for p, g in zip(parameters, gradients, strict=True)]
+        found = {id(p): decayed(wide(g), wide(p.data), h["weight_decay"]) for p, g, h in pairs}
         directions = dict(found)
         moved = 0.0
         own = {id(p): h for _, parameters, _, h in work for p in parameters}
@@ -138,7 +142,9 @@ class KFAC(Optimizer):
                 continue
             h = own[id(weight)]
             gradient = found[id(weight)] if bias is None else np.hstack([found[id(weight)], found[id(bias)][:, None]])
-            direction = layer.natural(gradient, self.state[weight], h["damping"], h["decay"], h["update_every"])
+            state = dict(self.state[weight])
+            direction = layer.natural(gradient, state, h["damping"], h["decay"], h["update_every"])
+            changes.append(partial(self.state[weight].update, state))
             moved += h["lr"] ** 2 * float(np.vdot(direction, gradient))
             directions[id(weight)] = direction[:, : weight.shape[1]]
             if bias is not None:
@@ -147,12 +153,21 @@ class KFAC(Optimizer):
         for _, parameters, _, h in work:
             for p in parameters:
                 last = self.state[p].get("momentum_buffer", 0.0)
-                change = self.state[p]["momentum_buffer"] = np.asarray(h["momentum"] * last + shorter * directions[id(p)], dtype=p.dtype)
-                p.data[...] -= h["lr"] * change
+                change = np.asarray(h["momentum"] * last + shorter * directions[id(p)], dtype=wide_dtype(p.dtype))
+                changes.append(partial(self.state[p].__setitem__, "momentum_buffer", change))
+                changes.append(partial(np.subtract, p.data, h["lr"] * change, out=p.data))
+        return changes
+
+
+NOTHING_SEEN: dict[str, Any] = {"passes": 0, "inputs": 0.0, "outputs": 0.0}
 
 
 class _Layer:
     """A linear layer, and the sums of a a^T and g g^T of the passes since the last step."""
+
+    passes: int
+    inputs: Any
+    outputs: Any
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -161,9 +176,7 @@ class _Layer:
 
     def forget(self) -> None:
         """Begin anew."""
-        self.passes = 0
-        self.inputs: Any = 0.0
-        self.outputs: Any = 0.0
+        self.__dict__.update(NOTHING_SEEN)
 
     def _after_forward(self, module: Any, args: Any, kwargs: Any, result: Any) -> None:
         if module.training and getattr(result, "requires_grad", False):
@@ -172,7 +185,7 @@ class _Layer:
             result.register_hook(lambda gradient: self._note(x, gradient.data))
 
     def _note(self, x: Any, g: Any) -> None:
-        a, g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
+        a, g = wide(x.reshape(-1, x.shape[-1])), wide(g.reshape(-1, g.shape[-1]))
         if self.module.bias is not None:
             a = np.hstack([a, np.ones((len(a), 1), dtype=a.dtype)])
         self.passes += 1

@@ -10,7 +10,7 @@ import numpy as np
 
 import autograd_core as ag
 from optim.hyperparameters import COUNT, Domain, at_least
-from optim.one_vector import OneVector
+from optim.one_vector import OneVector, whole
 from optim.second_order.conjugate_gradients import conjugate_gradients
 from optim.second_order.products import Vector, hessian_product
 
@@ -41,6 +41,7 @@ class NewtonCG(OneVector):
     def __init__(self, params: Any, lr: Any = 1.0, damping: Any = 0.0, max_iter: int = 100, max_backtracks: int = 30) -> None:
         super().__init__(params, None, {"lr": lr, "damping": damping, "max_iter": max_iter, "max_backtracks": max_backtracks})
 
+    @whole
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One Newton step; returns the loss before it.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
+from optim.precision import wide
 
 __all__ = ["Vector", "gauss_newton_product", "hessian_product"]
 
@@ -32,7 +33,7 @@ class Vector:
         """One vector of the arrays' elements; None counts as zeros."""
         pairs = zip(arrays, self.parameters, strict=True)
         return np.concatenate(
-            [np.zeros(p.size, p.dtype) if a is None else np.reshape(a.data if isinstance(a, ag.Tensor) else a, -1) for a, p in pairs]
+            [wide(np.zeros(p.size, p.dtype) if a is None else np.reshape(a.data if isinstance(a, ag.Tensor) else a, -1)) for a, p in pairs]
         )
 
     def split(self, vector: Any) -> list[Any]:
@@ -58,6 +59,7 @@ def hessian_product(loss: Any, vector: Vector) -> tuple[Any, Product]:
     """The gradient g of a recorded loss, and the function v -> H v with its Hessian.
 
     >>> import autograd_core as ag
+    from optim.precision import wide
     >>> x = ag.tensor([1.0, 2.0], requires_grad=True)
     >>> g, product = hessian_product((x ** 3).sum(), Vector([x]))
     >>> g, product(np.array([1.0, 0.0]))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 import autograd_core as ag
+from optim.at_once import Changes, at_once, set_attributes
 from optim.hyperparameters import COUNT
 from optim.optimizer import is_finite
+from optim.precision import wide_dtype
+from optim.stepping import Ready
 from optim.wrappers.base import Wrapper
 
 __all__ = ["Accumulate"]
@@ -43,7 +48,7 @@ class Accumulate(Wrapper):
         self.count = 0  # batches in the sums
         self.sums: dict[Any, Any] = {}  # parameter -> the sum of its gradients
 
-    def ready(self) -> Callable[[], None]:
+    def ready(self) -> Ready:
         """Add up the gradients; if it is time, the optimizer inside is ready for their mean. The gradients themselves stay as they are."""
         sums = dict(self.sums)
         refuses = _refuses(self.optimizer)
@@ -57,42 +62,42 @@ class Accumulate(Wrapper):
                         f"Accumulate: the gradient of parameter {i} (shape {p.shape}) is not finite; the sums are as they were. "
                         "Leave this batch out, clip gradients or lower lr"
                     )
-                sums[p] = sums[p] + array if p in sums else array.copy()
+                sums[p] = sums[p] + array if p in sums else np.array(array, wide_dtype(array.dtype))
         if self.count + 1 < self.every:
-            return partial(self._keep, sums, self.count + 1)
-        return partial(self._run, self._ready_for_mean(sums))
+            return Ready(False, lambda: [set_attributes(self, sums=sums, count=self.count + 1)])
+        inside = self._ready_for_mean(sums)
+        return Ready(inside.taken, lambda: [set_attributes(self, sums={}, count=0), *inside.changes()])
 
-    def _ready_for_mean(self, sums: dict[Any, Any]) -> Callable[[], None]:
+    def _ready_for_mean(self, sums: dict[Any, Any]) -> Ready:
         gradients = {p: p.grad for p in self.parameters()}
+        means = {p: ag.tensor((sums[p] / self.every).astype(p.dtype)) if p in sums else None for p in gradients}
         try:
-            for p in gradients:
-                p.grad = ag.tensor(sums[p] / self.every) if p in sums else None
-            return super().ready()
-        except FloatingPointError:
-            self._keep({}, 0)  # a sum that is not finite stays so: begin anew
-            raise
+            try:
+                at_once([partial(setattr, p, "grad", mean) for p, mean in means.items()])
+                return super().ready()
+            except FloatingPointError:
+                at_once([set_attributes(self, sums={}, count=0)])  # a sum that is not finite stays so: begin anew
+                raise
+            finally:
+                _put_back(gradients)
         finally:
-            for p, grad in gradients.items():
-                p.grad = grad
-
-    def _run(self, run: Callable[[], None]) -> None:
-        self._keep({}, 0)
-        run()
-
-    def _keep(self, sums: dict[Any, Any], count: int) -> None:
-        self.sums, self.count = sums, count
+            _put_back(gradients)  # again: an interrupt may have come when the first time was about to begin
 
     def _own_state(self) -> dict[str, Any]:
         sums = [self.sums.get(p) for p in self.parameters()]
         return {"count": self.count, "sums": [None if total is None else total.copy() for total in sums]}
 
-    def _load_own_state(self, state_dict: Mapping[str, Any]) -> None:
+    def _loading_own(self, state_dict: Mapping[str, Any]) -> Changes:
         sums = state_dict["sums"]
         for i, (p, total) in enumerate(zip(self.parameters(), sums, strict=True)):
             if total is not None and total.shape != p.shape:
                 raise ValueError(f"Accumulate: the sum for parameter {i} has shape {total.shape}, but the parameter {p.shape}")
-        self.count = int(state_dict["count"])
-        self.sums = {p: total.copy() for p, total in zip(self.parameters(), sums, strict=True) if total is not None}
+        own = {p: total.copy() for p, total in zip(self.parameters(), sums, strict=True) if total is not None}
+        return [set_attributes(self, count=int(state_dict["count"]), sums=own)]
+
+
+def _put_back(gradients: Mapping[Any, Any]) -> None:
+    at_once([partial(setattr, p, "grad", grad) for p, grad in gradients.items()])
 
 
 def _refuses(optimizer: Any) -> bool:

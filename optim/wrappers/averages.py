@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from optim.at_once import Changes, assign, at_once, restoring, set_attributes
 from optim.hyperparameters import at_step, between
+from optim.precision import wide_dtype
 
 __all__ = ["WeightAverage"]
 
@@ -40,19 +43,22 @@ class WeightAverage:
             raise ValueError("WeightAverage: got no parameters; an iterator that was used up already gives none")
         self.decay = decay
         self.updates = 0
-        self.averages = [np.array(p.data) for p in self.parameters]
+        self.averages = [np.array(p.data, wide_dtype(p.dtype)) for p in self.parameters]
         if decay is not None:
             self._checked(at_step(decay, 0))
 
     def update(self) -> None:
         """Take the parameters, as they are now, into the mean."""
         weight = 1 - self._decay()
+        changes: Changes = []
         for average, p in zip(self.averages, self.parameters, strict=True):
             if self.updates:
-                average += weight * (p.data - average)
+                way = np.empty_like(average)
+                changes += [partial(np.subtract, p.data, average, out=way), partial(np.multiply, way, weight, out=way)]
+                changes.append(partial(np.add, average, way, out=average))
             else:  # a copy: of weights that are nan at first, or huge, the sum would keep something
-                average[...] = p.data
-        self.updates += 1
+                changes.append(assign(average, p.data))
+        at_once([*changes, set_attributes(self, updates=self.updates + 1)])
 
     def _decay(self) -> float:
         if self.updates == 0:
@@ -71,18 +77,19 @@ class WeightAverage:
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
         """Inside, the parameters have the mean's values; afterwards their own again."""
-        own = [p.data.copy() for p in self.parameters]
-        self.copy_to_parameters()
+        back = restoring(self.parameters, ())
         try:
-            yield
+            try:
+                self.copy_to_parameters()
+                yield
+            finally:
+                at_once(back)
         finally:
-            for p, data in zip(self.parameters, own, strict=True):
-                p.data[...] = data
+            at_once(back)  # again: an interrupt may have come when the first time was about to begin
 
     def copy_to_parameters(self) -> None:
         """Give the parameters the mean's values for good."""
-        for p, average in zip(self.parameters, self.averages, strict=True):
-            p.data[...] = average
+        at_once([assign(p.data, average) for p, average in zip(self.parameters, self.averages, strict=True)])
 
     def state_dict(self) -> dict[str, Any]:
         """The mean, and of how many updates it is."""
@@ -90,8 +97,12 @@ class WeightAverage:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`; ValueError if shapes differ."""
+        at_once(self.loading(state_dict))
+
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
+        """Check a state as `load_state_dict` does; the changes that are left to be made."""
         saved = [np.asarray(a) for a in state_dict["averages"]]
         if [a.shape for a in saved] != [a.shape for a in self.averages]:
             raise ValueError("WeightAverage: the state is of parameters of other shapes")
-        self.averages = [a.astype(own.dtype) for a, own in zip(saved, self.averages, strict=True)]
-        self.updates = int(state_dict["updates"])
+        averages = [a.astype(own.dtype) for a, own in zip(saved, self.averages, strict=True)]
+        return [set_attributes(self, averages=averages, updates=int(state_dict["updates"]))]

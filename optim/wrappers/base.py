@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from optim.stepping import Stepper
+from optim.at_once import Changes
+from optim.stepping import Ready, Stepper
 
 __all__ = ["Wrapper"]
 
@@ -54,28 +55,29 @@ class Wrapper(Stepper):
         """The state of the optimizer inside."""
         return self.optimizer.state
 
-    def ready(self) -> Callable[[], None]:
+    def ready(self) -> Ready:
         """The optimizer inside is."""
-        run: Callable[[], None] = self.optimizer.ready()
-        return run
+        inside: Ready = self.optimizer.ready()
+        return inside
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the optimizer inside, and the wrapper's own."""
         return {"optimizer": self.optimizer.state_dict(), **self._own_state()}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict` of the same kind of wrapper."""
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
+        """Check a state of the same kind of wrapper; the changes that are left to be made."""
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"{type(self).__name__}: a state is a dict, as state_dict() gives it, not a {type(state_dict).__name__}")
         missing = ({"optimizer"} | self._own_state().keys()) - state_dict.keys()
         if missing:
             raise KeyError(f"{type(self).__name__}: the state lacks {', '.join(sorted(missing))}; it is of another kind of optimizer")
-        self._load_own_state(state_dict)
-        self.optimizer.load_state_dict(state_dict["optimizer"])
+        return [*self._loading_own(state_dict), *self.optimizer.loading(state_dict["optimizer"])]
 
     def _own_state(self) -> dict[str, Any]:
         return {}
 
-    def _load_own_state(self, state_dict: Mapping[str, Any]) -> None:
-        pass
+    def _loading_own(self, state_dict: Mapping[str, Any]) -> Changes:
+        return []
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.optimizer!r})"

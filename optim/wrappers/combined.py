@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from optim.stepping import Stepper
+from optim.at_once import Changes, at_once, followed, set_attributes
+from optim.stepping import Ready, Stepper
 
 __all__ = ["Combined", "Switch"]
 
@@ -42,13 +43,14 @@ class _Several(Stepper):
         """The states of all."""
         return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
+        """Check a state as `load_state_dict` does; the changes that are left to be made."""
+        if not isinstance(state_dict, Mapping) or "optimizers" not in state_dict:
+            raise KeyError(f"{type(self).__name__}: the state lacks optimizers; it is of another kind of optimizer")
         states = state_dict["optimizers"]
         if len(states) != len(self.optimizers):
             raise ValueError(f"{type(self).__name__}: the state is of {len(states)} optimizers, but there are {len(self.optimizers)}")
-        for optimizer, state in zip(self.optimizers, states, strict=True):
-            optimizer.load_state_dict(state)
+        return [change for optimizer, state in zip(self.optimizers, states, strict=True) for change in optimizer.loading(state)]
 
 
 class Combined(_Several):
@@ -78,14 +80,10 @@ class Combined(_Several):
         """The groups of all."""
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
-    def ready(self) -> Callable[[], None]:
+    def ready(self) -> Ready:
         """Each optimizer is: only then does the first of them step."""
-        return partial(_run_all, [optimizer.ready() for optimizer in self.optimizers])
-
-
-def _run_all(runs: Sequence[Callable[[], None]]) -> None:
-    for run in runs:
-        run()
+        inside = [optimizer.ready() for optimizer in self.optimizers]
+        return Ready(any(ready.taken for ready in inside), lambda: [change for ready in inside for change in ready.changes()])
 
 
 class Switch(_Several):
@@ -116,10 +114,13 @@ class Switch(_Several):
 
     def advance(self) -> None:
         """Let the next optimizer take over now, because the loss has stalled, say; later ones do so when their steps have come."""
+        at_once([self._advancing()])
+
+    def _advancing(self) -> Callable[[], Any]:
         turn = bisect_right(self.at, self.steps)
         if turn == len(self.at):
             raise ValueError(f"Switch: {type(self.current).__name__} is the last optimizer; there is none to go on to")
-        self.at[turn] = self.steps
+        return partial(self.at.__setitem__, turn, self.steps)
 
     @property
     def current(self) -> Any:
@@ -141,28 +142,19 @@ class Switch(_Several):
         """One step of the optimizer whose turn it is."""
         if not self.current.needs_closure:
             return super().step(closure)
-        current = self.current
-        taken = current.steps
-        loss = current.step(closure)
-        self.steps += current.steps - taken
-        return loss
+        current, before, done = self.current, self.current.steps, self.steps
+        return followed(lambda: current.step(closure), lambda: [set_attributes(self, steps=done + current.steps - before)])
 
-    def ready(self) -> Callable[[], None]:
+    def ready(self) -> Ready:
         """The optimizer is whose turn it is."""
-        return partial(self._run, self.current.ready())
-
-    def _run(self, run: Callable[[], None]) -> None:
-        current = self.current
-        taken = current.steps
-        run()
-        self.steps += current.steps - taken  # 0 if the step was skipped
+        inside = self.current.ready()
+        return Ready(inside.taken, lambda: [*inside.changes(), set_attributes(self, steps=self.steps + inside.taken)])
 
     def state_dict(self) -> dict[str, Any]:
         """The states of all, and how far the run is."""
         return {**super().state_dict(), "steps": self.steps, "at": list(self.at)}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`."""
-        super().load_state_dict(state_dict)
-        self.steps = int(state_dict["steps"])
-        self.at = list(state_dict["at"])
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
+        """Check a state as `load_state_dict` does; the changes that are left to be made."""
+        changes = super().loading(state_dict)
+        return [*changes, set_attributes(self, steps=int(state_dict["steps"]), at=list(state_dict["at"]))]

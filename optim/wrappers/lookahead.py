@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from optim.at_once import Changes, assign, followed, set_attributes
 from optim.hyperparameters import COUNT, at_step, between
+from optim.precision import wide_dtype
+from optim.stepping import Ready
 from optim.wrappers.base import Wrapper
 
 __all__ = ["Lookahead"]
@@ -32,7 +35,7 @@ class Lookahead(Wrapper):
         self.k = k
         self.alpha = alpha
         self.count = 0
-        self._alpha()
+        self._alpha(0)
         self._slow: dict[Any, Any] = {}  # parameter -> its slow weights
         self._meet_parameters()
 
@@ -46,38 +49,36 @@ class Lookahead(Wrapper):
         """Note where parameters stand that are new."""
         for p in self.parameters():
             if p not in self._slow:
-                self._slow[p] = p.data.copy()
+                self._slow[p] = np.array(p.data, wide_dtype(p.dtype))
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """A step of the fast weights, and every k-th time one of the slow ones."""
         if not self.needs_closure:
             return super().step(closure)
         self._meet_parameters()
-        taken = self.steps
-        loss = self.optimizer.step(closure)
-        self._after_steps(self.steps - taken)
-        return loss
+        before = self.steps
+        return followed(lambda: self.optimizer.step(closure), lambda: self._after(self.steps > before))
 
-    def ready(self) -> Callable[[], None]:
+    def ready(self) -> Ready:
         """As the optimizer inside; after its step, every k-th time, comes one of the slow weights."""
         self._meet_parameters()
-        return partial(self._run, super().ready())
+        inside = super().ready()
+        return Ready(inside.taken, lambda: [*inside.changes(), *self._after(inside.taken)])
 
-    def _run(self, run: Callable[[], None]) -> None:
-        taken = self.steps
-        run()
-        self._after_steps(self.steps - taken)
-
-    def _after_steps(self, taken: int) -> None:
-        self.count += taken  # 0 if the step was skipped, or is not yet due
-        if taken and self.count % self.k == 0:
-            alpha = self._alpha()
+    def _after(self, taken: bool) -> Changes:
+        """What follows a step, if it was not skipped and is not yet to come."""
+        count = self.count + taken
+        changes: Changes = [set_attributes(self, count=count)]
+        if taken and count % self.k == 0:
+            alpha = self._alpha(count)
             for p, slow in zip(self.parameters(), self.slow, strict=True):
-                slow += alpha * (p.data - slow)
-                p.data[...] = slow
+                way = np.empty_like(slow)
+                changes += [partial(np.subtract, p.data, slow, out=way), partial(np.multiply, way, alpha, out=way)]
+                changes += [partial(np.add, slow, way, out=slow), assign(p.data, slow)]
+        return changes
 
-    def _alpha(self) -> float:
-        alpha = at_step(self.alpha, self.count)
+    def _alpha(self, count: int) -> float:
+        alpha = at_step(self.alpha, count)
         wanted, holds = between(0, 1)
         if not holds(alpha):
             raise ValueError(f"Lookahead: alpha must be {wanted}, not {alpha!r}")
@@ -86,11 +87,11 @@ class Lookahead(Wrapper):
     def _own_state(self) -> dict[str, Any]:
         return {"count": self.count, "slow": [slow.copy() for slow in self.slow]}
 
-    def _load_own_state(self, state_dict: Mapping[str, Any]) -> None:
+    def _loading_own(self, state_dict: Mapping[str, Any]) -> Changes:
         slow = self.slow
         for mine, saved in zip(slow, state_dict["slow"], strict=True):
             if mine.shape != saved.shape:
                 raise ValueError(f"Lookahead: a slow weight has shape {saved.shape}, but the parameter {mine.shape}")
-        self.count = int(state_dict["count"])
         pairs = zip(self.parameters(), slow, state_dict["slow"], strict=True)
-        self._slow = {p: np.array(saved, dtype=mine.dtype) for p, mine, saved in pairs}
+        own = {p: np.array(saved, dtype=mine.dtype) for p, mine, saved in pairs}
+        return [set_attributes(self, count=int(state_dict["count"]), _slow=own)]

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import autograd_core as ag
+from optim.at_once import Changes, at_once, followed, restoring, set_attributes
 from optim.hyperparameters import at_least, at_step
+from optim.precision import wide
 from optim.rules.common import norm
-from optim.stepping import Stepper
+from optim.stepping import Ready, Stepper
 from optim.wrappers.base import Wrapper
 
 __all__ = ["SAM"]
@@ -39,7 +41,7 @@ class SAM(Wrapper):
         """True: the loss is evaluated twice."""
         return True
 
-    def ready(self) -> Callable[[], None]:
+    def ready(self) -> Ready:
         """TypeError: only the closure tells what the step will be."""
         return Stepper.ready(self)
 
@@ -54,22 +56,24 @@ class SAM(Wrapper):
         with ag.enable_grad():
             loss = closure()
         moved = [p for p in self.parameters() if p.grad is not None]
-        before = [p.data.copy() for p in moved]
-        weights = [abs(data) if self.adaptive else 1.0 for data in before]
-        total = math.hypot(*[norm(weight * p.grad.data) for weight, p in zip(weights, moved, strict=True)])
+        gradients = [wide(p.grad.data) for p in moved]
+        weights = [abs(wide(p.data)) if self.adaptive else 1.0 for p in moved]
+        total = math.hypot(*[norm(weight * g) for weight, g in zip(weights, gradients, strict=True)])
         rho = self._rho()
+        back = restoring(moved, ())
         try:
-            if total and math.isfinite(total):  # else the optimizer inside is to see the gradient as it is: to refuse or skip it
-                for p, weight in zip(moved, weights, strict=True):
-                    p.data[...] += rho / total * (weight * weight * p.grad.data)
-                with ag.enable_grad():
-                    closure()
+            try:
+                if total and math.isfinite(total):  # else the optimizer inside is to see the gradient as it is: to refuse or skip it
+                    for p, weight, g in zip(moved, weights, gradients, strict=True):
+                        p.data[...] += rho / total * (weight * weight * g)
+                    with ag.enable_grad():
+                        closure()
+            finally:
+                at_once(back)
         finally:
-            for p, data in zip(moved, before, strict=True):
-                p.data[...] = data
-        taken = self.steps
-        self.optimizer.step()
-        self.count += self.steps - taken
+            at_once(back)  # again: an interrupt may have come when the first time was about to begin
+        count, before = self.count, self.steps
+        followed(self.optimizer.step, lambda: [set_attributes(self, count=count + self.steps - before)])
         return loss
 
     def _rho(self) -> float:
@@ -82,5 +86,5 @@ class SAM(Wrapper):
     def _own_state(self) -> dict[str, Any]:
         return {"count": self.count}
 
-    def _load_own_state(self, state_dict: Mapping[str, Any]) -> None:
-        self.count = int(state_dict["count"])
+    def _loading_own(self, state_dict: Mapping[str, Any]) -> Changes:
+        return [set_attributes(self, count=int(state_dict["count"]))]

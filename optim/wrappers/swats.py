@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from optim.at_once import Changes, afterwards, set_attributes
 from optim.hyperparameters import at_least
 from optim.optimizers import SGD, Adam
+from optim.precision import wide
+from optim.stepping import Ready
 from optim.wrappers.combined import Switch
 
 __all__ = ["SWATS"]
@@ -60,40 +64,38 @@ class SWATS(Switch):
         self.tolerance = tolerance
         self.mean = 0.0  # of the learning rates that Adam's steps gave, with its bias
 
-    def _run(self, run: Callable[[], None]) -> None:
+    def ready(self) -> Ready:
         """A step of Adam, and a look at it; or a step of SGD."""
-        if self.current is not self.optimizers[0]:
-            super()._run(run)
-            return
+        inside = super().ready()
+        if self.current is not self.optimizers[0] or not inside.taken:
+            return inside
         parameters = self.param_groups[0]["params"]
         before = [p.data.copy() for p in parameters]
-        taken = self.current.steps
-        super()._run(run)
-        if self.current.steps > taken:  # not a step that was skipped
-            self._look(parameters, before)
+        return Ready(True, lambda: [*inside.changes(), *afterwards(lambda: self._look(parameters, before))])
 
-    def _look(self, parameters: list[Any], before: list[Any]) -> None:
+    def _look(self, parameters: list[Any], before: list[Any]) -> Changes:
         """Note the learning rate that Adam's last step gives, and let SGD take over if it has settled."""
         square = slope = 0.0
         for p, old in zip(parameters, before, strict=True):
             if p.grad is not None:
-                d = p.data - old
+                d = wide(p.data) - wide(old)
                 square += float(np.vdot(d, d).real)
-                slope += float(np.vdot(d, p.grad.data).real)
+                slope += float(np.vdot(d, wide(p.grad.data)).real)
         if not slope < 0:  # no way down: such a step says nothing about SGD's
-            return
+            return []
         rate, b2 = square / -slope, self.betas[1]
-        self.mean = b2 * self.mean + (1 - b2) * rate
-        settled = self.mean / (1 - b2**self.steps)
+        mean = b2 * self.mean + (1 - b2) * rate
+        changes: Changes = [set_attributes(self, mean=mean)]
+        settled = mean / (1 - b2**self.steps)
         if self.steps > 1 and abs(settled - rate) < self.tolerance:
-            self.optimizers[1].param_groups[0]["lr"] = (1 - self.betas[0]) * settled
-            self.advance()
+            changes.append(partial(self.optimizers[1].param_groups[0].__setitem__, "lr", (1 - self.betas[0]) * settled))
+            changes.append(self._advancing())
+        return changes
 
     def state_dict(self) -> dict[str, Any]:
         """The states of both, how far the run is, and the mean of the learning rates."""
         return {**super().state_dict(), "mean": self.mean}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`."""
-        super().load_state_dict(state_dict)
-        self.mean = float(state_dict["mean"])
+    def loading(self, state_dict: Mapping[str, Any]) -> Changes:
+        """Check a state as `load_state_dict` does; the changes that are left to be made."""
+        return [*super().loading(state_dict), set_attributes(self, mean=float(state_dict["mean"]))]
