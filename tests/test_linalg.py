@@ -283,3 +283,16 @@ def test_the_gradient_of_a_norm_of_negative_order_is_zero_beside_an_element_that
     with np.errstate(divide="ignore"):  # NumPy divides by the zero element
         np.linalg.norm(x, -1).backward()
     assert x.grad.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("shape", [(3000, 3), (3, 3000)])
+def test_the_gradient_of_pinv_makes_no_matrix_square_in_the_longer_side(shape, rng):
+    import tracemalloc
+
+    x = leaf(rng.normal(size=shape))
+    y = np.linalg.pinv(x)
+    tracemalloc.start()
+    y.backward(np.ones(y.shape))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * x.data.nbytes  # 3000 x 3000 would be 1000 times as large

@@ -265,3 +265,25 @@ def test_named_tuples_and_lists_of_ones_own_are_sequences(kind, join):
 def test_a_constant_of_a_named_tuple_of_tensors_is_computed():
     t = ag.tensor([3.0, 1.0, 2.0], requires_grad=True)
     assert np.array_equal(np.lexsort(Pair(t, t)), [1, 2, 0])
+
+
+def test_a_single_axis_may_be_written_as_a_number() -> None:
+    x = ag.tensor([1.0, 2.0], requires_grad=True)
+    for transposed in (np.transpose(x, 0), np.transpose(x, -1), np.permute_dims(x, 0) if hasattr(np, "permute_dims") else x):
+        assert ag.gradient((transposed * np.array([1.0, 3.0])).sum(), x).tolist() == [1, 3]
+    assert ag.vmap(lambda row: np.transpose(row, 0))(np.eye(2)).tolist() == np.eye(2).tolist()
+
+
+def test_a_number_is_an_array_of_one_element_to_repeat_take_and_compress() -> None:
+    s = ag.tensor(2.0, requires_grad=True)
+    weights = np.array([1.0, 10.0, 100.0])
+    for repeated in (np.repeat(s, 3, axis=0), np.repeat(s, [3], -1), s.repeat(3, axis=0), np.take(s, [0, 0, 0], axis=0)):
+        assert repeated.shape == (3,)
+        assert ag.gradient((repeated * weights).sum(), s).item() == 111
+    assert np.compress([True], s, axis=0).tolist() == [2]
+    assert ag.vmap(lambda v: np.repeat(v, 2, axis=0))(np.arange(2.0)).tolist() == [[0, 0], [1, 1]]
+
+
+def test_full_of_a_tensor_names_what_to_write_instead() -> None:
+    with pytest.raises(TypeError, match=r"np.broadcast_to\(t, shape\) instead of np.full"):
+        np.full((2, 3), ag.tensor(1.0, requires_grad=True))

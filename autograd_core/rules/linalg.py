@@ -57,7 +57,11 @@ defvjp(
 def _pinv(g: Any, out: Any, a: Any, hermitian: bool) -> Any:
     """Golub and Pereyra. It holds where the rank is constant; where it changes, `pinv` jumps, and has no derivative."""
     p, ph, gh = out, adjoint(out), adjoint(g)
-    result = -ph @ g @ ph + (gh - a @ (p @ gh)) @ p @ ph + ph @ p @ (gh - (gh @ p) @ a)
+    # Bracketed so that of a tall or wide matrix no product is square in the longer side.
+    if a.shape[-2] >= a.shape[-1]:
+        result = (gh - a @ (p @ gh)) @ (p @ ph) + ph @ (p @ (gh - gh @ (p @ a))) - ph @ (g @ ph)
+    else:
+        result = ((gh - (a @ p) @ gh) @ p) @ ph + (ph @ p) @ (gh - (gh @ p) @ a) - (ph @ g) @ ph
     return hermitian_part(result) if hermitian else result
 
 

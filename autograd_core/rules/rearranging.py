@@ -86,6 +86,8 @@ defvjp(
         call(a(3), (2, 1, 2)),
         call(a(2, 3, 2), [2, 3]),
         call(a(), 3),
+        call(a(), 3, axis=0),
+        call(a(), [2], -1),
         call(a(2), ()),
         call(a(2), 0),
         call(a(0, 2), (1, 2)),
@@ -96,7 +98,8 @@ defvjp(
 
 def _unrepeated(g: Any, like: Any, repeats: Any, axis: Any) -> Any:
     """The sum of an element's copies; where their numbers differ, each copy is added at the place that it came from."""
-    shape = (like.size,) if axis is None else like.shape
+    # NumPy takes a number for an array of one element, with an axis too.
+    shape = (like.size,) if axis is None or not like.shape else like.shape
     (axis,) = (0,) if axis is None else normalise_axes(axis, like.ndim)
     repeats = np.asarray(repeats)
     if repeats.size == 1:

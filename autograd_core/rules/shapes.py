@@ -20,7 +20,7 @@ def inverse_permutation(axes: Any, ndim: int) -> tuple[int, ...] | None:
     """The order of axes that undoes `axes` (None: reversed, its own inverse)."""
     if axes is None:
         return None
-    places = normalise_axes(tuple(axes), ndim)
+    places = normalise_axes(axes if isinstance(axes, tuple | list) else np.atleast_1d(axes).tolist(), ndim)  # a number means one axis
     return tuple(sorted(range(ndim), key=places.__getitem__))
 
 
@@ -75,6 +75,8 @@ defvjp(
         call(a(2, 3)),
         call(a(2, 3, 4), (1, 2, 0)),
         call(a(2, 3, 4), [-1, 0, 1]),
+        call(a(3), 0),
+        call(a(3), -1),
         call(a()),
         call(a(0, 2)),
         call(a.complex(2, 3), axes=(1, 0)),

@@ -78,13 +78,14 @@ def taken(a: Any, indices: Any, axis: int) -> Any:
         call(a(2, 3), [5, -7, 1], axis=-1, mode="clip"),
         call(a(2, 3), 4),
         call(a(), [0, 0]),
+        call(a(), [0, 0], axis=0),
         call(a(2, 3), [[0]], axis=0),
     ],
 )
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     """The elements, or slices along `axis`, at `indices`."""
     _refuse_out("take", out)
-    a = array_of(a) if axis is not None else np.ravel(a)
+    a = np.atleast_1d(array_of(a)) if axis is not None else np.ravel(a)
     axis = 0 if axis is None else axis_of(axis, a.ndim)
     if isinstance(a, Tensor):
         return taken(a, settled_places(indices, a.shape[axis], mode), axis)

@@ -226,7 +226,8 @@ class Tensor(ArrayMethods, of_results=True):
         if self.node is not None and current_mode() is not NOT_RECORDING:
             raise TypeError(
                 f"{what} would silently lose the gradient of a tracked tensor of shape {self.shape}; use t.detach().numpy() (or t.data) if no "
-                "gradient is wanted, np.stack([...]) to build an array of tensors, or ag.tensor(zeros) and t[i] = v to fill one"
+                "gradient is wanted, np.stack([...]) to build an array of tensors, np.broadcast_to(t, shape) instead of np.full, "
+                "or ag.tensor(zeros) and t[i] = v to fill one"
             )
 
     def __copy__(self) -> Tensor:

@@ -34,7 +34,7 @@ def _ravel(level: int, a: Any, order: Any = "C") -> Any:
 
 @covers(np.transpose, *([np.permute_dims] if hasattr(np, "permute_dims") else []))
 def _transpose(level: int, a: Any, axes: Any = None) -> Any:
-    order = range(a.ndim - 1, -1, -1) if axes is None else axes
+    order = range(a.ndim - 1, -1, -1) if axes is None else np.atleast_1d(axes).tolist()
     return Batched(np.transpose(a.payload, (0, *axes_behind(tuple(order), a.ndim))), level)
 
 
@@ -115,7 +115,7 @@ def _roll(level: int, a: Any, shift: Any, axis: Any = None) -> Any:
 def _repeat(level: int, a: Any, repeats: Any, axis: Any = None) -> Any:
     if not first_is_batched(level, a, repeats):
         return NotImplemented
-    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
+    a, axis = (np.ravel(a), 0) if axis is None or a.ndim == 0 else (a, axis)
     return Batched(np.repeat(a.payload, repeats, axes_behind(axis, a.ndim)), level)
 
 
