@@ -36,6 +36,7 @@ from nn.functional.losses import (
 )
 from nn.functional.multihead import multi_head_attention_forward
 from nn.functional.normalisation import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
+from nn.functional.padding import pad
 from nn.functional.piecewise import hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, prelu, relu, relu6, rrelu, softshrink, threshold
 from nn.functional.positions import rotary_positions, sinusoidal_positions
 from nn.functional.products import bilinear, linear
@@ -98,6 +99,7 @@ __all__ = [
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
     "pairwise_distance",
     "pdist",
     "poisson_nll_loss",
