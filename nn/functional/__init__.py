@@ -6,6 +6,7 @@ operation made with the public `ag.op`, and differentiates to any order.
 
 from nn.functional.activations import celu, elu, gelu, glu, logsigmoid, mish, selu, sigmoid, silu, softplus, softsign, tanh, tanhshrink
 from nn.functional.attention import scaled_dot_product_attention
+from nn.functional.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d, fold, unfold
 from nn.functional.distances import cdist, cosine_similarity, normalize, pairwise_distance, pdist
 from nn.functional.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from nn.functional.embeddings import embedding, embedding_bag, one_hot
@@ -51,6 +52,12 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "cdist",
     "celu",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -64,6 +71,7 @@ __all__ = [
     "embedding",
     "embedding_bag",
     "feature_alpha_dropout",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -131,4 +139,5 @@ __all__ = [
     "threshold",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
+    "unfold",
 ]
