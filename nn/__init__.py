@@ -125,6 +125,7 @@ from nn.pooling import (
 from nn.positions import RotaryPositions, SinusoidalPositions
 from nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from nn.resampling import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
+from nn.safetensors_format import DamagedFileError
 from nn.saving import load, save
 from nn.shaping import Flatten, Identity, Unflatten
 from nn.stateless import functional_call
@@ -177,6 +178,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DamagedFileError",
     "Dropout",
     "Dropout1d",
     "Dropout2d",

@@ -8,13 +8,18 @@ Arrays are stored as safetensors; numbers, texts and how all of it is nested, as
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import autograd_core as ag
+from nn.at_once import at_once
+from nn.safetensors_format import DamagedFileError
 from nn.saving import read, save
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
@@ -35,18 +40,38 @@ def save_checkpoint(path: str | os.PathLike[str], **parts: Any) -> None:
 def load_checkpoint(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any]:
     """Put a checkpoint's state into `parts`, given by the names under which they were saved; return the other values.
 
-    raises  KeyError for a part that the file lacks, ValueError if the file is no checkpoint, and what `load_state_dict` raises
+    raises  KeyError for a part that the file lacks, nn.DamagedFileError if the file is no checkpoint, is damaged, or holds the state of a part
+            that does not fit; then nothing has been changed, in none of the parts
     """
     arrays, metadata = read(path)
     if "checkpoint" not in metadata:
-        raise ValueError(f"load_checkpoint: {os.fspath(path)!r} holds arrays but is no checkpoint; read it with nn.load")
-    state = {name: _decode(value, arrays) for name, value in json.loads(metadata["checkpoint"]).items()}
+        raise DamagedFileError(path, "it holds arrays but is no checkpoint; read it with nn.load")
+    try:
+        tree = json.loads(metadata["checkpoint"])
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(path, f"not JSON ({str(error)[:80]})", "checkpoint") from None
+    if not isinstance(tree, dict):
+        raise DamagedFileError(path, "a dict of parts was expected", "checkpoint")
+    state = {name: _decode(value, name, arrays, path) for name, value in tree.items()}
     for name in parts:
         if name not in state:
             raise KeyError(f"load_checkpoint: {os.fspath(path)!r} has no part {name!r}; it has {', '.join(state)}")
+    changes: list[Callable[[], Any]] = []
+    others: list[tuple[Any, Any]] = []
     for name, part in parts.items():
-        _restore(part, state.pop(name), name)
-    return state
+        if not (isinstance(part, np.random.Generator) or hasattr(part, "load_state_dict")):
+            raise TypeError(f"load_checkpoint: {name}={type(part).__name__} cannot be restored in place; leave it out and take it from the result")
+        try:
+            changes += _loading(part, state[name], others)
+        except UNFIT as error:
+            problem = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+            raise DamagedFileError(path, f"it does not fit: {problem}", f"part {name!r}") from error
+    _load_others(others, changes)
+    return {name: value for name, value in state.items() if name not in parts}
+
+
+# What somebody else's state may be refused with.
+UNFIT = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 
 
 def _state_of(part: Any) -> Any:
@@ -55,13 +80,28 @@ def _state_of(part: Any) -> Any:
     return part.state_dict() if hasattr(part, "state_dict") else part
 
 
-def _restore(part: Any, state: Any, name: str) -> None:
+def _loading(part: Any, state: Any, others: list[tuple[Any, Any]]) -> list[Callable[[], Any]]:
+    """Check the state of a part, without changing anything; the changes that are left. A part that cannot tell them goes to the others."""
     if isinstance(part, np.random.Generator):
-        part.bit_generator.state = state
-    elif hasattr(part, "load_state_dict"):
-        part.load_state_dict(state)
-    else:
-        raise TypeError(f"load_checkpoint: {name}={type(part).__name__} cannot be restored in place; leave it out and take it from the result")
+        copy.deepcopy(part).bit_generator.state = state
+        return [partial(setattr, part.bit_generator, "state", state)]
+    if callable(getattr(part, "loading", None)):
+        return list(part.loading(state))
+    others.append((part, state))
+    return []
+
+
+def _load_others(others: list[tuple[Any, Any]], changes: list[Callable[[], Any]]) -> None:
+    """Load the states of parts that can only do it at once, then make the changes of the rest; if one fails, the others are put back."""
+    before = [(part, copy.deepcopy(part.state_dict())) for part, _ in others if hasattr(part, "state_dict")]
+    try:
+        for part, state in others:
+            part.load_state_dict(state)
+        at_once(changes)
+    except BaseException:
+        for part, state in before:
+            part.load_state_dict(state)
+        raise
 
 
 def _encode(value: Any, path: str, arrays: dict[str, Any]) -> Any:
@@ -72,7 +112,7 @@ def _encode(value: Any, path: str, arrays: dict[str, Any]) -> Any:
         case np.ndarray() | np.generic() | ag.Tensor():
             arrays[path] = value
             return {"array": path}
-        case dict():
+        case dict() if all(key is None or isinstance(key, str | int | float) for key in value):
             return {"dict": [[key, _encode(item, f"{path}/{key}", arrays)] for key, item in value.items()]}
         case list() | tuple():
             kind = "tuple" if isinstance(value, tuple) else "list"
@@ -82,13 +122,19 @@ def _encode(value: Any, path: str, arrays: dict[str, Any]) -> Any:
     )
 
 
-def _decode(tree: Any, arrays: dict[str, Any]) -> Any:
+def _decode(tree: Any, where: str, arrays: dict[str, Any], path: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
-    ((kind, content),) = tree.items()
-    if kind == "array":
+    kind, content = next(iter(tree.items()), ("", None))
+    if len(tree) == 1 and kind == "array" and isinstance(content, str) and content in arrays:
         return arrays[content]
-    if kind == "dict":
-        return {key: _decode(item, arrays) for key, item in content}
-    items = [_decode(item, arrays) for item in content]
-    return tuple(items) if kind == "tuple" else items
+    if len(tree) == 1 and kind in ("list", "tuple") and isinstance(content, list):
+        items = [_decode(item, f"{where}/{i}", arrays, path) for i, item in enumerate(content)]
+        return tuple(items) if kind == "tuple" else items
+    if len(tree) == 1 and kind == "dict" and isinstance(content, list) and all(map(_is_pair, content)):
+        return {key: _decode(item, f"{where}/{key}", arrays, path) for key, item in content}
+    raise DamagedFileError(path, f"{str(tree)[:60]} is neither an array of the file, nor a list, tuple or dict", f"part {where!r}")
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, list) and len(item) == 2 and not isinstance(item[0], list | dict)

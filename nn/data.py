@@ -7,13 +7,16 @@ exactly the batches that it would have seen.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nn import init
+from nn.at_once import at_once
 
 __all__ = ["Batches", "batches"]
 
@@ -105,13 +108,21 @@ class Batches:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`: the next iteration gives the rest of the epoch that was saved."""
-        order = state["order"]
+        at_once(self.loading(state))
+
+    def loading(self, state: Mapping[str, Any]) -> list[Callable[[], Any]]:
+        """Check a state as `load_state_dict` does, without changing anything; the changes that are left."""
+        order, position = state["order"], int(state["position"])
         if order is not None and len(order) != self.samples:
             raise ValueError(f"batches: the saved order is of {len(order)} samples, but the arrays have {self.samples}")
-        self.random.bit_generator.state = state["generator"]
-        self.epoch, self.steps = int(state["epoch"]), int(state["steps"])
-        self._last = _Epoch(int(state["position"]), None if order is None else np.array(order))
-        self._resumed = self._last.position > 0
+        if order is not None and not np.array_equal(np.sort(order), np.arange(self.samples)):
+            raise ValueError("batches: the saved order has not each sample once")
+        if not 0 <= position <= self.samples:
+            raise ValueError(f"batches: the saved position is {position}, but the arrays have {self.samples} samples")
+        copy.deepcopy(self.random).bit_generator.state = state["generator"]
+        new: dict[str, Any] = {"epoch": int(state["epoch"]), "steps": int(state["steps"]), "_resumed": position > 0}
+        new["_last"] = _Epoch(position, None if order is None else np.array(order))
+        return [partial(setattr, self.random.bit_generator, "state", state["generator"]), partial(self.__dict__.update, new)]
 
 
 def _indexable(array: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -188,6 +189,22 @@ def test_the_state_of_a_schedule_is_loaded_with_the_optimizers_or_not() -> None:
 def test_a_models_state_is_loaded_or_not() -> None:
     state = nn.MLP(2, 3, 1, generator=1).state_dict()
     is_whole(lambda: nn.MLP(2, 3, 1, generator=0), lambda m: m.load_state_dict(state), lambda m: content(m.state_dict()), OURS)
+
+
+# Stopped when the file was open but the `with` not yet begun; the garbage collector closes it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+def test_a_checkpoint_is_loaded_or_not(tmp_path: Path) -> None:
+    def make(seed: int = 0) -> dict[str, Any]:
+        model = nn.Linear(2, 2, generator=seed)
+        batches = nn.batches(np.arange(5), batch_size=2, shuffle=True, seed=seed)
+        next(iter(batches))
+        return {"model": model, "optimizer": optim.SGD(model.parameters()), "batches": batches, "random": np.random.default_rng(seed)}
+
+    def look(parts: dict[str, Any]) -> Any:
+        return content([part.bit_generator.state if name == "random" else part.state_dict() for name, part in parts.items()])
+
+    nn.save_checkpoint(tmp_path / "run", **make(1))
+    is_whole(make, lambda parts: nn.load_checkpoint(tmp_path / "run", **parts), look, (f"{ROOT}/nn/", f"{ROOT}/optim/"))
 
 
 def test_a_module_is_of_one_dtype_after_an_interrupt() -> None:

@@ -253,7 +253,10 @@ def _slot(module: Any, path: str) -> tuple[dict[str, Any], str]:
     """The attributes, and the name among them, that a dotted name stands for."""
     *owners, name = path.split(".")
     if hasattr(module, "get_submodule"):
-        return module.get_submodule(".".join(owners)).__dict__, name
+        attributes = module.get_submodule(".".join(owners)).__dict__
+        # A list or dict of parameters keeps them in a dict of their own, so that they may have any name.
+        apart = (value for value in attributes.values() if isinstance(value, dict) and isinstance(value.get(name), Tensor))
+        return (attributes if isinstance(attributes.get(name), Tensor) else next(apart)), name
     for step in owners:
         module = module[int(step)] if step.isdigit() and not hasattr(module, step) else getattr(module, step)
     return module.__dict__, name
