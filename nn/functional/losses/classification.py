@@ -24,14 +24,20 @@ __all__ = ["cross_entropy", "kl_div", "nll_loss"]
 # An operation without derivative: of a tensor's labels it sees the array, which need not be handed out for it.
 @ag.op(batches=True, name="known_labels")
 def _known_labels(name: str, index: Any, shape: tuple[int, ...], classes: int, ignore_index: int) -> tuple[Any, Any]:
-    """(labels with 0 for those to be ignored, mask of the others), or (labels, None) if none is; ValueError for a wrong label."""
-    # Negative numbers wrap around to huge ones, so that one maximum tells whether all is in order.
-    if not 0 <= ignore_index < classes and not (index.size and ag.for_any(index.astype(np.uint64).max() >= classes)):
-        return index, None
+    """Labels with 0 for those to be ignored, and a mask of the others; ValueError for a label that is wrong."""
     kept = index != ignore_index
     index = np.where(kept, index, 0)
     check_labels(name, (index < 0) | (index >= classes), index, shape, classes)
     return index, kept
+
+
+def _labels(name: str, target: Any, shape: tuple[int, ...], classes: int, ignore_index: int) -> tuple[Any, Any]:
+    """Flat labels that exist, and a mask of those that are not to be ignored, or None if all count; ValueError for a wrong label."""
+    index = target if target.ndim == 1 else target.reshape(-1)
+    if not (0 <= ignore_index < classes or ag.for_any((index < 0) | (index >= classes))):
+        return index, None
+    kept: tuple[Any, Any] = _known_labels(name, index, shape, classes, ignore_index)
+    return kept
 
 
 def _factors(weight: Any, index: Any, kept: Any, dtype: Any) -> Any:
@@ -185,7 +191,7 @@ def cross_entropy(
         losses = _soft_cross_entropy(logits, probabilities if weight is None else probabilities * weight)
         return losses.reshape(batch) if reduction == "none" else reduced(losses, reduction)
     target = require_labels("cross_entropy", target, batch, input, ", or probabilities of the input's shape")
-    index, kept = _known_labels("cross_entropy", target.reshape(-1), input.shape, classes, ignore_index)
+    index, kept = _labels("cross_entropy", target, input.shape, classes, ignore_index)
     if isinstance(logits, ag.Tensor) and not isinstance(index, ag.Tensor):
         index = ag.tensor(index)  # of its own: the tape need not watch for changes by the user
     factor = _factors(weight, index, kept, input.dtype)
@@ -194,7 +200,7 @@ def cross_entropy(
         total = losses if reduction == "none" else np.sum(losses)
     elif reduction == "mean" and factor is None:
         count = logits.shape[0]
-        return _index_cross_entropy(logits, index, None, 1 / count if count else math.nan, total=True)
+        return _index_cross_entropy(logits, index, None, 1 / count if count else math.nan, True)
     else:
         total = _index_cross_entropy(logits, index, factor, total=reduction != "none")
     if reduction == "mean":
@@ -233,7 +239,7 @@ def nll_loss(
     log_probabilities, classes, batch = _flat("nll_loss", input)
     weight = class_weights("nll_loss", weight, classes, input.dtype)
     target = require_labels("nll_loss", target, batch, input)
-    index, kept = _known_labels("nll_loss", target.reshape(-1), input.shape, classes, ignore_index)
+    index, kept = _labels("nll_loss", target, input.shape, classes, ignore_index)
     losses = -log_probabilities[np.arange(len(index)), index]
     factor = _factors(weight, index, kept, input.dtype)
     if factor is not None:
