@@ -8,11 +8,12 @@ scene.py                               what of them is in view
 figure.py, layout.py, measure.py       texts and places
 heat.py, health.py, difference.py      what a picture can tell besides the program
 svg.py, html.py with page/, text.py, dot.py, data.py, files.py   the writers
+drawing.py, recording.py               `ag.draw`, and `ag.record` with what it gives: both lead to a Drawing
 testing.py                             `ag.testing`: graphs in a user's tests
 """
 
 from autograd_core.drawing.difference import Difference, diff
-from autograd_core.drawing.document.recorder import Recording, record
 from autograd_core.drawing.drawing import Drawing, draw
+from autograd_core.drawing.recording import Recording, record
 
 __all__ = ["Difference", "Drawing", "Recording", "diff", "draw", "record"]

@@ -10,9 +10,9 @@ from typing import Any
 from autograd_core.drawing import dot
 from autograd_core.drawing.data import json_of
 from autograd_core.drawing.document.document import Document
-from autograd_core.drawing.document.gather import document_of_outputs, document_of_recording
+from autograd_core.drawing.document.gather import document_of_outputs, document_of_recorded
 from autograd_core.drawing.document.grouping import opened_at_first
-from autograd_core.drawing.document.recorder import Recording
+from autograd_core.drawing.document.recorder import Recorder
 from autograd_core.drawing.figure import Figure, figure_of, look_at
 from autograd_core.drawing.files import write_whole
 from autograd_core.drawing.html import html_of
@@ -20,7 +20,7 @@ from autograd_core.drawing.scene import Scene, scene_of
 from autograd_core.drawing.svg import svg_of
 from autograd_core.drawing.text import text_of
 
-__all__ = ["Drawing", "draw", "draw_recording"]
+__all__ = ["Drawing", "draw", "draw_recorded"]
 
 SUFFIXES = (".svg", ".html", ".png", ".pdf", ".dot", ".json", ".txt")
 
@@ -63,10 +63,10 @@ def draw(
     return Drawing(document_of_outputs(outputs, params, fold), direction=direction, depth=depth, expand=expand, heat=heat, backward=backward)
 
 
-def draw_recording(recording: Recording, *, params: Any = None, fold: bool = True, **options: Any) -> Drawing:
+def draw_recorded(recorder: Recorder, *, params: Any = None, fold: bool = True, **options: Any) -> Drawing:
     """See `Recording.draw`."""
     _check_options(options.get("direction", "down"), options.get("depth"))
-    return Drawing(document_of_recording(recording, params, fold), **options)
+    return Drawing(document_of_recorded(recorder, params, fold), **options)
 
 
 def _check_options(direction: str, depth: int | None) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from autograd_core.arrays.batching.array import Batched
 from autograd_core.arrays.batching.axes import element_of
-from autograd_core.instruments.observer import Layer
+from autograd_core.instruments.observer import Observer
 from autograd_core.instruments.source_lines import inside_sweep, place_text, user_place
 from autograd_core.instruments.traps import Trap, backward_trap, forward_trap
 from autograd_core.tape.mode import NOT_RECORDING, Instrument, current_mode, instrumented, no_grad, observer
@@ -46,7 +46,7 @@ class AnomalyError(FloatingPointError, RuntimeError):
         self.cause, self.mend = ("", "") if trap is None else trap
 
 
-class _Watcher(Layer):
+class _Watcher(Observer):
     """Guards memory in full, notes each node's line, and looks at every value and gradient."""
 
     def __init__(self, outer: Instrument | None, forward: bool, backward: bool) -> None:

@@ -1,18 +1,18 @@
-"""What debugging instruments have in common: they stand in layers, and they know in which module's call they are."""
+"""What instruments have in common: each sees what the one before it sees, and knows in which module's call the program is."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from autograd_core.tape.mode import Instrument
 
-__all__ = ["Layer"]
+__all__ = ["Observer", "name_in"]
 
 
-class Layer(Instrument):
+class Observer(Instrument):
     """An instrument that lets the one that was on before it see everything too. Subclasses override what they need, and call it.
 
     outer : the instrument that was on, or None
@@ -55,12 +55,12 @@ class Layer(Instrument):
         names: list[str] = []
         around: list[Any] = []
         for of in self._scopes.get():
-            names.append(of if isinstance(of, str) else _name_in(around, of) or type(of).__name__)
+            names.append(of if isinstance(of, str) else name_in(around, of) or type(of).__name__)
             around.append(of)
         return ".".join(names)
 
 
-def _name_in(around: list[Any], module: Any) -> str:
+def name_in(around: Sequence[Any], module: Any) -> str:
     """What the innermost of the modules around a call calls it: "layers.0"; "" if none does."""
     for outer in reversed(around):
         if hasattr(outer, "named_modules"):

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_core.instruments.observer import Layer
+from autograd_core.instruments.observer import Observer
 from autograd_core.instruments.source_lines import place_text, user_place
 from autograd_core.tape.mode import Instrument, instrumented, observer
 from autograd_core.tape.node import Node
@@ -106,7 +106,7 @@ _KEYS: dict[str, Callable[[Event], str]] = {
 }
 
 
-class Profile(Layer):
+class Profile(Observer):
     """What was measured in `with ag.profile() as p:`; `print(p)` shows the tables.
 
     events   every computation, in the order in which they ended

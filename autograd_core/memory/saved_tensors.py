@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from autograd_core.arrays.layers import sequence_like
-from autograd_core.instruments.observer import Layer
+from autograd_core.instruments.observer import Observer
 from autograd_core.memory.ledger import arrays_in
 from autograd_core.tape.guard import fingerprint
 from autograd_core.tape.mode import NOT_RECORDING, Instrument, current_mode, instrumented, observer
@@ -138,7 +138,7 @@ def _name(plan: Plan, at: int) -> str:
     return "result" if save == OUT else f"argument {plan.name_of(save)}"
 
 
-class _Packing(Layer):
+class _Packing(Observer):
     """Exchanges the arrays in each node that is recorded."""
 
     def __init__(self, outer: Instrument | None, hooks: saved_tensors_hooks) -> None:

@@ -15,19 +15,19 @@ from typing import Any
 
 from autograd_core.drawing.document.document import Document, Edge, Group, Vertex, constant_vertex, document_of
 from autograd_core.drawing.document.grouping import group
-from autograd_core.drawing.document.recorder import Call, Facts, Recording, recordings
+from autograd_core.drawing.document.recorder import Call, Facts, Recorder, recorders
 from autograd_core.drawing.document.rule_text import rules_of
 from autograd_core.drawing.document.summary import Summary, summary_of
 from autograd_core.instruments.listing import Argument, Row, Tape, names_of_nodes, output_tensors, tape
 from autograd_core.instruments.source_lines import place_text
 from autograd_core.tape.node import Leaf, program_order
 
-__all__ = ["document_of_outputs", "document_of_recording"]
+__all__ = ["document_of_outputs", "document_of_recorded"]
 
 
 def document_of_outputs(outputs: Any, params: Any, folded: bool = True) -> Document:
     """Everything that is known about the program that `outputs` were computed by."""
-    known = recordings()
+    known = recorders()
     listing = tape(outputs, params)
     document = _described(listing, _output_names(outputs), known)
     roots = dict.fromkeys(t.node for t in output_tensors(outputs) if t.node is not None)
@@ -38,7 +38,7 @@ def document_of_outputs(outputs: Any, params: Any, folded: bool = True) -> Docum
     return document
 
 
-def document_of_recording(recorded: Recording, params: Any, folded: bool = True) -> Document:
+def document_of_recorded(recorded: Recorder, params: Any, folded: bool = True) -> Document:
     """The program of a recording as far as it ran, with the operation that failed as the last one."""
     listing = recorded.tape(params)
     names = [f"output {i}" for i in range(len(listing.outputs))] if len(listing.outputs) > 1 else ["output"] * len(listing.outputs)
@@ -61,7 +61,7 @@ def _output_names(outputs: Any) -> list[str]:
     return ["output"] if count == 1 else [f"output {i}" for i in range(count)]
 
 
-def _described(listing: Tape, names: list[str], known: list[Recording]) -> Document:
+def _described(listing: Tape, names: list[str], known: list[Recorder]) -> Document:
     facts: dict[int, Facts] = {}
     for recorded in known:
         facts.update(recorded.facts)
@@ -129,7 +129,7 @@ def _add_unreached(document: Document, params: Any) -> None:
             document.vertices.append(vertex)
 
 
-def _add_failure(document: Document, recorded: Recording) -> None:
+def _add_failure(document: Document, recorded: Recorder) -> None:
     failure = recorded.failure
     assert failure is not None
     index = len(document.vertices)
@@ -149,7 +149,7 @@ def _add_failure(document: Document, recorded: Recording) -> None:
             document.edges.append(Edge(constant.index, index, name, place))
 
 
-def _group(document: Document, listing: Tape, known: list[Recording], folded: bool, failed_in: int | None = None) -> None:
+def _group(document: Document, listing: Tape, known: list[Recorder], folded: bool, failed_in: int | None = None) -> None:
     """Give the document its groups: a call's key is (recording, key), since several recordings may have seen parts of it."""
     calls: dict[tuple[int, int], Call] = {}
     call_of: dict[int, tuple[int, int]] = {}

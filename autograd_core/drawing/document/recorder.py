@@ -1,6 +1,6 @@
-"""`ag.record`: watch a program run, and note what a tape does not hold.
+"""Watch a program run, and note what a tape does not hold: what `ag.record` gives (recording.py) is a `Recorder` that draws.
 
-While it is on, every recorded operation leaves facts behind: the user's line, the time it took, what its values and gradients
+While one is on, every recorded operation leaves facts behind: the user's line, the time it took, what its values and gradients
 look like, the module it ran in, and the constants it was given. Facts are numbers and text, kept by the number of the node;
 they neither keep the tape alive nor change it. A picture finds them by itself. The program is listed as it runs, too, so that
 there is something to draw when it raises half-way.
@@ -22,12 +22,13 @@ import numpy as np
 
 from autograd_core.drawing.document.summary import Summary, summary_of
 from autograd_core.instruments.listing import Argument, Row, RowMaker, Tape, constant_text, names_of_nodes
+from autograd_core.instruments.observer import Observer, name_in
 from autograd_core.instruments.source_lines import inside_sweep, user_place
-from autograd_core.tape.mode import Instrument, instrumented, observer
+from autograd_core.tape.mode import Instrument
 from autograd_core.tape.node import Node, next_number
 from autograd_core.tensor.handles import raw
 
-__all__ = ["Call", "Constant", "Facts", "Failure", "Recording", "record", "recordings"]
+__all__ = ["Call", "Constant", "Facts", "Failure", "Recorder", "recorders"]
 
 # Keys of constant arrays, from 2: a constant that no recording saw has the number -1.
 _next_key = itertools.count(2).__next__
@@ -106,8 +107,8 @@ class _ByNumber(dict[int, int]):
         return super().__getitem__(node.number)
 
 
-class Recording(Instrument):
-    """What was noted while `with ag.record() as recording:` was on.
+class Recorder(Observer):
+    """Notes what happens while it is on, and holds the notes afterwards.
 
     facts    by number of the node
     calls    of modules and scopes, in order
@@ -116,16 +117,14 @@ class Recording(Instrument):
     """
 
     def __init__(self, values: bool = True, outer: Instrument | None = None) -> None:
+        super().__init__(outer)
         self.values = values
         self.facts: dict[int, Facts] = {}
         self.calls: list[Call] = []
         self.failure: Failure | None = None
         self.error = ""
-        self.guards_memory = outer is not None and outer.guards_memory
-        self._outer = outer
         self._call: ContextVar[int | None] = ContextVar("autograd_core_call", default=None)
         self._modules: list[tuple[Any, int]] = []  # (weak reference, number)
-        self._stack: ContextVar[tuple[Any, ...]] = ContextVar("autograd_core_modules", default=())
         self._arrays: dict[int, tuple[Any, int]] = {}  # id -> (weak reference, key)
         self._index = _ByNumber()
         self._rows: list[Row] = []
@@ -137,6 +136,8 @@ class Recording(Instrument):
         self._swept: tuple[int, float] | None = None
         self._order = 0
         self.started = next_number()
+        _known.add(self)
+        _last[:] = [self]
 
     # --- what the engine tells --------------------------------------------------------------------------------------------
 
@@ -145,8 +146,7 @@ class Recording(Instrument):
         return None if place is None else f"{place[0]}:{place[1]}"
 
     def computing(self, op: Any, parents: list[Any]) -> None:
-        if self._outer is not None:
-            self._outer.computing(op, parents)
+        super().computing(op, parents)
         self._pending = [(parent.number, parent.shape, parent.dtype) for parent in parents]
         with self._lock:
             for parent in parents:
@@ -170,8 +170,7 @@ class Recording(Instrument):
         self.facts[node.number] = facts
         with self._lock:
             self._see(node)
-        if self._outer is not None:
-            self._outer.recorded(node, arguments, keywords, value)
+        super().recorded(node, arguments, keywords, value)
 
     def failed(self, op: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], error: BaseException) -> None:
         numbers = iter(self._pending)
@@ -186,8 +185,7 @@ class Recording(Instrument):
                 else:
                     listed.append(Argument(name, None, constant_text(part), element))
         self.failure = Failure(str(op.name), listed, f"{type(error).__name__}: {error}", user_place(), self._call.get())
-        if self._outer is not None:
-            self._outer.failed(op, arguments, keywords, error)
+        super().failed(op, arguments, keywords, error)
 
     def sweeping(self, node: Any, gradient: Any) -> None:
         self._end_sweep_step()
@@ -197,13 +195,11 @@ class Recording(Instrument):
         if self.values:
             facts.gradient = summary_of(gradient if not isinstance(gradient, list) else [g for g in gradient if g is not None])
         self._swept = (node.number, time.perf_counter())
-        if self._outer is not None:
-            self._outer.sweeping(node, gradient)
+        super().sweeping(node, gradient)
 
     def swept(self, node: Any, parent: Any, gradient: Any, contribution: Any) -> None:
         self._end_sweep_step(again=node.number)
-        if self._outer is not None:
-            self._outer.swept(node, parent, gradient, contribution)
+        super().swept(node, parent, gradient, contribution)
 
     def _end_sweep_step(self, again: int | None = None) -> None:
         """Book the time since the last event of a backward step on the node that it was of."""
@@ -217,16 +213,11 @@ class Recording(Instrument):
 
     @contextlib.contextmanager
     def scope(self, of: Any, arguments: tuple[Any, ...] = ()) -> Iterator[None]:
-        stack = self._stack.get()
-        call = self._new_call(of, arguments, stack)
+        call = self._new_call(of, arguments)
         key = self._call.set(call.key)
-        modules = self._stack.set((*stack, of))
         try:
-            if self._outer is None:
+            with super().scope(of, arguments):
                 yield
-            else:
-                with self._outer.scope(of, arguments):
-                    yield
         except Exception as error:
             if self.failure is None:  # it was no operation that raised, but what the module does around them
                 self.failure = Failure(
@@ -234,16 +225,15 @@ class Recording(Instrument):
                 )
             raise
         finally:
-            self._stack.reset(modules)
             self._call.reset(key)
 
-    def _new_call(self, of: Any, arguments: tuple[Any, ...], stack: tuple[Any, ...]) -> Call:
+    def _new_call(self, of: Any, arguments: tuple[Any, ...]) -> Call:
         parent = self._call.get()
         if isinstance(of, str):
             name, detail, module = of, "", None
             parameters: frozenset[int] = frozenset()
         else:
-            name, detail, module = _name_in(stack, of), type(of).__name__, self._module_number(of)
+            name, detail, module = name_in(self._scopes.get(), of), type(of).__name__, self._module_number(of)
             own = of.parameters() if hasattr(of, "parameters") else ()
             parameters = frozenset(p.node.number for p in own if getattr(p, "node", None) is not None)
         above = self.calls[parent].path if parent is not None else ""
@@ -319,12 +309,6 @@ class Recording(Instrument):
         outputs = tuple(row.index for row in rows if row.index not in used and not row.leaf)
         return Tape(rows, outputs, self._maker.saved_bytes, list(self._ops))
 
-    def draw(self, **options: Any) -> Any:
-        """A picture of the program as far as it ran, with the failing operation marked; options as in `ag.draw`."""
-        from autograd_core.drawing.drawing import draw_recording
-
-        return draw_recording(self, **options)
-
     def finish(self, error: BaseException | None) -> None:
         """The block is over, by `error` if that is not None."""
         self._end_sweep_step()
@@ -336,58 +320,10 @@ class Recording(Instrument):
         return f"<recording of {len(self.facts)} operations in {len(self.calls)} calls{', failed' if self.failure or self.error else ''}>"
 
 
-class record:
-    """Watch the program inside: lines, times, values, gradients and modules, for pictures and when something goes wrong.
-
-    values   summarise values and gradients (a few passes over every array); False notes lines, times and modules only
-    gives    a Recording: `recording.draw()` shows the program as far as it ran, also when it raised; `ag.draw(y)` finds its
-             facts by itself
-
-    >>> import numpy as np, autograd_core as ag
-    >>> w = ag.tensor([1.0, 2.0], requires_grad=True)
-    >>> with ag.record() as recording:
-    ...     y = (w * 3).sum()
-    >>> [facts.value.mean for facts in recording.facts.values()]
-    [4.5, 9.0]
-    """
-
-    def __init__(self, *, values: bool = True) -> None:
-        self._values = values
-        self._inside: list[tuple[instrumented, Recording]] = []
-
-    def __enter__(self) -> Recording:
-        recording = Recording(self._values, observer())
-        switch = instrumented(recording)
-        switch.__enter__()
-        self._inside.append((switch, recording))
-        _remember(recording)
-        return recording
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        switch, recording = self._inside.pop()
-        switch.__exit__(kind, error, trace)
-        recording.finish(error)
+_known: weakref.WeakSet[Recorder] = weakref.WeakSet()
+_last: list[Recorder] = []  # kept, so that `with ag.record():` without a name is of use: plain data, no arrays
 
 
-_known: weakref.WeakSet[Recording] = weakref.WeakSet()
-_last: list[Recording] = []  # kept, so that `with ag.record():` without a name is of use: plain data, no arrays
-
-
-def _remember(recording: Recording) -> None:
-    _known.add(recording)
-    _last[:] = [recording]
-
-
-def recordings() -> list[Recording]:
+def recorders() -> list[Recorder]:
     """Those that are still there, oldest first."""
-    return sorted(_known, key=lambda recording: recording.started)
-
-
-def _name_in(stack: tuple[Any, ...], module: Any) -> str:
-    """What the modules around a call call it: "layers.0", or "" for the outermost."""
-    for outer in reversed(stack):
-        if hasattr(outer, "named_modules"):
-            for name, inner in outer.named_modules():
-                if inner is module and name:
-                    return str(name)
-    return ""
+    return sorted(_known, key=lambda recorder: recorder.started)
