@@ -211,7 +211,10 @@ def test_residuals_that_are_changed_in_place_are_noticed():
         y.backward()
 
 
-@pytest.mark.parametrize("identity", [ag.checkpoint(lambda t: t), ag.checkpoint_chain(lambda t: t, 3), None], ids=["checkpoint", "chain", "custom"])
+IDENTITIES = {"checkpoint": ag.checkpoint(lambda t: t), "chain": ag.checkpoint_chain(lambda t: t, 3), "map": ag.vmap(lambda t: t), "custom": None}
+
+
+@pytest.mark.parametrize("identity", IDENTITIES.values(), ids=IDENTITIES)
 def test_a_function_that_returns_its_argument_shares_its_guard(identity):
     identity = identity or with_gradient(lambda x: x, lambda x: (x, None), lambda _, g: (g,))
     x = leaf(np.ones(3))

@@ -122,6 +122,16 @@ def test_a_modules_parameters_get_the_gradient_of_a_deep_equilibrium():
         assert np.allclose(parameter.grad.data, expected, rtol=1e-6, atol=1e-9)
 
 
+def test_a_solution_that_the_users_solver_keeps_may_change_later():
+    kept = np.array([2.0, 3.0])
+    a = ag.tensor([4.0, 9.0], requires_grad=True)
+    x = ag.root(lambda x, a: x**2 - a, np.ones(2), a, solver=lambda residual, start: kept)
+    kept[:] = 100.0
+    x.sum().backward()
+    assert np.allclose(x.data, [2, 3])
+    assert np.allclose(a.grad.data, [1 / 4, 1 / 6])
+
+
 def test_a_solver_of_the_users_may_find_it():
     called = []
 

@@ -15,18 +15,12 @@ import numpy as np
 
 from autograd_core.arrays.trees import flatten
 from autograd_core.memory.random_states import RandomStates
-from autograd_core.tape.guard import fingerprint
 from autograd_core.tape.mode import NOT_RECORDING, current_mode, enable_grad
-from autograd_core.tape.node import Leaf, Node, back_to, make_leaf, next_number
-from autograd_core.tape.op import Op
-from autograd_core.tape.plan import plan_of
-from autograd_core.tensor.backward import partial_gradients
-from autograd_core.tensor.handles import untracked
-from autograd_core.tensor.ownership import share_memory_with
-from autograd_core.tensor.recording import record
+from autograd_core.tape.node import Leaf, Node, back_to, next_number
+from autograd_core.tensor.calls import References, function_op, gradients_through, record_call, variable
 from autograd_core.tensor.tensor import Tensor, tensor
 
-__all__ = ["References", "checkpoint", "referred_nodes", "variable"]
+__all__ = ["checkpoint", "referred_nodes"]
 
 
 def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.Generator] = ()) -> Callable[..., Any]:
@@ -54,22 +48,21 @@ def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.G
             return function(*args, **kwargs)
         run = _Run(function, leaves, rebuild, places, random)
         inputs = [leaves[i] for i in places]
-        outputs, build, captured = run.forward()
-        if not places and not captured:
+        outputs, build = run.forward()
+        if not places and not run.captured:
             return build([tensor(v) for v in outputs])
-        parents = [*(t.node for t in inputs), *captured]
-        plan = plan_of(_checkpointed, tuple((0, i) for i in range(len(parents))))
-        values = tuple(t._array for t in inputs) + (None,) * len(captured)
-        mode = current_mode()
-        results = record(plan, parents, (values, (run, captured)), {}, tuple(outputs), bool(inputs), mode)
-        share_memory_with(inputs, results)
-        return build(list(results))
+        return build(record_call(_checkpointed, inputs, outputs, run, run.captured))
 
     return checkpointed
 
 
 class _Run:
-    """A function, its arguments with places for the tracked tensors among them, and the random states it began with."""
+    """A function, its arguments with places for the tracked tensors among them, and the random states it began with.
+
+    captured : nodes of tensors that the function refers to by itself, once `forward` has run
+    """
+
+    captured: list[Node]
 
     def __init__(self, function: Any, leaves: list[Any], rebuild: Any, places: Sequence[int], random: RandomStates) -> None:
         self.function = function
@@ -88,10 +81,10 @@ class _Run:
         args, kwargs = self.rebuild(leaves)
         return flatten(self.function(*args, **kwargs))
 
-    def forward(self) -> tuple[list[Any], Any, list[Node]]:
-        """The values, how to build the function's value around them, and nodes of tensors that the function refers to by itself.
+    def forward(self) -> tuple[list[Any], Any]:
+        """The values, and how to build the function's value around them.
 
-        It is recorded in order to find those, and the record is dropped.
+        It is recorded in order to find what the function refers to by itself, and the record is dropped.
         """
         start = next_number()
         variables = [variable(v) for v in self.values]
@@ -100,65 +93,23 @@ class _Run:
         for i, t in enumerate(outputs):
             if not isinstance(t, Tensor):
                 raise TypeError(f"checkpoint: the function must return tensors, its value {i} is of type {type(t).__name__}")
-        captured = referred_nodes("checkpoint: the function", start, outputs, own)
-        self.references = References("checkpoint: the function", captured)
-        return [t._array for t in outputs], build, captured
+        self.captured = referred_nodes("checkpoint: the function", start, outputs, own)
+        self.references = References("checkpoint: the function", self.captured)
+        return [t._array for t in outputs], build
 
-    def backward(self, g: Sequence[Any], inputs: Sequence[Any], captured: Sequence[Node]) -> list[Any]:
+    def pull(self, gs: list[Any], inputs: list[Any]) -> list[Any]:
         """The gradients for the inputs and the captured nodes, by a second run."""
-        recorded = any(isinstance(part, Tensor) for part in g)
+        recorded = any(isinstance(g, Tensor) for g in gs)
         self.references.check()
         with self.random.kept(), enable_grad():
             self.random.set(self.states)
             # In a recorded pass too a variable of its own for each input: two may be one tensor, or one that the function refers to.
             variables = [+x if recorded else variable(x) for x in inputs]
             outputs, _ = self(variables)
-        wanted = [*(v.node for v in variables), *captured]
-        used = [(t, part) for t, part in zip(outputs, g, strict=True) if part is not None and t.requires_grad]
-        for t, part in used:
-            if t.shape != part.shape:
-                raise RuntimeError(f"checkpoint: the second run gave shape {t.shape} where the first gave {part.shape}; the function must not change")
-        if not used:
-            return [None] * len(wanted)
-        return partial_gradients([t for t, _ in used], wanted, [part for _, part in used], create_graph=recorded)
-
-
-def variable(value: Any) -> Tensor:
-    """A new variable with a raw value, which is shared and not copied."""
-    made: Tensor = untracked(value)
-    made.node = make_leaf(made, value)
-    return made
-
-
-class References:
-    """The values of leaves that a function refers to by itself (parameters), as they were when it ran first."""
-
-    def __init__(self, who: str, nodes: Iterable[Node]) -> None:
-        self.who = who
-        self._prints: list[tuple[Leaf, Any]] = []
-        self.add(nodes)
-
-    def add(self, nodes: Iterable[Node]) -> None:
-        for node in nodes:
-            leaf = node.tensor() if isinstance(node, Leaf) else None
-            if leaf is not None and isinstance(node, Leaf):
-                self._prints.append((node, fingerprint(leaf._array) or leaf._array))
-
-    def check(self) -> None:
-        """Raise RuntimeError if one was changed since: another run would compute something else."""
-        for node, before in self._prints:
-            leaf = node.tensor()
-            if leaf is not None and not _is_print_of(before, leaf._array):
-                raise RuntimeError(
-                    f"{self.who} refers to a tensor of shape {node.shape} that was changed after the forward pass, so the gradient would be "
-                    "wrong; change it after backward()"
-                )
-
-
-def _is_print_of(before: Any, array: Any) -> bool:
-    """Whether an array is as it was; a NumPy scalar is its own print."""
-    now = fingerprint(array)
-    return bool(before == now) if now is not None else array is before or bool(np.all(array == before))
+        for t, g in zip(outputs, gs, strict=True):
+            if g is not None and t.requires_grad and t.shape != g.shape:
+                raise RuntimeError(f"checkpoint: the second run gave shape {t.shape} where the first gave {g.shape}; the function must not change")
+        return gradients_through(outputs, [*(v.node for v in variables), *self.captured], gs, create_graph=recorded)
 
 
 def referred_nodes(who: str, start: int, outputs: Sequence[Any], own: Collection[Node]) -> list[Node]:
@@ -180,11 +131,4 @@ def referred_nodes(who: str, start: int, outputs: Sequence[Any], own: Collection
     return found
 
 
-def _rule(g: Any, inputs: Any, run: Any) -> Any:
-    recompute, captured = run
-    return recompute.backward(g, inputs[: len(inputs) - len(captured)], captured)
-
-
-# What a checkpointed call is recorded under. It stands in no table: nobody calls it, `_Run.forward` computes before.
-_checkpointed = Op(lambda inputs, run: None, name="checkpoint")
-_checkpointed.define({"inputs": _rule})
+_checkpointed = function_op("checkpoint")

@@ -13,11 +13,8 @@ from autograd_core.arrays.duals import refuse_tangents
 from autograd_core.arrays.layers import for_all
 from autograd_core.arrays.trees import children, flatten, paths
 from autograd_core.tape.mode import NOT_RECORDING, current_mode, enable_grad, no_grad
-from autograd_core.tape.op import Op
-from autograd_core.tape.plan import plan_of
+from autograd_core.tensor.calls import function_op, record_call
 from autograd_core.tensor.handles import untracked
-from autograd_core.tensor.ownership import share_memory_with
-from autograd_core.tensor.recording import record
 from autograd_core.tensor.tensor import Tensor, tensor
 
 __all__ = ["custom_vjp"]
@@ -61,9 +58,7 @@ class custom_vjp:
         self.name = getattr(function, "__name__", type(function).__name__)
         self.forward: Callable[..., Any] | None = None
         self.backward: Callable[..., Any] | None = None
-        # It stands in no table: nobody calls it, the forward function computes before.
-        self._op = Op(lambda inputs, residuals, call: None, name=self.name)
-        self._op.define({"inputs": _rule})
+        self._op = function_op(self.name, _rule)
         # NumPy's functions are taken as they are: their defaults (out=None) are not the gradient's business.
         self._signature = inspect.signature(function) if hasattr(function, "__code__") else None
         parameters = () if self._signature is None else self._signature.parameters.values()
@@ -96,11 +91,8 @@ class custom_vjp:
         self._refuse_references([*outputs, *residuals])
         values = [leaf._array if isinstance(leaf, Tensor) else tensor(leaf)._array for leaf in outputs]
         call.settle(build, values, residuals)
-        plan = plan_of(self._op, tuple((0, i) for i in range(len(inputs))))
-        kept = (tuple(x._array for x in inputs), tuple(r._array if isinstance(r, Tensor) else r for r in residuals), call)
-        result = record(plan, [x.node for x in inputs], kept, {}, values[0] if len(values) == 1 else tuple(values), 0b11, current_mode())
-        share_memory_with(inputs, result)
-        return build([result] if len(values) == 1 else list(result))
+        kept = tuple(r._array if isinstance(r, Tensor) else r for r in residuals)
+        return build(record_call(self._op, inputs, values, call, residuals=kept))
 
     def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments in the order in which the forward function gets them."""
@@ -181,9 +173,8 @@ class _Call:
 
     # --- backward ---------------------------------------------------------------------------------------------------------------
 
-    def gradients(self, g: Any, inputs: Sequence[Any], residuals: Sequence[Any]) -> list[Any]:
+    def gradients(self, gs: Sequence[Any], inputs: Sequence[Any], residuals: Sequence[Any]) -> list[Any]:
         """A gradient, or None, for each input."""
-        gs = g if isinstance(g, list) else [g]
         recorded = any(isinstance(part, Tensor) for part in gs)
         given = self.build([_cotangent(part, *like) for part, like in zip(gs, self.shapes, strict=True)])
         with enable_grad() if recorded else no_grad():
@@ -264,5 +255,5 @@ def _is_same(a: Any, b: Any) -> bool:
     return a.shape == np.shape(b) and for_all(np.isclose(a, b, rtol=float(np.finfo(a.dtype).eps) ** 0.5, equal_nan=True))
 
 
-def _rule(g: Any, inputs: Any, residuals: Any, call: Any) -> Any:
-    return call.gradients(g, inputs, residuals)
+def _rule(g: Any, inputs: Any, residuals: Any, call: _Call) -> list[Any]:
+    return call.gradients(g if isinstance(g, list) else [g], inputs, residuals)

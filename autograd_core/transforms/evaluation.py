@@ -6,7 +6,7 @@ variable by a recorded identity, so the outer derivative finds its way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -19,8 +19,9 @@ from autograd_core.arrays.duals import Dual, carrying_tangents
 from autograd_core.arrays.layers import ArrayLayer, new_level
 from autograd_core.arrays.trees import flatten, paths
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode, enable_grad
-from autograd_core.tape.node import Node, back_to, next_number
+from autograd_core.tape.node import next_number
 from autograd_core.tensor.backward import gradients_of
+from autograd_core.tensor.calls import nodes_before
 from autograd_core.tensor.handles import untracked
 from autograd_core.tensor.tensor import Tensor, tensor
 
@@ -32,7 +33,6 @@ __all__ = [
     "is_nested",
     "keeps_tensors",
     "mapping",
-    "nodes_before",
     "positions_of",
     "separate",
     "zeros_of",
@@ -278,11 +278,3 @@ def fitting_tangent(tangent: Any, variable: Tensor, what: str) -> Any:
     if tangent.shape != variable.shape:
         raise ValueError(f"{what}: a tangent of shape {tangent.shape} for an argument of shape {variable.shape}")
     return tangent
-
-
-def nodes_before(start: int, outputs: Sequence[Any], own: Collection[Node] = ()) -> list[Node]:
-    """The nodes older than `start` that `outputs`, computed since, depend on directly: what a function refers to by itself.
-
-    own : nodes of variables that it was given, which do not count
-    """
-    return back_to(start, [t.node for t in outputs if isinstance(t, Tensor) and t.node is not None], own)[0]

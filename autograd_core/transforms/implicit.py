@@ -17,16 +17,13 @@ from autograd_core.arrays.batching.array import BatchingError
 from autograd_core.arrays.duals import refuse_tangents
 from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.arrays.trees import flatten, leaves_like
-from autograd_core.memory.checkpointing import References
 from autograd_core.tape.mode import NOT_RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.tape.node import next_number
-from autograd_core.tape.op import Op
-from autograd_core.tape.plan import plan_of
 from autograd_core.tensor.backward import partial_gradients
+from autograd_core.tensor.calls import References, function_op, nodes_before, record_call
 from autograd_core.tensor.handles import raw
-from autograd_core.tensor.recording import record
 from autograd_core.tensor.tensor import Tensor, tensor
-from autograd_core.transforms.evaluation import is_nested, nodes_before
+from autograd_core.transforms.evaluation import is_nested
 from autograd_core.transforms.krylov import gmres
 
 __all__ = ["fixed_point", "root"]
@@ -60,7 +57,7 @@ def root(
     accuracy = problem.accuracy(tolerance)
     with no_grad():
         solution = solver(problem.plain, problem.start) if solver is not None else _newton(problem, accuracy, steps)
-    return problem.answer(np.asarray(raw(solution), dtype=problem.dtype).reshape(problem.start.shape))
+    return problem.answer(np.array(raw(solution), dtype=problem.dtype).reshape(problem.start.shape))
 
 
 def fixed_point(
@@ -96,7 +93,7 @@ def fixed_point(
             solution = solver(lambda x: x - problem.plain(x), problem.start)
         else:
             solution = _iterate(problem, accuracy, steps)
-    return problem.answer(np.asarray(raw(solution), dtype=problem.dtype).reshape(problem.start.shape))
+    return problem.answer(np.array(raw(solution), dtype=problem.dtype).reshape(problem.start.shape))
 
 
 class _Problem:
@@ -165,21 +162,20 @@ class _Problem:
 
 def _recorded_solution(solution: Any, residual_of: Residual) -> Tensor:
     """The root `solution` of F, as a tensor that depends on all that F refers to."""
-    mode = current_mode()
-    if mode is NOT_RECORDING:
+    if current_mode() is NOT_RECORDING:
         return tensor(solution)
     start = next_number()
     captured = nodes_before(start, [residual_of(tensor(solution))])
     if not captured:
         return tensor(solution)
-    plan = plan_of(_solution, tuple((0, i) for i in range(len(captured))))
-    arguments = ((None,) * len(captured), (residual_of, captured, References("root, fixed_point: the equation", captured)))
-    return record(plan, captured, arguments, {}, solution, False, mode)
+    equation = (residual_of, captured, References("root, fixed_point: the equation", captured))
+    (found,) = record_call(_solution, [], [solution], equation, captured)
+    return found
 
 
-def _rule(g: Any, out: Any, equation: Any) -> list[Any]:
+def _rule(g: Any, out: Any, call: Any) -> list[Any]:
     """The gradients -g^T (dF/dx)^-1 dF/da for all a that F depends on, by one evaluation of F."""
-    residual_of, captured, references = equation
+    residual_of, captured, references = call
     references.check()
     recorded = isinstance(g, Tensor)
     with enable_grad():
@@ -194,9 +190,7 @@ def _rule(g: Any, out: Any, equation: Any) -> list[Any]:
         return partial_gradients([value], [*captured, x.node], [w], create_graph=recorded)[:-1]
 
 
-# What a solution is recorded under. It stands in no table: nobody calls it, the solution is computed before.
-_solution = Op(lambda inputs, equation: None, name="solution of an equation")
-_solution.define({"inputs": _rule})
+_solution = function_op("solution of an equation", _rule)
 
 
 class _Pull:

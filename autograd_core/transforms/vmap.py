@@ -24,13 +24,11 @@ from autograd_core.arrays.layers import new_level
 from autograd_core.arrays.trees import axes_of_leaves, flatten, paths
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tape.node import Node, back_to, map_began, next_number
-from autograd_core.tape.op import Op
-from autograd_core.tape.plan import plan_of
 from autograd_core.tensor.backward import partial_gradients
+from autograd_core.tensor.calls import function_op, gradients_through, nodes_before, record_call
 from autograd_core.tensor.handles import raw, untracked
-from autograd_core.tensor.recording import record
 from autograd_core.tensor.tensor import Tensor, tensor
-from autograd_core.transforms.evaluation import keeps_tensors, mapping, nodes_before, separate
+from autograd_core.transforms.evaluation import keeps_tensors, mapping, separate
 
 __all__ = ["map_over", "vmap"]
 
@@ -153,14 +151,11 @@ def _variable(leaf: Any, level: int, tracked: bool) -> Tensor:
 
 def _recorded(run: _Run, inputs: Sequence[Tensor]) -> list[Any]:
     """The results of a mapped evaluation of `inputs`, as one node of the outer graph."""
-    mode = current_mode()
-    parents = [*(x.node for x in inputs), *run.captured]
     present = [t for t in run.outputs if t is not None]
-    if mode is NOT_RECORDING or not parents or not present:
-        return [None if t is None else untracked(run.whole(without_tangents(t._array) if parents else t._array)) for t in run.outputs]
-    plan = plan_of(_mapped, tuple((0, i) for i in range(len(parents))))
-    values = tuple(x._array for x in inputs) + (None,) * len(run.captured)
-    results = iter(record(plan, parents, (values, run), {}, tuple(run.whole(t._array) for t in present), bool(inputs), mode))
+    depends = bool(inputs or run.captured)
+    if current_mode() is NOT_RECORDING or not depends or not present:
+        return [None if t is None else untracked(run.whole(without_tangents(t._array) if depends else t._array)) for t in run.outputs]
+    results = iter(record_call(_mapped, inputs, [run.whole(t._array) for t in present], run, run.captured))
     return [None if t is None else next(results) for t in run.outputs]
 
 
@@ -189,15 +184,17 @@ class _Run:
         """The gradient of what is the same for all elements: the sum of theirs."""
         return self.whole(g).sum(0) if has_level(g, self.level) else g * self.size
 
-    def pull(self, gs: Sequence[Any]) -> list[Any]:
+    def pull(self, gs: list[Any], inputs: list[Any]) -> list[Any]:
         """The gradients for the inputs and the captured nodes."""
-        used = [(t, wrapped_beneath(g, self.level)) for t, g in zip(self._present(), gs, strict=True) if g is not None and t.requires_grad]
-        found = partial_gradients([t for t, _ in used], [*self.nodes, *self.captured], [g for _, g in used], create_graph=False)
+        if any(isinstance(g, Tensor) for g in gs):
+            return self._pull_recorded(gs, inputs)
+        batches = [None if g is None else wrapped_beneath(g, self.level) for g in gs]
+        found = gradients_through(self._present(), [*self.nodes, *self.captured], batches, create_graph=False)
         count = len(self.nodes)
         own = [None if g is None else self.whole(g) for g in found[:count]]
         return [*own, *(None if g is None else self.summed(g) for g in found[count:])]
 
-    def pull_recorded(self, inputs: Sequence[Any], gs: Sequence[Any]) -> list[Any]:
+    def _pull_recorded(self, gs: list[Any], inputs: list[Any]) -> list[Any]:
         """The same on tensors, recorded. The backward pass through the graph that is there is a mapped evaluation like the first:
         of the same inputs, and of the gradients."""
         used = [(t, g) for t, g in zip(self._present(), gs, strict=True) if g is not None and t.requires_grad]
@@ -216,12 +213,4 @@ class _Run:
         return [t for t in self.outputs if t is not None]
 
 
-def _rule(g: Any, inputs: Any, run: _Run) -> Any:
-    if any(isinstance(part, Tensor) for part in g):
-        return run.pull_recorded(inputs[: len(inputs) - len(run.captured)], g)
-    return run.pull(g)
-
-
-# What a mapped call is recorded under. It stands in no table: nobody calls it, `map_over` computes before.
-_mapped = Op(lambda inputs, run: None, name="vmap")
-_mapped.define({"inputs": _rule})
+_mapped = function_op("vmap")

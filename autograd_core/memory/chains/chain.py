@@ -21,10 +21,8 @@ from autograd_core.memory.chains.schedules import Cost, binomial, enough_snapsho
 from autograd_core.memory.chains.states import State, state_of
 from autograd_core.memory.random_states import RandomStates
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
-from autograd_core.tape.plan import plan_of
+from autograd_core.tensor.calls import record_call
 from autograd_core.tensor.handles import untracked
-from autograd_core.tensor.ownership import share_memory_with
-from autograd_core.tensor.recording import record
 
 __all__ = ["checkpoint_chain"]
 
@@ -141,15 +139,9 @@ class _Chain:
             return self.run(range(self.n), state)  # all of it fits
         run = Pass(self.run, self.random, units, schedule, initial, [t.requires_grad for t in inputs])
         outputs, build = run.forward()
-        places = run.places
         if not any(t.requires_grad for t in outputs):
             return build([untracked(t._array) for t in outputs])
-        parents = [*(inputs[i].node for i in places), *run.captured]
-        plan = plan_of(chained, tuple((0, i) for i in range(len(parents))))
-        values = tuple(inputs[i]._array for i in places) + (None,) * len(run.captured)
-        results = record(plan, parents, (values, run), {}, tuple(t._array for t in outputs), bool(places), current_mode())
-        share_memory_with(inputs, results)
-        return build(list(results))
+        return build(record_call(chained, [inputs[i] for i in run.places], [t._array for t in outputs], run, run.captured))
 
     # --- which schedule -----------------------------------------------------------------------------------------------------------
 

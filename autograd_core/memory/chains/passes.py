@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 from autograd_core.memory.chains.schedules import ADVANCE, DROP, RESTORE, STORE, TAPE
 from autograd_core.memory.chains.states import State, state_of
-from autograd_core.memory.checkpointing import References, referred_nodes
+from autograd_core.memory.checkpointing import referred_nodes
 from autograd_core.memory.random_states import RandomStates
 from autograd_core.tape.guard import fingerprint
 from autograd_core.tape.mode import enable_grad, no_grad
 from autograd_core.tape.node import Node, next_number
-from autograd_core.tape.op import Op
-from autograd_core.tensor.backward import partial_gradients
+from autograd_core.tensor.calls import References, function_op, gradients_through
 from autograd_core.tensor.tensor import Tensor
 
 __all__ = ["Pass", "chained"]
@@ -112,10 +111,11 @@ class Pass:
 
     # --- backward -------------------------------------------------------------------------------------------------------------
 
-    def backward(self, g: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    def pull(self, gs: list[Any], inputs: list[Any]) -> list[Any]:
+        """The gradients for the tracked leaves at the beginning, and for the captured nodes."""
         self.references.check()
-        if any(isinstance(part, Tensor) for part in g):
-            return self._recorded_backward(g, inputs)
+        if any(isinstance(g, Tensor) for g in gs):
+            return self._pull_recorded(gs, inputs)
         totals: list[Any] = [None] * len(self.captured)
         with self.random.kept():
             try:
@@ -124,15 +124,15 @@ class Pass:
                 self.random.set(self.random_states)
                 machine = _Machine(self, self.initial, self.schedule())
                 machine.until_pull(explores=False)
-            cotangent = list(g)
+            cotangent = list(gs)
             for j in machine.pulls():
                 if any(part is not None for part in cotangent):
-                    cotangent = self._pull(j, machine.tapes.pop(), cotangent, totals)
+                    cotangent = self._pull_unit(j, machine.tapes.pop(), cotangent, totals)
                 else:
                     machine.tapes.pop()
         return [cotangent[i] for i in self.places] + totals
 
-    def _pull(self, j: int, tape: _Tape, cotangent: list[Any], totals: list[Any]) -> list[Any]:
+    def _pull_unit(self, j: int, tape: _Tape, cotangent: list[Any], totals: list[Any]) -> list[Any]:
         """The gradients of the state before unit j; those of what the unit refers to are added to `totals`."""
         for t, part in zip(tape.outputs, cotangent, strict=True):
             if part is not None and t.shape != part.shape:
@@ -140,8 +140,7 @@ class Pass:
         places = self.of_unit[j]
         tracked = [i for i, v in enumerate(tape.variables) if v.node is not None]
         wanted = [*(tape.variables[i].node for i in tracked), *(self.captured[p] for p in places)]
-        pairs = [(t, part) for t, part in zip(tape.outputs, cotangent, strict=True) if part is not None and t.requires_grad]
-        found = partial_gradients([t for t, _ in pairs], wanted, [part for _, part in pairs], create_graph=False) if pairs else [None] * len(wanted)
+        found = gradients_through(tape.outputs, wanted, cotangent, create_graph=False)
         before: list[Any] = [None] * len(tape.variables)
         for i, part in zip(tracked, found, strict=False):
             before[i] = part
@@ -154,7 +153,7 @@ class Pass:
                 totals[place] += part
         return before
 
-    def _recorded_backward(self, g: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    def _pull_recorded(self, gs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
         """The gradients as tensors that can be differentiated: the whole chain is recorded from the chain's own inputs on."""
         with self.random.kept(), enable_grad():
             self.random.set(self.random_states)
@@ -163,10 +162,7 @@ class Pass:
                 variables[place] = +x  # a variable of its own: two inputs may be one tensor, or one that a step refers to
             outputs, _ = state_of(self.steps(range(self.units[len(self.units) - 1].stop), self.initial.rebuild(variables)), "the last state")
         wanted = [*(variables[place].node for place in self.places), *self.captured]
-        pairs = [(t, part) for t, part in zip(outputs, g, strict=True) if part is not None and t.requires_grad]
-        if not pairs:
-            return [None] * len(wanted)
-        return partial_gradients([t for t, _ in pairs], wanted, [part for _, part in pairs], create_graph=True)
+        return gradients_through(outputs, wanted, gs, create_graph=True)
 
 
 class _Machine:
@@ -228,10 +224,4 @@ class _Machine:
         self.run.random.set(states)
 
 
-def _rule(g: Any, inputs: Any, run: Any) -> Any:
-    return run.backward(g, inputs[: len(run.places)])
-
-
-# What a chain's call is recorded under. It stands in no table: nobody calls it, `Pass.forward` computes before.
-chained = Op(lambda inputs, run: None, name="checkpoint_chain")
-chained.define({"inputs": _rule})
+chained = function_op("checkpoint_chain")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_core.arrays.trees import flatten
-from autograd_core.memory.checkpointing import variable
+from autograd_core.tensor.calls import variable
 from autograd_core.tensor.handles import untracked
 from autograd_core.tensor.tensor import Tensor, tensor
 
