@@ -270,3 +270,10 @@ def test_computed_and_untracked_tensors_have_no_hook_after_accumulation():
         (x * 2).register_post_accumulate_grad_hook(print)
     with pytest.raises(RuntimeError, match="requires grad"):
         x.detach().register_post_accumulate_grad_hook(print)
+
+
+def test_a_hook_shows_its_function_and_whether_it_is_on():
+    hook = ag.tensor([1.0], requires_grad=True).register_hook(np.negative)
+    assert repr(hook) == "Hook(negative)"
+    hook.remove()
+    assert repr(hook) == "Hook(removed)"

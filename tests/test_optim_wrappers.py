@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+import pickle
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 import autograd_core as ag
 import nn
 import optim
+from optim import transformations
 
 
 def tensor(data: Any) -> ag.Tensor:
@@ -478,3 +482,51 @@ def test_the_mean_of_weights_begins_with_a_copy_and_checks_its_decay_when_it_is_
 def test_switching_to_other_parameters_is_refused() -> None:
     with pytest.raises(ValueError, match="Switch: optimizer 1 has other parameters than the first one"):
         optim.Switch(optim.SGD([tensor(1.0)]), optim.SGD([tensor(1.0)]))
+
+
+def _parameters() -> list[Any]:
+    p = ag.tensor(np.random.default_rng(0).normal(size=(3, 2)), requires_grad=True)
+    p.grad = ag.tensor(np.ones((3, 2)))
+    return [p]
+
+
+NEEDS_MORE = {"Optimizer", "Chain", "KFAC", "GaussNewton"}
+NAMED = [
+    name
+    for name in optim.__all__
+    if inspect.isclass(getattr(optim, name)) and issubclass(getattr(optim, name), optim.Optimizer) and name not in NEEDS_MORE
+]
+PICKLED: dict[str, Any] = {
+    **{name: getattr(optim, name) for name in NAMED},
+    "KFAC": lambda _: optim.KFAC(nn.MLP(3, 4, 1, generator=0)),
+    "GaussNewton": lambda p: optim.GaussNewton(p, np.sum),
+    "Chain": lambda p: optim.Chain(p, transformations.clip_by_global_norm(1.0), transformations.add_noise(0.1, 0.5, 0), transformations.scale(-1.0)),
+    "a schedule": lambda p: optim.SGD(p, lr=optim.Warmup(optim.Cosine(0.1, 10), 3) + 0.1),
+    "SAM": lambda p: optim.SAM(optim.SGD(p)),
+    "SWATS": lambda p: optim.SWATS(p),
+    "Accumulate": lambda p: optim.Accumulate(optim.SGD(p), 2),
+    "Combined": lambda p: optim.Combined(optim.SGD(p)),
+    "Lookahead": lambda p: optim.Lookahead(optim.SGD(p)),
+    "Switch": lambda p: optim.Switch(optim.SGD(p)),
+}
+
+
+@pytest.mark.parametrize("name", PICKLED)
+def test_every_optimizer_can_be_pickled_and_goes_on_as_the_original(name: str) -> None:
+    def step(optimizer: Any) -> Any:
+        def closure() -> Any:
+            p = next(iter(optimizer.parameters()))
+            return p.reshape(-1) if name in ("LevenbergMarquardt", "GaussNewton") else (p * p).sum()
+
+        optimizer.step(*([closure] if optimizer.needs_closure else []))
+        return [p.data.tolist() for p in optimizer.parameters()]
+
+    optimizer = PICKLED[name](_parameters())
+    step(optimizer)
+    for clone in (pickle.loads(pickle.dumps(optimizer)), copy.deepcopy(optimizer)):
+        for p, q in zip(clone.parameters(), optimizer.parameters(), strict=True):
+            p.grad = q.grad
+        kept = copy.deepcopy(optimizer)
+        for p, q in zip(kept.parameters(), optimizer.parameters(), strict=True):
+            p.grad = q.grad
+        assert step(clone) == step(kept)

@@ -54,6 +54,10 @@ class Hook:
         """Take the hook off; a second call does nothing."""
         self._hooks.pop(self._key, None)
 
+    def __repr__(self) -> str:
+        function = self._hooks.get(self._key)
+        return f"Hook({getattr(function, '__qualname__', None) or repr(function)})" if function is not None else "Hook(removed)"
+
     def __enter__(self) -> Hook:
         return self
 

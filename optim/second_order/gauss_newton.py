@@ -99,4 +99,9 @@ class LevenbergMarquardt(GaussNewton):
     """
 
     def __init__(self, params: Any, damping: Any = 1e-2, max_iter: int = 100, tolerance: float = 1e-6, max_tries: int = 12) -> None:
-        super().__init__(params, lambda r: 0.5 * (r * r).sum(), damping, max_iter, tolerance, max_tries)
+        super().__init__(params, half_of_square, damping, max_iter, tolerance, max_tries)
+
+
+def half_of_square(r: Any) -> Any:
+    """|r|^2 / 2; a function of the module, so that the optimizer can be pickled."""
+    return 0.5 * (r * r).sum()
