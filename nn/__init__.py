@@ -1,6 +1,6 @@
 """Layers, losses and initial values for neural networks, thin on top of `autograd_core`, under torch's names."""
 
-from nn import functional, init, utils
+from nn import functional, init, models, utils
 from nn.activations import (
     CELU,
     ELU,
@@ -36,7 +36,7 @@ from nn.attention import MultiheadAttention
 from nn.bilinear import Bilinear
 from nn.caches import KeyValueCache
 from nn.checkpoint import load_checkpoint, save_checkpoint
-from nn.containers import MLP, ModuleDict, ModuleList, Sequential
+from nn.containers import ModuleDict, ModuleList, Sequential
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Fold, Unfold
 from nn.data import Batches, batches
 from nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
@@ -70,6 +70,7 @@ from nn.losses import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
+from nn.models.mlp import MLP
 from nn.module import Module
 from nn.normalisation import (
     BatchNorm1d,
@@ -128,6 +129,7 @@ from nn.resampling import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample
 from nn.safetensors_format import DamagedFileError
 from nn.saving import load, save
 from nn.shaping import Flatten, Identity, Unflatten
+from nn.squeeze_excitation import SqueezeExcitation
 from nn.stateless import functional_call
 from nn.summaries import Summary, summary
 from nn.transformer import Transformer, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer
@@ -271,6 +273,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SqueezeExcitation",
     "Summary",
     "Tanh",
     "Tanhshrink",
@@ -299,6 +302,7 @@ __all__ = [
     "load",
     "load_checkpoint",
     "manual_seed",
+    "models",
     "save",
     "save_checkpoint",
     "summary",

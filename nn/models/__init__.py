@@ -1,0 +1,55 @@
+"""Models of the field, each in a short file that reads like its paper, and with the layers' names that its published weights have.
+
+from nn.models import resnet18
+model = resnet18()
+model.load_state_dict(torch_state)  # torchvision's, by name
+"""
+
+from nn.models.alexnet import AlexNet, alexnet
+from nn.models.densenet import DenseNet, densenet121, densenet161, densenet169, densenet201
+from nn.models.googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
+from nn.models.lenet import LeNet
+from nn.models.mlp import MLP
+from nn.models.resnet import BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50, resnet101, resnet152, small_resnet
+from nn.models.senet import SEBasicBlock, SEBottleneck, se_resnet18, se_resnet34, se_resnet50
+from nn.models.unet import UNet
+from nn.models.vgg import VGG, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
+
+__all__ = [
+    "MLP",
+    "VGG",
+    "AlexNet",
+    "BasicBlock",
+    "Bottleneck",
+    "DenseNet",
+    "GoogLeNet",
+    "GoogLeNetOutputs",
+    "LeNet",
+    "ResNet",
+    "SEBasicBlock",
+    "SEBottleneck",
+    "UNet",
+    "alexnet",
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+    "googlenet",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "se_resnet18",
+    "se_resnet34",
+    "se_resnet50",
+    "small_resnet",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
+]
