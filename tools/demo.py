@@ -11,13 +11,12 @@ Each file of the output folder is written aside and renamed, so an interrupted r
 from __future__ import annotations
 
 import argparse
-import math
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ import nn
 import optim
 from nn import functional
 from nn.saving import replacing
+from tools.command_line import Parser, number, writable_folder
 
 OPTIMIZERS: dict[str, tuple[Any, float, dict[str, Any]]] = {
     "adam": (optim.Adam, 3e-3, {}),
@@ -34,44 +34,19 @@ OPTIMIZERS: dict[str, tuple[Any, float, dict[str, Any]]] = {
 WANTED = 97.0  # % of the test digits
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        print(f"demo: {message}", file=sys.stderr)  # one line, without the usage
-        sys.exit(2)
-
-
-def _number(kind: type, low: float, what: str) -> Any:
-    def parse(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
-        if not low <= value < math.inf:
-            raise argparse.ArgumentTypeError(f"{text} is not {what}")
-        return value
-
-    return parse
-
-
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; prints one line and exits with status 2 for a bad value."""
-    parser = _Parser(prog="python -m tools.demo", description="Train an MLP on scikit-learn's handwritten digits.")
-    positive = _number(int, 1, "an integer >= 1")
+    parser = Parser(prog="python -m tools.demo", description="Train an MLP on scikit-learn's handwritten digits.")
+    positive = number(int, 1, "an integer >= 1")
     parser.add_argument("--epochs", type=positive, default=30, help="passes over the training set (30)")
     parser.add_argument("--hidden", type=positive, nargs="+", default=[128, 64], metavar="WIDTH", help="widths of the hidden layers (128 64)")
     parser.add_argument("--optimizer", choices=sorted(OPTIMIZERS), default="adam", help="update rule (adam)")
-    parser.add_argument("--lr", type=_number(float, 1e-300, "a number > 0"), help="learning rate (adam: 0.003, sgd: 0.1)")
+    parser.add_argument("--lr", type=number(float, 1e-300, "a number > 0"), help="learning rate (adam: 0.003, sgd: 0.1)")
     parser.add_argument("--batch-size", type=positive, default=32, help="samples per step (32)")
-    parser.add_argument("--seed", type=_number(int, 0, "an integer >= 0"), default=0, help="of the split, the weights and the batches (0)")
+    parser.add_argument("--seed", type=number(int, 0, "an integer >= 0"), default=0, help="of the split, the weights and the batches (0)")
     parser.add_argument("--output", type=Path, default=Path("demo-output"), help="folder for the results (demo-output)")
     options = parser.parse_args(arguments)
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-        with replacing(options.output / "probe.txt") as temporary:
-            temporary.touch()
-        (options.output / "probe.txt").unlink()
-    except OSError as error:
-        parser.error(f"cannot write to --output {options.output}: {error.strerror}")
+    writable_folder(parser, options.output)
     return options
 
 
