@@ -45,7 +45,7 @@ def test_value_and_gradient_of_the_logits_are_torchs(problem: str, scale: float,
         options: Any = {"blank": blank, "reduction": reduction, "zero_infinity": zero_infinity}
         loss = functional.ctc_loss(functional.log_softmax(logits, -1), *rest, **options)
         expected = torch.nn.functional.ctc_loss(torch.log_softmax(theirs, -1), *map(torch.tensor, rest), **options)
-        np.testing.assert_allclose(loss.detach().numpy(), expected.detach().numpy(), rtol=1e-10, err_msg=str(options))
+        np.testing.assert_allclose(loss.detach().numpy(), expected.detach().numpy(), rtol=1e-10, atol=1e-15, err_msg=str(options))
         g = rng.normal(size=loss.shape)
         loss.backward(g)
         expected.backward(torch.tensor(g))

@@ -10,6 +10,7 @@ import pytest
 
 import autograd_core as ag
 from nn import functional
+from nn.functional import distances
 
 BIG = np.array([-1e4, -800.0, -50.0, 0.0, 50.0, 800.0, 1e4])
 INF = np.inf
@@ -103,6 +104,22 @@ def test_the_zero_vector_has_a_finite_second_derivative(function: Any) -> None:
     (g,) = ag.gradient(function(x).sum(), [x], create_graph=True)
     (second,) = ag.gradient(g.sum(), [x], allow_unused=True)
     assert second is None or np.isfinite(second.numpy()).all()
+
+
+@pytest.mark.parametrize("shapes", [((7, 3), (5, 3)), ((2, 1, 4, 3), (3, 5, 3)), ((1, 3), (1, 3))])
+def test_many_euclidean_distances_are_those_of_few(shapes: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = (rng.normal(size=shape) for shape in shapes)
+    x[..., 0, :] = y.reshape(-1, 3)[0]  # a distance of 0
+    results = []
+    for most in (1 << 20, 10):  # 10: several blocks of rows
+        monkeypatch.setattr(distances, "_MANY", most)
+        a, b = ag.tensor(x, requires_grad=True), ag.tensor(y, requires_grad=True)
+        d = functional.cdist(a, b)
+        first = ag.gradient(np.sum(d * d * d), [a, b], create_graph=True)
+        second = ag.gradient(np.sum(first[0] * x[..., ::-1]), [a, b])
+        results.append([v.detach().numpy() for v in (d, *first, *second)])
+    for few, many in zip(*results, strict=True):
+        np.testing.assert_allclose(many, few, rtol=1e-11, atol=1e-12)
 
 
 # --- losses that torch has not --------------------------------------------------------------------------------------------

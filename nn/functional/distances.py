@@ -105,13 +105,42 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     return _norm(difference + eps if eps else difference, p, -1, keepdims=keepdim)
 
 
+_MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+_MANY = 1 << 20  # differences: more are never held at once
+
+
+def _pulls(g: Any, out: Any) -> Any:
+    return g / np.where(out == 0, math.inf, out)
+
+
+# sum over j of w[i, j] (x1[i] - x2[j]) by products: with many rows the differences would fill the memory.
+@ag.op(
+    name="cdist",
+    x1=lambda g, out, x1, x2: x1 * _pulls(g, out).sum(axis=-1)[..., None] - _pulls(g, out) @ x2,
+    x2=lambda g, out, x1, x2: x2 * _pulls(g, out).sum(axis=-2)[..., None] - _pulls(g, out).swapaxes(-1, -2) @ x1,
+    real_only=True,
+    samples=lambda a: [ag.call(a(3, 2), a(4, 2)), ag.call(a(2, 1, 3, 2), a(2, 4, 2)), ag.call(a(0, 2), a(4, 2))],
+)
+def _euclidean(x1: Any, x2: Any) -> Any:
+    """The Euclidean distances of rows, a block of rows at a time."""
+    batch = np.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
+    out = np.empty((*batch, x1.shape[-2], x2.shape[-2]), np.result_type(x1, x2))
+    rows = max(1, _MANY // max(1, math.prod(batch) * math.prod(x2.shape[-2:])))
+    for first in range(0, x1.shape[-2], rows):
+        difference = x1[..., first : first + rows, None, :] - x2[..., None, :, :]
+        out[..., first : first + rows, :] = np.sqrt(np.vecdot(difference, difference))
+    return out
+
+
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Any:
     """The p-norm distances of each row of x1 to each row of x2.
 
     x1, x2        (..., P, M) and (..., R, M); the leading axes broadcast
     p             in [0, inf]
-    compute_mode  taken for torch's sake: the differences themselves are computed always, which is exact also for close rows
+    compute_mode  taken for torch's sake: distances are computed from the differences always, which is exact also for close rows
     returns       (..., P, R); the gradient of a distance of 0 is 0
+
+    Of Euclidean distances no more than a million differences are held at once.
 
     >>> import numpy as np
     >>> cdist(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 1.0]]))
@@ -124,10 +153,9 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_eucl
         raise ValueError(f"cdist: p must not be negative, not {p}")
     if compute_mode not in _MODES:
         raise ValueError(f"cdist: compute_mode must be one of {', '.join(_MODES)}, not {compute_mode!r}")
+    if p == 2 and math.prod(np.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])) * x1.shape[-2] * math.prod(x2.shape[-2:]) > _MANY:
+        return _euclidean(x1, x2)
     return _norm(x1[..., :, None, :] - x2[..., None, :, :], p, -1, keepdims=False)
-
-
-_MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
 
 
 def pdist(input: Any, p: float = 2.0) -> Any:

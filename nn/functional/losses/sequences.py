@@ -70,28 +70,32 @@ def _may_skip(labels: Any) -> Any:
     return np.pad(labels[:, 2:] != labels[:, :-2], ((0, 0), (min(2, labels.shape[1]), 0)))[:, : labels.shape[1]]
 
 
-def _log_sum(*terms: Any) -> Any:
-    """log(sum(exp(terms))) elementwise; -inf where all are."""
-    top = terms[0]
-    for term in terms[1:]:
-        top = np.maximum(top, term)
-    top = np.where(top == -np.inf, 0, top)
-    total = np.exp(terms[0] - top)
-    for term in terms[1:]:
-        total += np.exp(term - top)
-    with np.errstate(divide="ignore"):
-        return np.log(total) + top
-
-
 def _beginnings(emissions: Any, labels: Any) -> Any:
-    """alpha[t, n, s]: log-probability of all beginnings of paths that are at label s after frame t."""
+    """alpha[t, n, s]: log-probability of all beginnings of paths that are at label s after frame t (Graves et al. 2006, eq. 6-8)."""
     frames, batch, width = emissions.shape
-    alpha = np.full((frames, batch, width + 2), -np.inf, dtype=emissions.dtype)  # two columns before the first label
+    dtype = emissions.dtype
+    alpha = np.full((frames, batch, width + 2), -np.inf, dtype=dtype)  # two columns before the first label
     alpha[0, :, 2:4] = emissions[0, :, :2]
-    closed = np.where(_may_skip(labels), 0.0, -np.inf).astype(emissions.dtype)
-    for t in range(1, frames):
-        before = alpha[t - 1]
-        alpha[t, :, 2:] = _log_sum(before[:, 2:], before[:, 1:-1], before[:, :-2] + closed) + emissions[t]
+    closed = np.where(_may_skip(labels), 0.0, -np.inf).astype(dtype)
+    lowest = np.finfo(dtype).min  # the largest of three -inf, so that their difference to it is not nan
+    terms, top = np.empty((3, batch, width), dtype), np.empty((batch, width), dtype)
+    stay, step, skip = terms
+    with np.errstate(divide="ignore"):
+        for t in range(1, frames):
+            before, now = alpha[t - 1], alpha[t, :, 2:]
+            np.add(before[:, :-2], closed, out=skip)
+            np.maximum(before[:, 2:], before[:, 1:-1], out=top)
+            np.maximum(top, skip, out=top)
+            np.maximum(top, lowest, out=top)
+            np.subtract(before[:, 2:], top, out=stay)
+            np.subtract(before[:, 1:-1], top, out=step)
+            np.subtract(skip, top, out=skip)
+            np.exp(terms, out=terms)
+            np.add(stay, step, out=stay)
+            np.add(stay, skip, out=stay)
+            np.log(stay, out=stay)
+            np.add(stay, top, out=stay)
+            np.add(stay, emissions[t], out=now)
     return alpha[:, :, 2:]
 
 
@@ -101,7 +105,7 @@ def _likelihoods(alpha: Any, input_lengths: Any, target_lengths: Any) -> Any:
     last = alpha[np.maximum(input_lengths - 1, 0), rows]
     in_blank = last[rows, 2 * target_lengths]
     in_label = np.where(target_lengths > 0, last[rows, np.maximum(2 * target_lengths - 1, 0)], -np.inf)
-    likelihoods = _log_sum(in_blank, in_label)
+    likelihoods = np.logaddexp(in_blank, in_label)
     return np.where(input_lengths > 0, likelihoods, np.where(target_lengths > 0, -np.inf, 0.0)).astype(alpha.dtype)
 
 
