@@ -132,6 +132,7 @@ from nn.shaping import Flatten, Identity, Unflatten
 from nn.squeeze_excitation import SqueezeExcitation
 from nn.stateless import functional_call
 from nn.summaries import Summary, summary
+from nn.torch_states import to_torch
 from nn.transformer import Transformer, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer
 from nn.uninitialized import UninitializedBuffer, UninitializedParameter
 
@@ -306,5 +307,6 @@ __all__ = [
     "save",
     "save_checkpoint",
     "summary",
+    "to_torch",
     "utils",
 ]

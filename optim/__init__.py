@@ -45,6 +45,7 @@ from optim.schedules import (
     Warmup,
 )
 from optim.second_order import KFAC, GaussNewton, LevenbergMarquardt, NewtonCG
+from optim.torch_states import from_torch, to_torch
 from optim.wrappers import SAM, SWATS, Accumulate, Combined, Lookahead, Switch, WeightAverage
 
 __all__ = [
@@ -98,11 +99,13 @@ __all__ = [
     "Warmup",
     "WeightAverage",
     "choice",
+    "from_torch",
     "hogwild",
     "lr_scheduler",
     "rules",
     "schedules",
     "search",
     "swa_utils",
+    "to_torch",
     "transformations",
 ]

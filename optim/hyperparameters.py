@@ -21,6 +21,7 @@ __all__ = [
     "is_changeable",
     "loaded",
     "loaded_entry",
+    "plain_array",
     "refuse_unknown",
     "resuming",
     "saved",
@@ -186,6 +187,14 @@ def resuming(value: Any, own: Any) -> Changes:
     return []
 
 
+def plain_array(value: Any) -> Any:
+    """A copy of what is in a tensor of torch's, or in anything that NumPy takes for an array."""
+    if hasattr(value, "detach"):
+        value = value.detach()
+        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()  # NumPy has no bfloat16
+    return np.array(value)
+
+
 def loaded_entry(saved: Mapping[str, Any], dtype: Any, shape: tuple[int, ...] | None, label: str) -> dict[str, Any]:
     """A parameter's state from a saved one, torch's included: arrays of `dtype`, and Python's numbers.
 
@@ -197,7 +206,7 @@ def loaded_entry(saved: Mapping[str, Any], dtype: Any, shape: tuple[int, ...] | 
     for name, value in saved.items():
         if value is None:
             continue  # torch's momentum_buffer before the first step
-        array = np.array(value.detach().numpy() if hasattr(value, "detach") else value)
+        array = plain_array(value)
         if name.rpartition(".")[2] in NUMBERS or not hasattr(value, "shape"):
             entry[name] = int(array) if name.endswith("step") else array.item()
             continue

@@ -49,7 +49,7 @@ ROOMS = [
 ]
 MOST_FLOORS = 9
 # Other libraries, each an extra of the package: a function may import them, or a module that is called after them and loaded on demand.
-OPTIONAL = {"graphviz", "matplotlib", "pygraphviz", "pytest", "safetensors", "scipy", "sklearn", "tqdm"}
+OPTIONAL = {"graphviz", "matplotlib", "pygraphviz", "pytest", "safetensors", "scipy", "sklearn", "torch", "tqdm"}
 
 Sources = Mapping[str, str]  # path -> text
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import autograd_core as ag
+import nn
 import optim
 
 torch = pytest.importorskip("torch")
@@ -112,17 +114,6 @@ def test_parameters_without_gradient_are_left_alone_and_age_by_themselves(name: 
         pair.compare(step)
 
 
-def to_torch(state: Any) -> Any:
-    """Our `state_dict` with torch's tensors for arrays, and for the step number, which torch keeps in one."""
-    return {
-        "state": {
-            i: {k: torch.tensor(float(v)) if k == "step" else torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in entry.items()}
-            for i, entry in state["state"].items()
-        },
-        "param_groups": state["param_groups"],
-    }
-
-
 @first_cases
 def test_states_go_from_torch_to_us_and_back(name: str, case: dict[str, Any], rng: np.random.Generator) -> None:
     pair = Pair(rng, name, case)
@@ -135,10 +126,88 @@ def test_states_go_from_torch_to_us_and_back(name: str, case: dict[str, Any], rn
         pair.step(g)
     pair.compare(20)
     pair.their_optimizer = getattr(torch.optim, name)(pair.theirs)
-    pair.their_optimizer.load_state_dict(to_torch(pair.our_optimizer.state_dict()))
+    pair.their_optimizer.load_state_dict(optim.to_torch(pair.our_optimizer.state_dict()))
     for g in steps[20:]:
         pair.step(g)
     pair.compare(30)
+
+
+@first_cases
+def test_a_state_of_torchs_can_be_kept_without_torch(name: str, case: dict[str, Any], rng: np.random.Generator, tmp_path: Path) -> None:
+    pair = Pair(rng, name, case)
+    steps = gradients(rng, 12)
+    for g in steps[:6]:
+        pair.step(g)
+    nn.save_checkpoint(tmp_path / "state", optimizer=optim.from_torch(pair.their_optimizer.state_dict()))
+    pair.our_optimizer = getattr(optim, name)(pair.ours)
+    nn.load_checkpoint(tmp_path / "state", optimizer=pair.our_optimizer)
+    for g in steps[6:]:
+        pair.step(g)
+    pair.compare(12)
+
+
+def test_the_memory_of_lbfgs_goes_to_torch_and_back() -> None:
+    start = np.array([-1.0, 2.0])
+    p, q = ag.tensor(start, requires_grad=True), torch.tensor(start, requires_grad=True)
+    ours, theirs = optim.LBFGS([p], lr=0.1, max_iter=3), torch.optim.LBFGS([q], lr=0.1, max_iter=3)
+
+    def step(optimizer: Any, x: Any) -> None:
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss = (1 - x[0]) ** 2 + 10 * (x[1] - x[0] ** 2) ** 2
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+
+    for _ in range(3):
+        step(ours, p)
+        step(theirs, q)
+    swapped = optim.LBFGS([p]), torch.optim.LBFGS([q])
+    swapped[0].load_state_dict(optim.from_torch(theirs.state_dict()))
+    swapped[1].load_state_dict(optim.to_torch(ours.state_dict()))
+    for _ in range(3):
+        step(swapped[0], p)
+        step(swapped[1], q)
+    np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-9)
+
+
+def test_half_and_bfloat16_states_and_schedules() -> None:
+    q = torch.ones(3, dtype=torch.bfloat16, requires_grad=True)
+    theirs = torch.optim.SGD([q], lr=0.1, momentum=0.9)
+    (q * 1.5).sum().backward()
+    theirs.step()
+    ours = optim.SGD([ag.tensor(np.ones(3, np.float16), requires_grad=True)], lr=0.1)
+    ours.load_state_dict(theirs.state_dict())
+    np.testing.assert_array_equal(ours.state_dict()["state"][0]["momentum_buffer"], np.full(3, 1.5, np.float32))
+    ours.param_groups[0]["lr"] = optim.Exponential(0.1, 0.9)
+    with pytest.raises(ValueError, match="lr of group 0 is a schedule, Exponential"):
+        optim.to_torch(ours.state_dict())
+
+
+def test_a_model_and_its_optimizer_go_on_in_torch() -> None:
+    model = nn.MLP(3, 4, 2, generator=0, dtype=np.float64)
+    theirs = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    optimizer = optim.AdamW(model.parameters(), lr=0.1)
+
+    def ours_step() -> None:
+        optimizer.zero_grad()
+        (model(x) ** 2).sum().backward()
+        optimizer.step()
+
+    ours_step()
+    theirs.load_state_dict(nn.to_torch(model))
+    their_optimizer = torch.optim.AdamW(theirs.parameters())
+    their_optimizer.load_state_dict(optim.to_torch(optimizer.state_dict()))
+    ours_step()
+    their_optimizer.zero_grad()
+    (theirs(torch.tensor(x)) ** 2).sum().backward()
+    their_optimizer.step()
+    for p, q in zip(model.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-10)
+    model.load_state_dict(theirs.state_dict())
+    optimizer.load_state_dict(their_optimizer.state_dict())
 
 
 def test_what_torchs_schedulers_and_users_put_into_groups_is_taken_over() -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import autograd_core as ag
-from optim.hyperparameters import COUNT, Domain, at_least
+from optim.hyperparameters import COUNT, Domain, at_least, plain_array
 from optim.line_search import Point, strong_wolfe
 from optim.one_vector import OneVector, whole
 from optim.packs import flat
@@ -206,7 +206,7 @@ class LBFGS(OneVector):
                 return [plain(v) for v in value]
             if not hasattr(value, "shape"):
                 return value
-            array = np.array(value.detach().numpy() if hasattr(value, "detach") else value)
+            array = plain_array(value)
             if array.shape not in ((), (size,)):
                 raise ValueError(f"LBFGS: a state has shape {array.shape}, but the parameters are a vector of {size}")
             return array if array.shape else array.item()
