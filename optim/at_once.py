@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Changes", "afterwards", "assign", "at_once", "followed", "holds", "restoring", "set_attributes"]
+__all__ = ["Changes", "afterwards", "assign", "at_once", "each", "followed", "holds", "restoring", "set_attributes"]
 
 Changes = list[Callable[[], Any]]
 
@@ -40,6 +40,13 @@ def assign(array: Any, values: Any) -> Callable[[], Any]:
 def set_attributes(instance: Any, **values: Any) -> Callable[[], Any]:
     """The change of an object's attributes to these values."""
     return partial(instance.__dict__.update, values)
+
+
+def each(function: Callable[..., Any], *arguments: Iterable[Any]) -> Changes:
+    """The changes `function(a, b, ...)` of a built-in function for the first of all arguments, for the second, and so on."""
+    calls = map(function, *arguments)
+    # Twice: if one of the calls raises, those after it are left to the second time, which has nothing to do otherwise.
+    return [partial(deque, calls, 0)] * 2
 
 
 def holds(dictionary: Any, content: Mapping[Any, Any]) -> Changes:

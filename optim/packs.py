@@ -11,12 +11,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from optim import memory
-from optim.at_once import Changes, assign, at_once, set_attributes
+from optim.at_once import Changes, assign, at_once, each, set_attributes
 from optim.precision import wide, wide_dtype
 from optim.program import Workspace
 
@@ -79,7 +80,11 @@ class Pack:
         for entry, name, view in self.views:
             if entry.get(name) is not view:
                 return False
-        return all(entry.get(name) == value for name, value in self.numbers.items() for entry in self.entries)
+        for name, value in self.numbers.items():
+            for entry in self.entries:
+                if entry.get(name) != value:
+                    return False
+        return True
 
     def is_worth_keeping(self) -> bool:
         """Whether it is usable, and to make it anew would take longer than to step its parameters one by one."""
@@ -99,9 +104,8 @@ class Pack:
     def _gather(self, name: str, arrays: Sequence[Any]) -> Any:
         if self.alone:
             return flat(arrays[0])
-        joined, views = self._buffer(name)
-        for view, array in zip(views, arrays, strict=True):
-            view[...] = array
+        joined, _ = self._buffer(name)
+        np.concatenate(arrays, axis=None, out=joined.view(self.wide[0]))
         return joined
 
     def take_gradients(self, gradients: Sequence[Any]) -> None:
@@ -119,7 +123,7 @@ class Pack:
         run = self._of_program if self.size >= PROGRAM else self._of_formula
         changes, numbers = run(rule, hyperparameters, workspace)
         if numbers:
-            changes += [partial(known.update, numbers) for known in (self.numbers, *self.entries)]
+            changes += each(dict.update, (self.numbers, *self.entries), repeat(numbers))
         changes.append(set_attributes(self, gradient=None))
         return changes
 
@@ -136,8 +140,12 @@ class Pack:
                 changes.append(assign(self.arrays[name], value))
             else:
                 changes += self._keeping(name, np.array(value, dtype=self.dtype))
-        parts = self._parted(np.asarray(change, dtype=self.dtype))
-        changes += [partial(np.add, array, part, out=array) for array, part in zip(data, parts, strict=True)]
+        if len(data) == 1:
+            parts = self._parted(np.asarray(change, dtype=self.dtype))
+        else:  # copied into a buffer that is cut into parts already, which is quicker than to cut it
+            joined, parts = self._buffer("change")
+            joined[...] = change
+        changes += each(np.add, data, parts, data)
         return changes, numbers
 
     def _of_program(self, rule: Callable[..., Any], hyperparameters: dict[str, Any], workspace: Workspace) -> tuple[Changes, dict[str, Any]]:
@@ -153,7 +161,7 @@ class Pack:
         parameter = self._gather("parameter", data) if program.uses_parameter else self.gradient
         change, parts = self._buffer("change")
         changes += program.changes(self.gradient, parameter, arrays, workspace, change)
-        changes += [partial(np.add, array, part, out=array) for array, part in zip(data, parts, strict=True)]
+        changes += each(np.add, data, parts, data)
         return changes, program.numbers
 
 

@@ -83,7 +83,10 @@ def changes_of(tasks: Sequence[Task], workspaces: list[Workspace]) -> Changes:
 
 
 def _workers(tasks: Sequence[Task], workspaces: list[Workspace]) -> int:
-    workers = min(threads(), len(tasks)) if sum(size for size, _ in tasks) >= WORTH_IT else 1
+    most = min(threads(), len(tasks))
+    workers = most if most > 1 and sum(size for size, _ in tasks) >= WORTH_IT else 1
+    if len(workspaces) >= workers:
+        return workers
     workspaces.extend(Workspace() for _ in range(workers - len(workspaces)))
     return workers
 

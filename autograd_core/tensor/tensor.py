@@ -99,6 +99,10 @@ class Tensor(ArrayMethods, of_results=True):
     def data(self) -> Any:
         """The array itself, not a copy. Changing it in place while a graph that saved it waits for its backward pass is an
         error that the pass reports; assigning a new array (`t.data = a`) is always safe."""
+        array = self._array
+        if self.handed_out is True and type(array) is np.ndarray:  # as for most who ask: optimizers, at every step
+            return array
+        del array  # a name of ours would count
         return without_tangents(hand_out(self))
 
     @data.setter
