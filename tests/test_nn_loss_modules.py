@@ -71,7 +71,7 @@ def test_modules_give_what_torchs_give(name: str) -> None:
             np.testing.assert_allclose(ours(*arguments), expected.numpy(), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", losses.__all__)
+@pytest.mark.parametrize("name", [n for n in losses.__all__ if n not in ("DiceLoss", "SigmoidFocalLoss")])
 def test_constructors_have_torchs_arguments_in_torchs_order_with_torchs_defaults(name: str) -> None:
     torch = pytest.importorskip("torch")
 
@@ -116,6 +116,14 @@ def test_modules_take_the_old_booleans() -> None:
     with pytest.warns(DeprecationWarning, match="write reduction='sum'"):
         loss = nn.MSELoss(size_average=False)
     assert loss(X, Y) == functional.mse_loss(X, Y, reduction="sum")
+
+
+def test_focal_and_dice_modules_remember_their_options() -> None:
+    expected = functional.sigmoid_focal_loss(X, SIGN > 0, 0.4, 1.5, "mean")
+    assert nn.SigmoidFocalLoss(0.4, 1.5, "mean")(X, SIGN > 0) == expected
+    assert nn.DiceLoss(0.5, squared=True, axis=(0, 1), reduction="sum")(P, SIGN > 0) == functional.dice_loss(P, SIGN > 0, 0.5, True, (0, 1), "sum")
+    with pytest.raises(ValueError, match="DiceLoss: reduction must be"):
+        nn.DiceLoss(reduction="average")
 
 
 def test_the_weights_of_a_loss_belong_to_its_state() -> None:

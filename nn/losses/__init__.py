@@ -1,7 +1,7 @@
 """Losses as modules, which remember their arguments; torch's classes. The mathematics is in `nn.functional`."""
 
 from nn.losses.adaptive import AdaptiveLogSoftmaxWithLoss
-from nn.losses.classification import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, KLDivLoss, NLLLoss
+from nn.losses.classification import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, DiceLoss, KLDivLoss, NLLLoss, SigmoidFocalLoss
 from nn.losses.embeddings import CosineEmbeddingLoss, CosineSimilarity, PairwiseDistance, TripletMarginLoss, TripletMarginWithDistanceLoss
 from nn.losses.margins import (
     HingeEmbeddingLoss,
@@ -22,6 +22,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DiceLoss",
     "GaussianNLLLoss",
     "HingeEmbeddingLoss",
     "HuberLoss",
@@ -35,6 +36,7 @@ __all__ = [
     "NLLLoss",
     "PairwiseDistance",
     "PoissonNLLLoss",
+    "SigmoidFocalLoss",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "TripletMarginLoss",

@@ -7,7 +7,7 @@ from typing import Any
 from nn import functional
 from nn.losses.base import Loss, WeightedLoss
 
-__all__ = ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "KLDivLoss", "NLLLoss"]
+__all__ = ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "DiceLoss", "KLDivLoss", "NLLLoss", "SigmoidFocalLoss"]
 
 
 class CrossEntropyLoss(WeightedLoss):
@@ -74,3 +74,28 @@ class BCEWithLogitsLoss(WeightedLoss):
 
     def forward(self, input: Any, target: Any) -> Any:
         return functional.binary_cross_entropy_with_logits(input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight)
+
+
+class SigmoidFocalLoss(Loss):
+    """Binary cross entropy that counts easy examples less, see `functional.sigmoid_focal_loss`; its reduction is "none" by default."""
+
+    def __init__(self, alpha: float = 0.25, gamma: float = 2, reduction: str = "none") -> None:
+        super().__init__(reduction=reduction)
+        self.alpha = alpha
+        self.gamma = gamma
+
+    def forward(self, inputs: Any, targets: Any) -> Any:
+        return functional.sigmoid_focal_loss(inputs, targets, self.alpha, self.gamma, self.reduction)
+
+
+class DiceLoss(Loss):
+    """How little two sets overlap, see `functional.dice_loss`."""
+
+    def __init__(self, smooth: float = 1.0, squared: bool = False, axis: int | tuple[int, ...] | None = None, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.smooth = smooth
+        self.squared = squared
+        self.axis = axis
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return functional.dice_loss(input, target, self.smooth, self.squared, self.axis, self.reduction)

@@ -46,8 +46,10 @@ def reduced(loss: Any, reduction: str) -> Any:
 
 
 def as_input(value: Any) -> Any:
-    """Tensors and arrays as they are, lists and numbers as arrays of floating-point numbers."""
-    return value if hasattr(value, "dtype") else np.asarray(value, dtype=float)
+    """Tensors and arrays of floating-point numbers as they are; lists, numbers, integers and booleans in floating point."""
+    if not hasattr(value, "dtype"):
+        return np.asarray(value, dtype=float)
+    return value if value.dtype.kind in "fc" else value.astype(float)
 
 
 def like_input(value: Any, input: Any) -> Any:

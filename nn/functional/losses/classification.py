@@ -185,6 +185,8 @@ def cross_entropy(
     weight = class_weights("cross_entropy", weight, classes, input.dtype)
     target = target if hasattr(target, "dtype") else np.asarray(target)
     if target.shape == input.shape and target.dtype.kind == "f":
+        if ignore_index >= 0:
+            raise ValueError(f"cross_entropy: ignore_index={ignore_index} is for class indices, and target holds probabilities")
         probabilities, _, _ = _flat("cross_entropy", target)
         if label_smoothing:
             probabilities = probabilities * (1 - label_smoothing) + label_smoothing / classes
