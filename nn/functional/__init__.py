@@ -4,12 +4,13 @@ They take tensors and plain arrays. Where torch says `dim`, `axis` works too. Wh
 operation made with the public `ag.op`, and differentiates to any order.
 """
 
-from nn.functional.activations import celu, elu, gelu, glu, logsigmoid, mish, selu, sigmoid, silu, softplus, softsign, tanh, tanhshrink
+from nn.functional.activations import celu, elu, glu, logsigmoid, mish, selu, sigmoid, silu, softplus, softsign, tanh, tanhshrink
 from nn.functional.attention import scaled_dot_product_attention
 from nn.functional.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d, fold, unfold
 from nn.functional.distances import cdist, cosine_similarity, normalize, pairwise_distance, pdist
 from nn.functional.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from nn.functional.embeddings import embedding, embedding_bag, one_hot
+from nn.functional.gaussian_units import gelu
 from nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

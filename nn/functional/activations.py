@@ -6,8 +6,6 @@ order. `inplace` is accepted and changes nothing: a tensor on the tape is a valu
 
 from __future__ import annotations
 
-import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,6 @@ from nn.functional.piecewise import nonpositive
 __all__ = [
     "celu",
     "elu",
-    "gelu",
     "glu",
     "logsigmoid",
     "mish",
@@ -250,64 +247,6 @@ def mish(input: Any, inplace: bool = False) -> Any:
     array([  -0.,    0., 1000.])
     """
     return _mish(as_array(input))
-
-
-@functools.cache
-def _distribution() -> Any:
-    """The normal distribution function: SciPy's, and where that is not installed, one made of Python's `math.erfc`, 20 times as slow."""
-    try:
-        from scipy.special import ndtr
-    except ImportError:
-        erfc = np.frompyfunc(math.erfc, 1, 1)
-        return lambda x: np.asarray(0.5 * erfc(np.multiply(x, -math.sqrt(0.5), dtype=np.float64)), dtype=x.dtype)
-    return ndtr
-
-
-@ag.op(
-    batches=True,
-    name="normal_cdf",
-    x=lambda g, x: g * (math.sqrt(0.5 / math.pi) * np.exp(x * x * -0.5)),
-    real_only=True,
-    elementwise=True,
-    samples=_samples(),
-)
-def _normal_cdf(x: Any) -> Any:
-    return _distribution()(x)
-
-
-_ROOT_TWO_OVER_PI = math.sqrt(2 / math.pi)
-_CUBIC = 0.044715
-
-
-def _tanh_gelu_rule(g: Any, x: Any) -> Any:
-    square = x * x
-    t = np.tanh(x * (square * _CUBIC + 1) * _ROOT_TWO_OVER_PI)
-    return g * (0.5 * (t + 1) + x * (1 - t * t) * (square * (1.5 * _CUBIC * _ROOT_TWO_OVER_PI) + 0.5 * _ROOT_TWO_OVER_PI))
-
-
-@ag.op(batches=True, name="gelu", x=_tanh_gelu_rule, real_only=True, elementwise=True, samples=_samples())
-def _tanh_gelu(x: Any) -> Any:
-    return 0.5 * x * (np.tanh(x * (x * x * _CUBIC + 1) * _ROOT_TWO_OVER_PI) + 1)
-
-
-def gelu(input: Any, approximate: str = "none") -> Any:
-    """X * P(z <= x) for a normally distributed z, elementwise.
-
-    approximate  "none", or "tanh" for 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), which is quicker
-    raises       ValueError for another `approximate`
-
-    Hendrycks & Gimpel 2016, "Gaussian error linear units", section 2.
-
-    >>> import numpy as np
-    >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4)
-    array([-0.1587,  0.    ,  0.8413])
-    """
-    input = as_array(input)
-    if approximate == "tanh":
-        return _tanh_gelu(input)
-    if approximate != "none":
-        raise ValueError(f'gelu: approximate must be "none" or "tanh", not {approximate!r}')
-    return input * _normal_cdf(input)  # two nodes: the distribution function, the dear part, is not computed again
 
 
 def _glu_rule(g: Any, x: Any, axis: int) -> Any:
