@@ -149,6 +149,17 @@ def test_a_query_that_may_see_no_key_gives_zeros_and_gradient_zero(rng: np.rando
     assert all(np.isfinite(x.grad.data).all() for x in (q, k, v))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("level", [-1e3, -90.0, 0.0, 90.0, 1e3])
+def test_softmax_stands_scores_of_any_size(dtype: Any, level: float) -> None:
+    q, k = np.ones((2, 3, 1), dtype), np.array([[[0.0], [1.0], [-2.0]]], dtype)
+    value = np.eye(3, dtype=dtype)[None]
+    bias = np.array([[level] * 3, [0.0] * 3, [level, -np.inf, level]], dtype)  # one row far away, others not
+    weights = functional.scaled_dot_product_attention(q, k, value, bias, scale=1.0)
+    expected = np.exp(k[0, :, 0].astype(float) + np.array([[0.0] * 3, [0.0] * 3, [0.0, -np.inf, 0.0]]))
+    np.testing.assert_allclose(weights[1], expected / expected.sum(axis=-1, keepdims=True), rtol=2 * np.finfo(dtype).eps * max(1, abs(level)))
+
+
 def test_dropped_weights_are_zero_and_the_others_larger() -> None:
     value = np.eye(64)
     q = np.zeros((200, 64))
