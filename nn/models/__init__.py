@@ -8,14 +8,17 @@ model.load_state_dict(torch_state)  # torchvision's, by name
 from nn.models.alexnet import AlexNet, alexnet
 from nn.models.densenet import DenseNet, densenet121, densenet161, densenet169, densenet201
 from nn.models.googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
+from nn.models.gpt import GPT
 from nn.models.lenet import LeNet
 from nn.models.mlp import MLP
 from nn.models.resnet import BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50, resnet101, resnet152, small_resnet
 from nn.models.senet import SEBasicBlock, SEBottleneck, se_resnet18, se_resnet34, se_resnet50
+from nn.models.transformer import Seq2SeqTransformer
 from nn.models.unet import UNet
 from nn.models.vgg import VGG, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 
 __all__ = [
+    "GPT",
     "MLP",
     "VGG",
     "AlexNet",
@@ -28,6 +31,7 @@ __all__ = [
     "ResNet",
     "SEBasicBlock",
     "SEBottleneck",
+    "Seq2SeqTransformer",
     "UNet",
     "alexnet",
     "densenet121",
