@@ -18,6 +18,7 @@ from optim.packs import Packs, changes_whole
 from optim.parallel import Task, changes_of, run_all
 from optim.precision import wide_dtype
 from optim.program import Workspace
+from optim.quiet import quietly
 from optim.stepping import Ready, Stepper
 
 __all__ = ["Optimizer", "Options", "Value", "Work", "is_finite"]
@@ -120,8 +121,7 @@ class Optimizer(Stepper):
         return [*changes_of(tasks[::-1], self._workspaces), set_attributes(self, steps=self.steps + 1)]
 
     def _all_finite(self, checks: list[Task]) -> bool:
-        with np.errstate(all="ignore"):  # once for all of them: it holds in their threads too
-            return all(run_all(checks, self._workspaces))
+        return all(quietly(run_all, checks, self._workspaces))  # once for all of them: it holds in their threads too
 
     def _numbers_of(self, i: int, group: dict[str, Any]) -> dict[str, Any]:
         """The hyperparameters of a group at this step, checked; those of the last step if nothing can have changed."""
@@ -266,5 +266,4 @@ class Optimizer(Stepper):
 
 def is_finite(array: Any, _: Any = None) -> bool:
     """Whether all elements are finite."""
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(array).all())
+    return bool(quietly(np.isfinite, array).all())

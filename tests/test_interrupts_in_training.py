@@ -52,8 +52,10 @@ def is_whole(make: Callable[[], Any], run: Callable[[Any], Any], look: Callable[
     after = look(subject)
     assert before != after
     found = {"before": 0, "after": 0}
+    modes = np.geterr(), ag.is_grad_enabled()
     for place in every_interrupt(make, run, folders):
         left = look(place.subject)
+        assert (np.geterr(), ag.is_grad_enabled()) == modes, f"a mode was left changed by an interrupt at {place}"
         assert left in (before, after), f"half done by an interrupt at {place}"
         found["before" if left == before else "after"] += 1
         run(place.subject)  # and nothing stays behind that would stop the next one

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from optim.quiet import quietly
+
 __all__ = ["State", "Step", "decayed", "moments", "norm", "per_element", "real_only"]
 
 State = dict[str, Any]
@@ -44,8 +46,7 @@ def moments(g: Any, state: State, betas: tuple[float, float]) -> tuple[int, Any,
 def norm(array: Any) -> float:
     """The Euclidean norm of all elements, as a Python number: one of NumPy's would promote float32."""
     flat = array.reshape(-1)
-    with np.errstate(over="ignore"):
-        square = float(np.vdot(flat, flat).real)
+    square = float(quietly(np.vdot, flat, flat).real)
     if math.isfinite(square):
         return square**0.5
     # Squares of large elements are not finite, nor sums of many in half precision, though the norm may be.
