@@ -14,12 +14,16 @@ from nn.functional.losses.arguments import as_input, check_same_shape, chosen_re
 __all__ = ["gaussian_nll_loss", "huber_loss", "l1_loss", "mse_loss", "poisson_nll_loss", "smooth_l1_loss"]
 
 
-def _error(name: str, input: Any, target: Any) -> Any:
-    """The difference of two arrays of one shape; `target` may be a number."""
+def _target(name: str, input: Any, target: Any) -> Any:
+    """`target` as an array of `input`'s shape, or a number; ValueError if it has another shape."""
     target = like_input(target, input)
     if target.ndim:
         check_same_shape(name, input, target)
-    return input - target
+    return target
+
+
+def _error(name: str, input: Any, target: Any) -> Any:
+    return input - _target(name, input, target)
 
 
 def _weighted(name: str, losses: Any, weight: Any, input: Any, reduction: str) -> Any:
@@ -28,6 +32,20 @@ def _weighted(name: str, losses: Any, weight: Any, input: Any, reduction: str) -
     check_same_shape(name, input, weight, "weight")
     losses = losses * weight
     return np.sum(losses) / np.sum(weight) if reduction == "mean" else reduced(losses, reduction)
+
+
+# One node instead of three, which keeps the two arrays only: the loss that most programs call most often.
+@ag.op(
+    batches=True,
+    name="mse_loss",
+    x=lambda g, x, target, count: (g * (2 / count)) * (x - target),
+    target=lambda g, x, target, count: (g * (2 / count)) * (target - x),
+    real_only=True,
+    samples=lambda a: [ag.call(a(2, 3), a(2, 3), 6), ag.call(a(2, 3), a(), 1), ag.call(a(), a(), 1), ag.call(a(0, 3), a(0, 3), 1)],
+)
+def _squared_error(x: Any, target: Any, count: int) -> Any:
+    error = x - target
+    return (error * error).sum() / count
 
 
 def mse_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Any = None) -> Any:
@@ -43,7 +61,10 @@ def mse_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = No
     """
     reduction = chosen_reduction("mse_loss", size_average, reduce, reduction)
     input = as_input(input)
-    error = _error("mse_loss", input, target)
+    target = _target("mse_loss", input, target)
+    if weight is None and reduction != "none" and input.size and input.dtype.kind == "f":
+        return _squared_error(input, target, input.size if reduction == "mean" else 1)
+    error = input - target
     losses = error * error
     return reduced(losses, reduction) if weight is None else _weighted("mse_loss", losses, weight, input, reduction)
 
