@@ -2,8 +2,8 @@
 
 The examples of a step lie in consecutive rows, step after step, in torch's packed layout; where all sequences are equally long
 this is (steps * batch, features). `Steps` knows which rows belong together, for either direction. Each gate has a plane of its
-own, (gates, rows, hidden), so that a step's part of it is contiguous. The input's share of the gates and the gradients of the
-weights are products over all steps at once; in the loop there is one product with the hidden state alone.
+own, (gates, rows, hidden), so that a step's part of it is contiguous, and a step is one product of [x, h, 1] with all weights.
+Backwards, only the hidden state's gradient goes from step to step; those of the weights are products over all steps at once.
 
 Each gradient is written twice: in place for arrays, and in NumPy's functions, which can be differentiated again.
 """
@@ -49,11 +49,15 @@ class Steps:
         """The rows of the steps, in the order in which they are computed."""
         return self.rows[::-1] if self.reverse else self.rows
 
-    def check(self, x: Any, *initial: Any) -> None:
-        """Raise ValueError unless x has a row for each step of each sequence, and each initial state one for each sequence."""
+    def check(self, gates: int, x: Any, initial: Sequence[Any], w_ih: Any, w_hh: Any) -> None:
+        """Raise ValueError unless there are rows for all steps and states for all sequences, and the weights have the gates' rows."""
         if x.shape[0] != self.total or any(state.shape[0] != self.batch for state in initial):
             rows = [a.shape[0] for a in (x, *initial)]
             raise ValueError(f"{self.batch} sequences of {self.total} steps in all, but the inputs have {rows} rows")
+        hidden = initial[-1].shape[1]
+        expected = (gates * hidden, x.shape[1]), (gates * hidden, initial[0].shape[1])
+        if (w_ih.shape, w_hh.shape) != expected:
+            raise ValueError(f"weights of shapes {w_ih.shape} and {w_hh.shape} for {gates} gates and a state of {hidden}, expected {expected}")
 
     def before(self, states: Any, initial: Any) -> Any:
         """For each row the state that it started from: the one of the step before, or the initial one."""
@@ -95,13 +99,48 @@ def _dtype_of(operands: Sequence[Any]) -> Any:
     return np.result_type(*(operand for operand in operands if operand is not None))
 
 
-def _planes(weight: Any, gates: int) -> Any:
-    """(gates * hidden, features) as (gates, features, hidden), which rows are multiplied by."""
-    return weight.reshape((gates, weight.shape[0] // gates, weight.shape[1])).swapaxes(1, 2)
+_WORTH_A_COPY = 8  # steps: from then on the weights are copied once to be multiplied faster
 
 
-def _bias_planes(bias: Any, gates: int) -> Any:
-    return bias.reshape((gates, 1, bias.shape[0] // gates))
+class _Sums:
+    """What gates are before their activation, at each step: [x, h, 1] times the weights, one plane for each gate.
+
+    order     which gate of the weights each plane is for
+    negative  how many planes, the first ones, are negated: what the exponential in a sigmoid takes
+    """
+
+    def __init__(self, operands: Sequence[Any], order: Sequence[int], negative: int, steps: Steps, dtype: Any) -> None:
+        x, w_ih, w_hh, *biases = operands
+        given = [bias for bias in biases if bias is not None]
+        bias = sum(given[1:], given[0]) if given else None
+        hidden, self.features, self.negative, self.order = w_ih.shape[0] // len(order), x.shape[1], negative, order
+        self.planes: Any = None
+        if len(steps.sizes) >= _WORTH_A_COPY:
+            whole = np.concatenate([w_ih, w_hh, *([] if bias is None else [bias[:, None]])], axis=1, dtype=dtype)
+            planes = whole.reshape((len(order), hidden, whole.shape[1]))[list(order)]
+            np.negative(planes[:negative], out=planes[:negative])
+            self.planes = np.ascontiguousarray(planes.swapaxes(1, 2))
+            self.inputs = np.empty((x.shape[0], whole.shape[1]), dtype)
+            self.inputs[:, : self.features] = x
+            self.inputs[:, self.features + w_hh.shape[1] :] = 1
+            self.states = self.inputs[:, self.features : self.features + w_hh.shape[1]]
+        else:
+            rows = [slice(gate * hidden, (gate + 1) * hidden) for gate in order]
+            self.x, self.pairs = x, [(w_ih[gate].T, w_hh[gate].T) for gate in rows]
+            self.bias = None if bias is None else bias.reshape((len(order), 1, hidden))[list(order)]
+
+    def into(self, out: Any, rows: slice, h: Any) -> None:
+        """Write the planes of one step."""
+        if self.planes is not None:
+            self.states[rows] = h
+            np.matmul(self.inputs[rows], self.planes, out=out)
+            return
+        for plane, (of_x, of_h) in zip(out, self.pairs, strict=True):
+            np.matmul(self.x[rows], of_x, out=plane)
+            plane += h @ of_h
+        if self.bias is not None:
+            out += self.bias
+        np.negative(out[: self.negative], out=out[: self.negative])
 
 
 def _sigmoid_of_negative(z: Any) -> None:
@@ -111,10 +150,10 @@ def _sigmoid_of_negative(z: Any) -> None:
     np.reciprocal(z, out=z)
 
 
-def _times_slope(d: Any, gate: Any) -> None:
-    """D *= gate (1 - gate), in place: the slope of a sigmoid."""
+def _times_slope(d: Any, gate: Any, room: Any) -> None:
+    """Multiply by gate (1 - gate), the slope of a sigmoid, in place."""
     d *= gate
-    d -= d * gate
+    d -= np.multiply(d, gate, out=room)
 
 
 def _is_plain(values: Sequence[Any]) -> bool:
@@ -129,10 +168,10 @@ def _part(a: Any, *index: Any) -> Any:
     return None if a is None else a[index]
 
 
-def _joined(parts: Sequence[Any], steps: Steps, axis: int) -> Any:
+def _joined(parts: Sequence[Any], steps: Steps) -> Any:
     """What was computed step after step, backwards, in the order of time."""
     parts = parts if steps.reverse else parts[::-1]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 class _Carried:
@@ -149,28 +188,10 @@ class _Carried:
         self.rows = part if size == self.rows.shape[0] else np.concatenate([part, self.rows[size:]])
 
 
-def _of_weights(d: Any, x: Any, weight: Any) -> Any:
-    """The gradient of a weight, from that of its planes of products with the rows of x."""
-    return None if weight is None else np.matmul(d.swapaxes(1, 2), x).reshape(weight.shape)
-
-
 def _of_bias(d: Any, bias: Any) -> Any:
     if bias is None:
         return None
-    total = np.ones(d.shape[1], d.dtype) @ d if type(d) is np.ndarray else d.sum(axis=1)
-    return total.reshape(bias.shape)
-
-
-def _of_rows(d: Any, weight: Any, gates: int) -> Any:
-    """The gradient of rows that were multiplied by a weight's planes."""
-    planes = weight.reshape((gates, weight.shape[0] // gates, weight.shape[1]))
-    total = d[0] @ planes[0]
-    for gate in range(1, gates):
-        if type(total) is np.ndarray:
-            total += d[gate] @ planes[gate]
-        else:
-            total = total + d[gate] @ planes[gate]
-    return total
+    return np.ones(d.shape[0], d.dtype) @ d if type(d) is np.ndarray else d.sum(axis=0)
 
 
 # --- LSTM --------------------------------------------------------------------------------------------------------------------------
@@ -180,33 +201,32 @@ def _lstm_gradients(g: Any, out: Any, operands: Any, steps: Steps, of_input: boo
     """The gradients of (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)."""
     x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr = operands
     hs, cs, gates = out
-    h_before, c_before = steps.before(hs, h0), steps.before(cs, c0)
     plain = _is_plain((*g, *operands)) and g[2] is None
     backwards = _lstm_backwards_in_place if plain else _lstm_backwards
-    d, dhs, dh0, dc0 = backwards(g, gates, c_before, h0, c0, w_hh, w_hr, steps)
+    d, dhs, dh0, dc0 = backwards(g, gates, steps.before(cs, c0), h0, c0, w_hh, w_hr, steps)
     return [
-        _of_rows(d, w_ih, 4) if of_input else None,
+        d @ w_ih if of_input else None,
         dh0,
         dc0,
-        _of_weights(d, x, w_ih),
-        _of_weights(d, h_before, w_hh),
+        d.T @ x,
+        d.T @ steps.before(hs, h0),
         _of_bias(d, b_ih),
         _of_bias(d, b_hh),
-        None if w_hr is None else dhs.T @ (gates[3] * gates[4]),
+        None if w_hr is None else dhs.T @ (gates[2] * gates[4]),
     ]
 
 
 def _lstm_backwards(g: Any, gates: Any, c_before: Any, h0: Any, c0: Any, w_hh: Any, w_hr: Any, steps: Steps) -> Any:
-    """The gradients of the gates before their activation, of the hidden states (for w_hr), and of the initial states."""
+    """The gradients of the gates before their activation (rows, 4 hidden), of the hidden states, and of the initial states."""
     dh_carried, dc_carried = _Carried(h0), _Carried(c0)
     ds, dhs = [], []
     for rows in reversed(steps.order):
         size = rows.stop - rows.start
-        i, f, cell, o, t = (gates[k, rows] for k in range(5))
+        i, f, o, cell, t = (gates[k, rows] for k in range(5))
         dh = _plus(dh_carried.take(size), _part(g[0], rows))
         dhs.append(dh)
         dm = dh if w_hr is None else dh @ w_hr
-        di, df, dcell, do, dt = (_part(g[2], k, rows) for k in range(5))  # where the gates themselves are used
+        di, df, do, dcell, dt = (_part(g[2], k, rows) for k in range(5))  # where the gates themselves are used
         dt = _plus(dm * o, dt)
         dc = _plus(dc_carried.take(size) + dt * (1 - t * t), _part(g[1], rows))
         d = [
@@ -215,24 +235,26 @@ def _lstm_backwards(g: Any, gates: Any, c_before: Any, h0: Any, c0: Any, w_hh: A
             _plus(dc * i, dcell) * (1 - cell * cell),
             _plus(dm * t, do) * (o * (1 - o)),
         ]
-        ds.append(np.stack(d))
-        dh_carried.put(_of_rows(d, w_hh, 4))
+        ds.append(np.concatenate(d, axis=1))
+        dh_carried.put(ds[-1] @ w_hh)
         dc_carried.put(dc * f)
-    return _joined(ds, steps, 1), None if w_hr is None else _joined(dhs, steps, 0), dh_carried.rows, dc_carried.rows
+    return _joined(ds, steps), None if w_hr is None else _joined(dhs, steps), dh_carried.rows, dc_carried.rows
 
 
 def _lstm_backwards_in_place(g: Any, gates: Any, c_before: Any, h0: Any, c0: Any, w_hh: Any, w_hr: Any, steps: Steps) -> Any:
-    ds = np.empty((4, *gates.shape[1:]), gates.dtype)
-    dhs = None if w_hr is None else np.empty((gates.shape[1], h0.shape[1]), gates.dtype)
+    rows_in_all, hidden = gates.shape[1:]
+    ds = np.empty((rows_in_all, 4, hidden), gates.dtype)
+    flat = ds.reshape((rows_in_all, 4 * hidden))
+    dhs = None if w_hr is None else np.empty((rows_in_all, h0.shape[1]), gates.dtype)
     dh_all, dc_all = np.zeros_like(h0, gates.dtype), np.zeros_like(c0, gates.dtype)
-    planes = w_hh.reshape((4, c0.shape[1], w_hh.shape[1]))
-    products, rest = np.empty((4, *h0.shape), gates.dtype), np.empty_like(dc_all)
+    # Of one step: planes, which are contiguous and stay in the cache.
+    planes, rest = np.empty((4, *c0.shape), gates.dtype), np.empty((2, *c0.shape), gates.dtype)
     for rows in reversed(steps.order):
         size = rows.stop - rows.start
-        i, f, cell, o, t = gates[:, rows]
-        d = ds[:, rows]
+        own, d, both = gates[:, rows], planes[:, :size], rest[:, :size]
+        i, f, o, cell, t = own
         di, df, dcell, do = d
-        dh, dc, part = dh_all[:size], dc_all[:size], rest[:size]
+        dh, dc, part = dh_all[:size], dc_all[:size], both[0]
         if g[0] is not None:
             dh += g[0][rows]
         if g[1] is not None:
@@ -250,14 +272,15 @@ def _lstm_backwards_in_place(g: Any, gates: Any, c_before: Any, h0: Any, c0: Any
         np.multiply(dc, cell, out=di)
         np.multiply(dc, c_before[rows], out=df)
         np.multiply(dc, i, out=dcell)
-        _times_slope(d[:2], gates[:2, rows])
-        _times_slope(do, o)
+        _times_slope(d[:2], own[:2], both)
+        _times_slope(do, o, part)
         np.multiply(dcell, cell, out=part)
         part *= cell
         dcell -= part
         dc *= f
-        np.add.reduce(np.matmul(d, planes, out=products[:, :size]), axis=0, out=dh)
-    return ds, dhs, dh_all, dc_all
+        ds[rows] = d.swapaxes(0, 1)
+        np.matmul(flat[rows], w_hh, out=dh)
+    return flat, dhs, dh_all, dc_all
 
 
 def _samples_of(gates: int, states: int, *options: Any) -> Any:
@@ -279,7 +302,7 @@ def _samples_of(gates: int, states: int, *options: Any) -> Any:
 
 @ag.op(name="lstm", operands=_lstm_gradients, real_only=True, samples=_samples_of(4, 2))
 def lstm_sequence(operands: Any, steps: Steps, of_input: bool) -> Any:
-    """Hidden and cell states after each step, and the gates (i, f, g, o, and tanh(c)) (Hochreiter & Schmidhuber 1997, Gers et al. 2000).
+    """Hidden and cell states after each step, and the gates (i, f, o, g, and tanh(c)) (Hochreiter & Schmidhuber 1997, Gers et al. 2000).
 
     operands  x (rows, input), h0 (batch, output), c0 (batch, hidden), weight_ih, weight_hh, bias_ih, bias_hh, weight_hr; the
               biases and the projection weight_hr (output, hidden) may be None
@@ -287,42 +310,30 @@ def lstm_sequence(operands: Any, steps: Steps, of_input: bool) -> Any:
     returns   (rows, output), (rows, hidden), (5, rows, hidden)
     """
     x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr = operands
-    steps.check(x, h0, c0)
+    steps.check(4, x, (h0, c0), w_ih, w_hh)
     rows_in_all, hidden = x.shape[0], c0.shape[1]
     dtype = _dtype_of(operands)
     gates = np.empty((5, rows_in_all, hidden), dtype)
     hs, cs = np.empty((rows_in_all, h0.shape[1]), dtype), np.empty((rows_in_all, hidden), dtype)
-    all_z = gates[:4]
-    _negative_share_of_input(x, w_ih, b_ih, b_hh, 4, all_z)
-    planes, products = _planes(w_hh, 4), np.empty((4, steps.batch, hidden), dtype)
+    sums = _Sums((x, w_ih, w_hh, b_ih, b_hh), (0, 1, 3, 2), 3, steps, dtype)
     h, c, part = h0, c0, np.empty((steps.batch, hidden), dtype)
     with np.errstate(over="ignore"):
         for rows in steps.order:
             size = rows.stop - rows.start
             h, c = _resized(h, h0, size), _resized(c, c0, size)
-            z = all_z[:, rows]
-            z -= np.matmul(h, planes, out=products[:, :size])
-            i, f, cell, o = z
-            _sigmoid_of_negative(z[:2])
-            _sigmoid_of_negative(o)
+            own = gates[:, rows]
+            sums.into(own[:4], rows, h)
+            i, f, o, cell, t = own
+            _sigmoid_of_negative(own[:3])
             np.tanh(cell, out=cell)
-            np.negative(cell, out=cell)
             c = np.multiply(f, c, out=cs[rows])
             c += np.multiply(i, cell, out=part[:size])
-            t = np.tanh(c, out=gates[4, rows])
+            np.tanh(c, out=t)
             if w_hr is None:
                 h = np.multiply(o, t, out=hs[rows])
             else:
                 h = np.matmul(o * t, w_hr.T, out=hs[rows])
     return hs, cs, gates
-
-
-def _negative_share_of_input(x: Any, w_ih: Any, b_ih: Any, b_hh: Any, gates: int, out: Any) -> None:
-    """-(x w_ih.T + biases) in planes: negative, since that is what the exponential in a sigmoid takes."""
-    np.matmul(-x, _planes(w_ih, gates), out=out)
-    for bias in (b_ih, b_hh):
-        if bias is not None:
-            out -= _bias_planes(bias, gates)
 
 
 # --- GRU ---------------------------------------------------------------------------------------------------------------------------
@@ -334,16 +345,8 @@ def _gru_gradients(g: Any, out: Any, operands: Any, steps: Steps, of_input: bool
     hs, gates = out
     h_before = steps.before(hs, h0)
     plain = _is_plain((*g, *operands)) and g[1] is None
-    backwards = _gru_backwards_in_place if plain else _gru_backwards
-    of_x, of_h, dh0 = backwards(g, gates, h_before, h0, w_hh, steps)
-    return [
-        _of_rows(of_x, w_ih, 3) if of_input else None,
-        dh0,
-        _of_weights(of_x, x, w_ih),
-        _of_weights(of_h, h_before, w_hh),
-        _of_bias(of_x, b_ih),
-        _of_bias(of_h, b_hh),
-    ]
+    of_x, of_h, dh0 = (_gru_backwards_in_place if plain else _gru_backwards)(g, gates, h_before, h0, w_hh, steps)
+    return [of_x @ w_ih if of_input else None, dh0, of_x.T @ x, of_h.T @ h_before, _of_bias(of_x, b_ih), _of_bias(of_h, b_hh)]
 
 
 def _gru_backwards(g: Any, gates: Any, h_before: Any, h0: Any, w_hh: Any, steps: Steps) -> Any:
@@ -359,29 +362,30 @@ def _gru_backwards(g: Any, gates: Any, h_before: Any, h0: Any, w_hh: Any, steps:
         dz = _plus(dh * (before - n), dz) * (z * (1 - z))
         dr = _plus(dn * m, dr) * (r * (1 - r))
         dm = _plus(dn * r, dm)
-        of_x.append(np.stack([dr, dz, dn]))
-        of_h.append(np.stack([dr, dz, dm]))
-        carried.put(dh * z + _of_rows([dr, dz, dm], w_hh, 3))
-    return _joined(of_x, steps, 1), _joined(of_h, steps, 1), carried.rows
+        of_x.append(np.concatenate([dr, dz, dn], axis=1))
+        of_h.append(np.concatenate([dr, dz, dm], axis=1))
+        carried.put(dh * z + of_h[-1] @ w_hh)
+    return _joined(of_x, steps), _joined(of_h, steps), carried.rows
 
 
 def _gru_backwards_in_place(g: Any, gates: Any, h_before: Any, h0: Any, w_hh: Any, steps: Steps) -> Any:
-    ds = np.empty_like(gates)  # of n (input's share), r, z, n (hidden state's share): the first three and the last three planes
+    rows_in_all, hidden = gates.shape[1:]
+    ds = np.empty((rows_in_all, 4, hidden), gates.dtype)  # of r, z, n's share of the hidden state, n
+    flat = ds.reshape((rows_in_all, 4 * hidden))
+    of_h = flat[:, : 3 * hidden]
     dh_all = np.zeros_like(h0, gates.dtype)
-    hidden = h0.shape[1]
-    planes = w_hh.reshape((3, hidden, hidden))
-    products, rest = np.empty((3, *h0.shape), gates.dtype), np.empty_like(dh_all)
+    planes, rest = np.empty((4, *h0.shape), gates.dtype), np.empty((2, *h0.shape), gates.dtype)
     for rows in reversed(steps.order):
         size = rows.stop - rows.start
-        r, z, n, m = gates[:, rows]
-        dn, dr, dz, dm = ds[:, rows]
-        dh, part = dh_all[:size], rest[:size]
+        own, d, both = gates[:, rows], planes[:, :size], rest[:, :size]
+        r, z, n, m = own
+        dr, dz, dm, dn = d
+        dh, part = dh_all[:size], both[0]
         if g[0] is not None:
             dh += g[0][rows]
-        # dz = dh (before - n) z (1 - z);  dn = dh (1 - z) (1 - n^2)
+        # dn = dh (1 - z) (1 - n^2);  dz = dh (before - n) z (1 - z);  dr = dn m r (1 - r);  dm = dn r
         np.subtract(h_before[rows], n, out=dz)
         dz *= dh
-        _times_slope(dz, z)
         np.multiply(dh, z, out=part)
         np.subtract(dh, part, out=dn)
         dh[...] = part
@@ -389,10 +393,11 @@ def _gru_backwards_in_place(g: Any, gates: Any, h_before: Any, h0: Any, w_hh: An
         part *= n
         dn -= part
         np.multiply(dn, m, out=dr)
-        _times_slope(dr, r)
         np.multiply(dn, r, out=dm)
-        dh += np.add.reduce(np.matmul(ds[1:, rows], planes, out=products[:, :size]), axis=0, out=part)
-    return ds[[1, 2, 0]], ds[1:], dh_all
+        _times_slope(d[:2], own[:2], both)
+        ds[rows] = d.swapaxes(0, 1)
+        dh += np.matmul(of_h[rows], w_hh, out=part)
+    return np.concatenate([flat[:, : 2 * hidden], flat[:, 3 * hidden :]], axis=1), of_h, dh_all
 
 
 @ag.op(name="gru", operands=_gru_gradients, real_only=True, samples=_samples_of(3, 1))
@@ -404,30 +409,30 @@ def gru_sequence(operands: Any, steps: Steps, of_input: bool) -> Any:
     returns   (rows, hidden), (4, rows, hidden)
     """
     x, h0, w_ih, w_hh, b_ih, b_hh = operands
-    steps.check(x, h0)
+    steps.check(3, x, (h0,), w_ih, w_hh)
     rows_in_all, hidden = x.shape[0], h0.shape[1]
     dtype = _dtype_of(operands)
     gates, hs = np.empty((4, rows_in_all, hidden), dtype), np.empty((rows_in_all, hidden), dtype)
-    all_z = gates[:3]
-    _negative_share_of_input(x, w_ih, b_ih, None, 3, all_z)
-    planes, products = _planes(w_hh, 3), np.empty((3, steps.batch, hidden), dtype)
-    bias = None if b_hh is None else _bias_planes(b_hh, 3)
+    first_two, third = slice(0, 2 * hidden), slice(2 * hidden, 3 * hidden)
+    sums = _Sums([x, *(_part(a, first_two) for a in (w_ih, w_hh, b_ih, b_hh))], (0, 1), 2, steps, dtype)
+    np.matmul(x, w_ih[third].T, out=gates[2])
+    if b_ih is not None:
+        gates[2] += b_ih[third]
+    of_h = w_hh[third].T if len(steps.sizes) < _WORTH_A_COPY else np.ascontiguousarray(w_hh[third].T)
     h, part = h0, np.empty((steps.batch, hidden), dtype)
     with np.errstate(over="ignore"):
         for rows in steps.order:
             size = rows.stop - rows.start
             h = _resized(h, h0, size)
-            share = np.matmul(h, planes, out=products[:, :size])
-            if bias is not None:
-                share += bias
-            r, z, n, m = gates[:, rows]
-            m[...] = share[2]
-            first_two = gates[:2, rows]
-            first_two -= share[:2]
-            _sigmoid_of_negative(first_two)
-            n -= np.multiply(r, m, out=part[:size])
+            own = gates[:, rows]
+            r, z, n, m = own
+            sums.into(own[:2], rows, h)
+            _sigmoid_of_negative(own[:2])
+            np.matmul(h, of_h, out=m)
+            if b_hh is not None:
+                m += b_hh[third]
+            n += np.multiply(r, m, out=part[:size])
             np.tanh(n, out=n)
-            np.negative(n, out=n)
             # h = (1 - z) n + z h = n + z (h - n)
             following = np.subtract(h, n, out=hs[rows])
             following *= z
@@ -439,24 +444,12 @@ def gru_sequence(operands: Any, steps: Steps, of_input: bool) -> Any:
 # --- RNN ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _slope(hs: Any, nonlinearity: str) -> Any:
-    return 1 - hs * hs if nonlinearity == "tanh" else (hs > 0).astype(hs.dtype)
-
-
 def _rnn_gradients(g: Any, out: Any, operands: Any, steps: Steps, of_input: bool, nonlinearity: str) -> list[Any]:
     """The gradients of (x, h0, weight_ih, weight_hh, bias_ih, bias_hh)."""
     x, h0, w_ih, w_hh, b_ih, b_hh = operands
-    plain = _is_plain((g, *operands))
-    d, dh0 = (_rnn_backwards_in_place if plain else _rnn_backwards)(g, _slope(out, nonlinearity), h0, w_hh, steps)
-    planes = d.reshape((1, *d.shape))
-    return [
-        d @ w_ih if of_input else None,
-        dh0,
-        _of_weights(planes, x, w_ih),
-        _of_weights(planes, steps.before(out, h0), w_hh),
-        _of_bias(planes, b_ih),
-        _of_bias(planes, b_hh),
-    ]
+    slope = 1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)
+    d, dh0 = (_rnn_backwards_in_place if _is_plain((g, *operands)) else _rnn_backwards)(g, slope, h0, w_hh, steps)
+    return [d @ w_ih if of_input else None, dh0, d.T @ x, d.T @ steps.before(out, h0), _of_bias(d, b_ih), _of_bias(d, b_hh)]
 
 
 def _rnn_backwards(g: Any, slope: Any, h0: Any, w_hh: Any, steps: Steps) -> Any:
@@ -467,7 +460,7 @@ def _rnn_backwards(g: Any, slope: Any, h0: Any, w_hh: Any, steps: Steps) -> Any:
         d = (carried.take(rows.stop - rows.start) + g[rows]) * slope[rows]
         ds.append(d)
         carried.put(d @ w_hh)
-    return _joined(ds, steps, 0), carried.rows
+    return _joined(ds, steps), carried.rows
 
 
 def _rnn_backwards_in_place(g: Any, slope: Any, h0: Any, w_hh: Any, steps: Steps) -> Any:
@@ -494,16 +487,14 @@ def rnn_sequence(operands: Any, steps: Steps, of_input: bool, nonlinearity: str)
     returns   (rows, hidden)
     """
     x, h0, w_ih, w_hh, b_ih, b_hh = operands
-    steps.check(x, h0)
-    hs = (x @ w_ih.T).astype(_dtype_of(operands), copy=False)
-    for bias in (b_ih, b_hh):
-        if bias is not None:
-            hs += bias
-    h, products = h0, np.empty((steps.batch, hs.shape[1]), hs.dtype)
+    steps.check(1, x, (h0,), w_ih, w_hh)
+    dtype = _dtype_of(operands)
+    hs = np.empty((x.shape[0], w_hh.shape[0]), dtype)
+    sums = _Sums((x, w_ih, w_hh, b_ih, b_hh), (0,), 0, steps, dtype)
+    h = h0
     for rows in steps.order:
-        size = rows.stop - rows.start
-        h = _resized(h, h0, size)
+        h = _resized(h, h0, rows.stop - rows.start)
         following = hs[rows]
-        following += np.matmul(h, w_hh.T, out=products[:size])
+        sums.into(following[None], rows, h)
         h = np.tanh(following, out=following) if nonlinearity == "tanh" else np.maximum(following, 0, out=following)
     return hs
