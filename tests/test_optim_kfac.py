@@ -249,3 +249,10 @@ def test_complex_layers_are_refused() -> None:
     model.weight = nn.Parameter(np.ones((2, 2), dtype=complex))
     with pytest.raises(TypeError, match="KFAC: parameter 'weight' is complex, but K-FAC is for real numbers only"):
         optim.KFAC(model)
+
+
+def test_a_weight_that_two_layers_share_is_refused() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[1].weight = model[0].weight
+    with pytest.raises(ValueError, match="two linear layers share a weight"):
+        optim.KFAC(model)

@@ -79,6 +79,8 @@ class KFAC(Optimizer):
         linear = [module for module in model.modules() if hasattr(module, "in_features") and getattr(module.weight, "ndim", 0) == 2]
         if not linear:
             raise ValueError("KFAC: the model has no linear layer; choose another optimizer for it")
+        if len({id(module.weight) for module in linear}) < len(linear):
+            raise ValueError("KFAC: two linear layers share a weight, whose Fisher matrix is no Kronecker product then; choose another optimizer")
         defaults = {"lr": lr, "momentum": momentum, "damping": damping, "decay": decay, "weight_decay": weight_decay, "update_every": update_every}
         super().__init__(model.named_parameters(), None, {**defaults, "kl_clip": kl_clip}, **options)
         self.layers = [_Layer(module) for module in linear]
