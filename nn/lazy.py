@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import autograd_core as ag
+from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.linear import Linear
 from nn.module import Module
 from nn.normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
@@ -22,6 +23,12 @@ __all__ = [
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
     "LazyBatchNorm3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
     "LazyInstanceNorm1d",
     "LazyInstanceNorm2d",
     "LazyInstanceNorm3d",
@@ -83,6 +90,42 @@ class LazyLinear(_Lazy, Linear):
     """
 
     becomes, size, axis = Linear, "in_features", -1
+
+
+class LazyConv1d(_Lazy, Conv1d):
+    """`Conv1d` without `in_channels`: those of the first input."""
+
+    becomes, size, axis = Conv1d, "in_channels", -2
+
+
+class LazyConv2d(_Lazy, Conv2d):
+    """`Conv2d` without `in_channels`: those of the first input."""
+
+    becomes, size, axis = Conv2d, "in_channels", -3
+
+
+class LazyConv3d(_Lazy, Conv3d):
+    """`Conv3d` without `in_channels`: those of the first input."""
+
+    becomes, size, axis = Conv3d, "in_channels", -4
+
+
+class LazyConvTranspose1d(_Lazy, ConvTranspose1d):
+    """`ConvTranspose1d` without `in_channels`: those of the first input."""
+
+    becomes, size, axis = ConvTranspose1d, "in_channels", -2
+
+
+class LazyConvTranspose2d(_Lazy, ConvTranspose2d):
+    """`ConvTranspose2d` without `in_channels`: those of the first input."""
+
+    becomes, size, axis = ConvTranspose2d, "in_channels", -3
+
+
+class LazyConvTranspose3d(_Lazy, ConvTranspose3d):
+    """`ConvTranspose3d` without `in_channels`: those of the first input."""
+
+    becomes, size, axis = ConvTranspose3d, "in_channels", -4
 
 
 class LazyBatchNorm1d(_Lazy, BatchNorm1d):

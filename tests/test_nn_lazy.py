@@ -18,6 +18,13 @@ import optim
 CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
     ("LazyLinear", (3,), {}, (2, 5)),
     ("LazyLinear", (3, False), {}, (5,)),
+    ("LazyConv1d", (4, 3), {}, (2, 3, 7)),
+    ("LazyConv2d", (4, 3), {"stride": 2, "padding": 1, "groups": 2, "bias": False}, (2, 6, 7, 7)),
+    ("LazyConv2d", (4, (1, 2)), {"padding": "same", "padding_mode": "circular"}, (3, 5, 6)),
+    ("LazyConv3d", (2, 2), {}, (1, 3, 3, 4, 5)),
+    ("LazyConvTranspose1d", (4, 3), {"stride": 2, "output_padding": 1}, (2, 3, 5)),
+    ("LazyConvTranspose2d", (4, 2), {"groups": 2}, (2, 4, 5, 5)),
+    ("LazyConvTranspose3d", (2, 2), {}, (1, 3, 3, 2, 2)),
     ("LazyBatchNorm1d", (), {}, (4, 3)),
     ("LazyBatchNorm1d", (1e-3, 0.2), {"affine": False}, (4, 3, 2)),
     ("LazyBatchNorm2d", (), {"track_running_stats": False}, (2, 3, 4, 4)),

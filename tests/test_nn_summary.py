@@ -127,3 +127,17 @@ def test_products_of_tensors_and_attention_count_as_torch_counts_them() -> None:
     assert nn.summary(Attention(), (2, 3, 5, 4), (2, 3, 6, 4)).flops == counter.get_total_flops()
     heads = nn.summary(nn.MultiheadAttention(8, 2), np.ones((5, 3, 8), np.float32), np.ones((5, 3, 8), np.float32), np.ones((5, 3, 8), np.float32))
     assert heads.flops == 4 * 2 * 15 * 8 * 8 + 2 * (2 * 3 * 5 * 5 * 8)
+
+
+def test_convolutions_and_recurrent_layers_count_as_torch_counts_them() -> None:
+    torch = pytest.importorskip("torch")
+    from torch.utils.flop_counter import FlopCounterMode
+
+    ours = nn.Sequential(nn.Conv2d(4, 6, 3, padding=1, groups=2), nn.ConvTranspose2d(6, 2, 3, stride=2), nn.Conv2d(2, 3, 1))
+    theirs = torch.nn.Sequential(torch.nn.Conv2d(4, 6, 3, padding=1, groups=2), torch.nn.ConvTranspose2d(6, 2, 3, stride=2), torch.nn.Conv2d(2, 3, 1))
+    with FlopCounterMode(display=False) as counter:
+        theirs(torch.ones(5, 4, 8, 7))
+    assert nn.summary(ours, (5, 4, 8, 7)).flops == counter.get_total_flops()
+    steps, batch, size, hidden = 5, 3, 4, 6
+    for layer, gates in ((nn.LSTM(size, hidden), 4), (nn.GRU(size, hidden), 3), (nn.RNN(size, hidden), 1)):
+        assert nn.summary(layer, (steps, batch, size)).flops == 2 * steps * batch * gates * hidden * (size + hidden)
