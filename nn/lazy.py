@@ -62,7 +62,7 @@ class _Lazy(Module):
             if value.ndim:
                 self.__dict__[name] = UninitializedBuffer(dtype=value.dtype)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Any, *rest: Any, **options: Any) -> Any:
         """Learn the size, become an ordinary layer, and be called as one."""
         if not -input.ndim <= self.axis < input.ndim:
             raise ValueError(f"{type(self).__name__}: an input of shape {input.shape} has no axis {self.axis} to take {self.size} from")
@@ -77,7 +77,7 @@ class _Lazy(Module):
                 self.__dict__[name] = value
         del self._arguments
         self.__class__ = self.becomes
-        return self.forward(input)
+        return self.forward(input, *rest, **options)
 
 
 class LazyLinear(_Lazy, Linear):
