@@ -216,3 +216,36 @@ def _compare(torch: Any, case: Case) -> None:
     curvature = ag.gradient(total, [xs[k] for k in shared], allow_unused=True) if total.requires_grad else [None] * len(shared)
     for name, a, b, v in zip(shared, curvature, second, directions, strict=True):
         _close(np.zeros_like(v) if a is None else a.numpy(), b, f"second derivative of {name} in {case}")
+
+
+def _strided(value: Any) -> Any:
+    """The same numbers in a read-only array with negative strides, in another order."""
+    if not isinstance(value, np.ndarray):
+        return value
+    view = np.zeros([2 * n for n in reversed(value.shape)], value.dtype)[(..., *(slice(None, None, -2),) * value.ndim)].T
+    view[...] = value
+    view.flags.writeable = False
+    return view
+
+
+def _in_single(value: Any) -> Any:
+    return value.astype(np.float32) if getattr(value, "dtype", None) == np.float64 else value
+
+
+def _value_and_gradients(case: Case, change: Any = lambda value: value) -> list[Any]:
+    xs = {k: ag.tensor(change(v), requires_grad=True) for k, v in case.tracked.items()}
+    y = getattr(functional, case.name)(**xs, **{k: change(v) for k, v in case.constants.items()})
+    gradients = ag.gradient(y, list(xs.values()), np.ones(y.shape), allow_unused=True)
+    return [y.detach().numpy(), *(g.numpy() for g in gradients if g is not None)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CASES)
+def test_layout_does_not_matter_and_float32_stays_float32(name: str) -> None:
+    for case in CASES[name][::7]:
+        expected = _value_and_gradients(case)
+        for a, b in zip(expected, _value_and_gradients(case, _strided), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-14, err_msg=repr(case))
+        for a, b in zip(expected, _value_and_gradients(case, _in_single), strict=True):
+            assert b.dtype == np.float32, case
+            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5, err_msg=repr(case))
