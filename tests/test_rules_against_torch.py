@@ -1,6 +1,6 @@
 """Elementwise functions, reductions and special functions against PyTorch's, at generic points and at edges, at both orders.
 
-Where we differ on purpose (SEMANTICS: hypot(0, 0), nan in maximum, the median of an even number) the tests of that function
+Where we differ on purpose (docs/semantics.md: hypot(0, 0), nan in maximum, the median of an even number) the tests of that function
 say what holds instead.
 """
 
