@@ -72,6 +72,8 @@ __all__ = [
     "vmap",
 ]
 
+__version__ = "0.1.0"  # the only place: pyproject.toml reads it here
+
 rules.load(rules.AT_IMPORT)
 watch_collections()
 load_on_miss(rules.load)
@@ -156,4 +158,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF})
+    """The public names, for tab completion too; what else this file has to import is nobody's business."""
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__") and name.endswith("__"))])

@@ -34,9 +34,15 @@ results = _Results()
 
 
 class Handle:
-    """The four slots of a tensor, and nothing that it can do."""
+    """The four slots of a tensor, and nothing that it can do. `help(Tensor.grad)` tells what is written here."""
 
-    __slots__ = ("__weakref__", "_array", "grad", "handed_out", "node")
+    __slots__ = {
+        "__weakref__": "",
+        "_array": "",
+        "grad": "The gradient that `backward()` left, a Tensor, or None. It is added to by each pass, and may be assigned: `t.grad = None`.",
+        "handed_out": "Whether the user was given the array itself, and may change it (tensor/ownership.py). The engine's own.",
+        "node": "Where the tensor stands on the tape; None if nothing is recorded for it. `ag.tape(t)` shows the program behind it.",
+    }
 
     _array: Any
     node: Any
