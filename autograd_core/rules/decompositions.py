@@ -13,10 +13,25 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.arrays.layers import for_any
 from autograd_core.define.door import defvjp
 from autograd_core.define.samples import call
-from autograd_core.rules.matrices import adjoint, gaps, hermitian_part, largest, off_diagonal, phase_correction, precision, times_diagonal
+from autograd_core.rules.equal_values import Decomposition, are_zero, equal_pairs, size_of
+from autograd_core.rules.matrices import (
+    adjoint,
+    differences,
+    gaps,
+    hermitian_part,
+    largest,
+    off_diagonal,
+    phase_correction,
+    precision,
+    times_diagonal,
+)
+from autograd_core.tape.plan import OUT
+from autograd_core.tape.table import TABLE
 from autograd_core.tensor.handles import plain
+from autograd_core.tensor.passes import ASKS_FOR_GRAPH
 
 # --- Hermitian matrices ------------------------------------------------------------------------------------------------------
 
@@ -26,8 +41,25 @@ def _turn(vectors: Any, g: Any) -> Any:
     return np.imag((vectors.conjugate() * g).sum(axis=-2))
 
 
+def _hermitian_decomposition(v: Any, function: str = "eigh", vectors: Any = None, signs: Any = 1.0) -> Decomposition:
+    fixed = plain(v)
+    places: dict[str, int | None] = {"eigh": 0, "eigvalsh": None} if function == "eigh" else {"svd": 1}
+    return Decomposition(
+        function,
+        "eigenvalues" if function == "eigh" else "singular values",
+        v if vectors is None else vectors,
+        places,
+        lambda c: times_diagonal(fixed, c) @ adjoint(fixed),
+        signs,
+    )
+
+
 def _eigh(g: list[Any], out: Any, UPLO: str) -> Any:
-    """V (diag(g_w) + V^H g_V / (w_j - w_i)) V^H."""
+    return _eigh_rule(g, out, UPLO, None)
+
+
+def _eigh_rule(g: list[Any], out: Any, UPLO: str, decomposition: Decomposition | None) -> Any:
+    """V (diag(g_w) + V^H g_V / (w_j - w_i)) V^H; of V^H g_V the anti-Hermitian part, as the result is Hermitian."""
     g_values, g_vectors = g
     w, v = out
     result: Any = None
@@ -37,8 +69,15 @@ def _eigh(g: list[Any], out: Any, UPLO: str) -> Any:
             rows = (np.arange(v.shape[-1]) == row)[:, None]
             correction = phase_correction(_turn(v, g_vectors), [g_vectors], v, rows, "eigh")
             g_vectors = g_vectors if correction is None else g_vectors - correction
-        inner = off_diagonal(adjoint(v) @ g_vectors / gaps(w, "eigh", "eigenvalues"))
-        result = v @ inner @ adjoint(v)
+        x = adjoint(v) @ g_vectors
+        turns = (x - adjoint(x)) / 2
+        equal = equal_pairs(w)
+        if for_any(equal):
+            decomposition = decomposition or _hermitian_decomposition(v)
+            turns = decomposition.divided(turns, differences(w), equal, size_of(x))
+        else:
+            turns = turns / differences(w)
+        result = v @ off_diagonal(turns) @ adjoint(v)
     if g_values is not None:
         values = times_diagonal(v, g_values) @ adjoint(v)
         result = values if result is None else result + values
@@ -134,12 +173,6 @@ def _thin(vectors: Any, g: Any, k: int) -> tuple[Any, Any]:
     return first, g[..., :k] - rest @ (adjoint(g[..., k:]) @ first)
 
 
-def _rotated(vectors: Any, g: Any, gap: Any) -> Any:
-    """(X - X^H) / (s_j^2 - s_i^2) with X = U^H g: what the singular vectors on one side say about P."""
-    x = adjoint(vectors) @ g
-    return off_diagonal((x - adjoint(x)) / gap)
-
-
 def _outside(vectors: Any, x: Any) -> Any:
     """The part of `x` orthogonal to the columns of `vectors`."""
     return x - vectors @ (adjoint(vectors) @ x)
@@ -178,21 +211,43 @@ def _svd(g: Any, out: Any, a: Any, full_matrices: bool, compute_uv: bool, hermit
     if u.dtype.kind == "c" and (gu is not None or gv is not None):
         gu, gv, turned = _phases(u, gu, s, v, gv)
         diagonal = turned if gs is None else gs + turned
+    fixed_u, fixed_v = plain(u), plain(v)
+    decomposition = Decomposition(
+        "svd", "singular values", out[0], {"svd": 1, "svdvals": None}, lambda c: times_diagonal(fixed_u, c) @ adjoint(fixed_v)
+    )
     inner: Any = 0.0
     if gu is not None or gv is not None:
-        gap = gaps(s, "svd", "singular values") * (s[..., None, :] + s[..., :, None])
-    if gu is not None:
-        inner = inner + times_diagonal(_rotated(u, gu, gap), s)
-    if gv is not None:
-        inner = inner + s[..., :, None] * _rotated(v, gv, gap)
+        inner = _svd_turns(u, gu, s, v, gv, decomposition)
     if diagonal is not None:
         inner = inner + np.where(np.eye(k, dtype=bool), diagonal[..., None, :], 0.0)
     result = u @ inner @ adjoint(v)
+    zero = are_zero(s)
     if gu is not None and u.shape[-2] > k:
-        result = result + times_diagonal(_outside(u, gu), 1 / s) @ adjoint(v)
+        result = result + decomposition.divided_by_zeros(_outside(u, gu), s, zero, size_of(gu)) @ adjoint(v)
     if gv is not None and v.shape[-2] > k:
-        result = result + u @ adjoint(times_diagonal(_outside(v, gv), 1 / s))
+        result = result + u @ adjoint(decomposition.divided_by_zeros(_outside(v, gv), s, zero, size_of(gv)))
     return result
+
+
+def _svd_turns(u: Any, gu: Any, s: Any, v: Any, gv: Any, decomposition: Decomposition) -> Any:
+    """(s_j T_U + s_i T_V) / (s_j^2 - s_i^2) with T = X - X^H and X = U^H g_U, or V^H g_V.
+
+    It is half of (T_U + T_V) / (s_j - s_i) + (T_U - T_V) / (s_j + s_i), which are 0 / 0 where the values are equal, or both 0.
+    """
+    x_u, x_v = (0.0 if g is None else adjoint(vectors) @ g for vectors, g in ((u, gu), (v, gv)))
+    turns_u, turns_v = (x if isinstance(x, float) else x - adjoint(x) for x in (x_u, x_v))
+    scale = size_of(*(x for x in (x_u, x_v) if not isinstance(x, float)))
+    equal, zero = equal_pairs(s), are_zero(s)
+    both = zero[..., None, :] & zero[..., :, None]
+    apart, sums = turns_u + turns_v, turns_u - turns_v
+    apart = decomposition.divided(apart, differences(s), equal, scale) if for_any(equal) else apart / differences(s)
+    sums = decomposition.divided(sums, _sums(s), both & equal, scale, of_sums=True) if for_any(both & equal) else sums / _sums(s)
+    return off_diagonal((apart + sums) / 2)
+
+
+def _sums(s: Any) -> Any:
+    """The sums s[i] + s[j] (..., k, k)."""
+    return s[..., None, :] + s[..., :, None]
 
 
 def _svd_hermitian(gu: Any, gs: Any, gvh: Any, u: Any, s: Any, vh: Any) -> Any:
@@ -202,7 +257,7 @@ def _svd_hermitian(gu: Any, gs: Any, gvh: Any, u: Any, s: Any, vh: Any) -> Any:
     if gvh is not None:
         right = times_diagonal(adjoint(gvh), sign)
         vectors = right if gu is None else gu + right
-    return _eigh([None if gs is None else gs * sign, vectors], (s * sign, u), "L")
+    return _eigh_rule([None if gs is None else gs * sign, vectors], (s * sign, u), "L", _hermitian_decomposition(u, "svd", u, sign))
 
 
 def _svdvals(g: Any, a: Any, hermitian: bool = False) -> Any:
@@ -284,3 +339,20 @@ defvjp(
         *[call(a(3, 3)), call(a(2, 3, 2)), call(a(2, 2, 3)), call(a(2, 3, 2), mode="complete"), call(a.complex(3, 2)), call(a.complex(2, 3))],
     ],
 )
+
+
+# --- equal values ----------------------------------------------------------------------------------------------------------------
+
+
+def _has_equal(place: int) -> Any:
+    """Whether a node with vectors has equal values, which stand at `place` of its results: then its rules ask the graph for limits."""
+
+    def asks(node: Any) -> bool:
+        out = next((saved for save, saved in zip(node.plan.saves, node.links[node.plan.arity :], strict=False) if save == OUT), None)
+        return isinstance(out, tuple | list) and (for_any(equal_pairs(out[place])) or (place == 1 and for_any(are_zero(out[place]))))
+
+    return asks
+
+
+ASKS_FOR_GRAPH[TABLE[np.linalg.eigh]] = _has_equal(0)
+ASKS_FOR_GRAPH[TABLE[np.linalg.svd]] = _has_equal(1)

@@ -16,6 +16,7 @@ __all__ = [
     "adjoint",
     "arrayed",
     "column",
+    "differences",
     "gaps",
     "hermitian_part",
     "identity_like",
@@ -65,6 +66,11 @@ def off_diagonal(x: Any) -> Any:
 def precision(dtype: Any) -> float:
     """The machine epsilon of a dtype, as a Python number (NEP 50: a NumPy one would promote float32)."""
     return float(np.finfo(dtype).eps)
+
+
+def differences(values: Any) -> Any:
+    """The differences values[j] - values[i] (..., n, n); 1 on the diagonal."""
+    return values[..., None, :] - values[..., :, None] + np.eye(values.shape[-1], dtype=values.dtype)
 
 
 def gaps(values: Any, function: str, what: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from autograd_core.arrays.batching.loop import batches_in
 from autograd_core.arrays.duals import has_tangents
 from autograd_core.tape.batched import IN_PLACE, BatchedSweep
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
-from autograd_core.tape.node import Node
+from autograd_core.tape.node import Node, program_order
+from autograd_core.tape.op import Op
 from autograd_core.tape.plan import OUT, Edge
 from autograd_core.tape.quick import QuickSweep
 from autograd_core.tape.sweep import Sweep
@@ -21,7 +23,7 @@ from autograd_core.tensor.handles import Handle, raw, untracked
 from autograd_core.tensor.ownership import read_only
 from autograd_core.tensor.recording import lift
 
-__all__ = ["RecordedSweep", "seeds_of", "swept"]
+__all__ = ["ASKS_FOR_GRAPH", "SEEDS_ARE_CONSTANT", "RecordedSweep", "seeds_of", "swept"]
 
 
 class RecordedSweep(BatchedSweep):
@@ -79,18 +81,52 @@ def swept(
 
     values = [*(t._array for t in outputs), *map(raw, seeds.values())]
     mode = current_mode()
-    sweep = _kind_of_sweep(values, create_graph)(
+    recorded_for_a_rule = not create_graph and _asks_for_graph(seeds)
+    if recorded_for_a_rule:
+        seeds = {node: untracked(g) for node, g in seeds.items()}
+    recorded = create_graph or recorded_for_a_rule
+    sweep = _kind_of_sweep(values, recorded)(
         seeds,
         wanted=wanted,
         ends_at_wanted=ends_at_wanted,
-        retain_graph=create_graph if retain_graph is None else retain_graph,
+        retain_graph=recorded if retain_graph is None or recorded_for_a_rule else retain_graph,
         in_place=frozenset() if any(map(has_tangents, values)) else IN_PLACE,  # nothing can be added to a dual in place
         on_watched=on_watched,
         instrument=None if mode is RECORDING or mode is NOT_RECORDING else mode,
     )
-    with enable_grad() if create_graph else no_grad():
-        sweep.run()
+    if not recorded:
+        with no_grad():
+            sweep.run()
+        return sweep, retained
+    token = SEEDS_ARE_CONSTANT.set(all(getattr(g, "node", None) is None for g in seeds.values()))
+    try:
+        with enable_grad():
+            sweep.run()
+    finally:
+        SEEDS_ARE_CONSTANT.reset(token)
+    if recorded_for_a_rule:
+        sweep.leaf_gradients = {leaf: raw(g) for leaf, g in sweep.leaf_gradients.items()}
+        sweep.found = {node: raw(g) for node, g in sweep.found.items()}
+        retained[:] = [(node, raw(g)) for node, g in retained]
+        if not retain_graph:
+            for node in program_order(seeds, (wanted or ()) if ends_at_wanted else ())[0]:
+                if sweep.needed is None or not sweep.needed.isdisjoint(node.parents):
+                    node.free()
     return sweep, retained
+
+
+# Whether the recorded sweep that is running began with constants. Else a gradient that is 0 may be that of a probe, which is to be varied.
+SEEDS_ARE_CONSTANT: ContextVar[bool] = ContextVar("autograd_core_constant_seeds", default=True)
+
+# Ops some of whose nodes have rules that ask the graph for a limit (rules/equal_values.py), and which nodes those are.
+ASKS_FOR_GRAPH: dict[Op, Callable[[Node], bool]] = {}
+
+
+def _asks_for_graph(seeds: Iterable[Node]) -> bool:
+    """Whether a pass has to be recorded for the sake of a node's rules."""
+    if not any(op.plans for op in ASKS_FOR_GRAPH):
+        return False
+    return any(node.op in ASKS_FOR_GRAPH and not node.plan.is_freed and ASKS_FOR_GRAPH[node.op](node) for node in program_order(seeds)[0])
 
 
 def _kind_of_sweep(values: Iterable[Any], create_graph: bool) -> type[Sweep]:
