@@ -314,6 +314,14 @@ def test_losses_work_inside_vmap(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(together, np.stack(alone), rtol=1e-12, atol=1e-15)
 
 
+def test_bad_input_is_named_inside_vmap_too() -> None:
+    with pytest.raises(ValueError, match="binary_cross_entropy: input must be probabilities"):
+        ag.vmap(functional.binary_cross_entropy)(np.full((2, 3), 1.5), np.zeros((2, 3)))
+    for name in ("cross_entropy", "nll_loss", "multi_margin_loss"):
+        with pytest.raises(ValueError, match=f"{name}: target holds a class that does not exist"):
+            ag.vmap(getattr(functional, name))(np.zeros((4, 2, 3)), np.full((4, 2), 3))
+
+
 # --- bad input --------------------------------------------------------------------------------------------------------------
 
 L = np.zeros((2, 3))

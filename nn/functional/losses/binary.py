@@ -77,9 +77,9 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_avera
     check_same_shape("binary_cross_entropy", input, target)
     outside = (input < 0) | (input > 1)
     if ag.for_any(outside):
+        how_many = f"of {input.size} elements {np.sum(outside)} are" if isinstance(outside, np.ndarray) else "it is"
         raise ValueError(
-            f"binary_cross_entropy: input must be probabilities in [0, 1], but of {input.size} elements {int(np.sum(outside))} are not; "
-            "use binary_cross_entropy_with_logits for logits"
+            f"binary_cross_entropy: input must be probabilities in [0, 1], but {how_many} not; use binary_cross_entropy_with_logits for logits"
         )
     losses = _binary_cross_entropy(input, target)
     return reduced(losses if weight is None else losses * like_input(weight, input), reduction)
