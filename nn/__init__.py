@@ -140,7 +140,7 @@ from nn.pooling import (
     MaxUnpool3d,
 )
 from nn.positions import RotaryPositions, SinusoidalPositions
-from nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
 from nn.resampling import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from nn.safetensors_format import DamagedFileError
 from nn.saving import load, save
@@ -274,6 +274,7 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNBase",
     "RNNCell",
     "RReLU",
     "ReLU",

@@ -78,6 +78,14 @@ def test_sequences_of_integers_are_packed_and_keep_their_dtype() -> None:
     assert float32.dtype == np.float32
 
 
+def test_a_packed_sequence_changes_its_dtype() -> None:
+    packed = rnn.pack_sequence([np.ones(1), np.ones(3)], enforce_sorted=False)
+    for other, dtype in ((packed.float(), np.float32), (packed.to(np.float16), np.float16), (packed.float().double(), np.float64)):
+        assert other.data.dtype == dtype
+        assert other.sorted_indices is packed.sorted_indices
+        assert other.unsorted_indices is packed.unsorted_indices
+
+
 def test_a_packed_sequence_is_made_as_torchs_and_unpacks_into_four() -> None:
     data, sizes, order, back = rnn.PackedSequence(np.arange(3), np.array([2, 1]), np.array([1, 0]))
     np.testing.assert_array_equal(back, [1, 0])

@@ -54,6 +54,18 @@ class PackedSequence(_Packed):
             unsorted_indices = invert_permutation(sorted_indices)
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
 
+    def to(self, dtype: Any) -> Self:
+        """The same sequences with data of another dtype."""
+        return type(self)(self.data.astype(dtype), *self[1:])
+
+    def float(self) -> Self:
+        """The same sequences in float32."""
+        return self.to(np.float32)
+
+    def double(self) -> Self:
+        """The same sequences in float64."""
+        return self.to(np.float64)
+
 
 def invert_permutation(permutation: Any) -> Any:
     """The permutation that undoes another one; None for None.
