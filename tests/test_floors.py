@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -310,6 +311,15 @@ def test_arrays_and_tape_know_no_tensor():
             if isinstance(node, ast.Name | ast.Attribute)
         }
         assert not names & {"Tensor", "Handle"}, path
+
+
+@pytest.mark.parametrize("room", sorted(path.parent.name for path in (ROOT / "autograd_core").glob("*/__init__.py")))
+def test_every_room_tells_what_to_read_first_and_what_it_must_not_know(room: str) -> None:
+    story = " ".join((ast.get_docstring(ast.parse(sources()[f"autograd_core/{room}/__init__.py"])) or "").split())
+    assert "must not know" in story
+    named = re.findall(r"Read (?:in this order: )?`([\w/]+\.py)`", story)
+    assert named, "say what to read first"
+    assert all(f"autograd_core/{room}/{first}" in sources() for first in named)
 
 
 def test_the_packages_import_numpy_alone_and_extras_where_they_are_used():

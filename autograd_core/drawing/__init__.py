@@ -10,6 +10,9 @@ heat.py, health.py, difference.py      what a picture can tell besides the progr
 svg.py, html.py with page/, text.py, dot.py, data.py, files.py   the writers
 drawing.py, recording.py               `ag.draw`, and `ag.record` with what it gives: both lead to a Drawing
 testing.py                             `ag.testing`: graphs in a user's tests
+
+Read `document/document.py` first: the plain data that every writer draws. This room must not know how gradients are computed; it
+changes no tape and keeps none alive.
 """
 
 from autograd_core.drawing.difference import Difference, diff

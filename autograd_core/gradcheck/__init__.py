@@ -3,6 +3,10 @@
 `gradcheck` is the one verb. It differentiates the function numerically, with an error bound for every number, and compares;
 what it finds comes back as a `Report`, or as a `GradcheckError` that names the argument and the element.
 
+The shelves, each resting on those before it: subjects/ (what is checked), numeric/ (derivatives and their error bounds), inputs/ (other
+arguments of the same kind), diagnosis/ (from a disagreement to its cause), report/, check/ (every look that is taken, in order). Read
+`check/check.py` first. This room must not know the rules that it checks, nor the transforms made of them.
+
 This file is imported with the engine, so it imports nothing heavy itself.
 """
 

@@ -3,6 +3,8 @@
 The families of the operators are imported with the package. The others are imported when a function is met that has no rule
 yet, all at once: they would be most of the time of `import autograd_core`. Those for SciPy's functions (scipy_special.py) wait
 until the program itself has imported that part of SciPy, which takes four times as long as NumPy.
+
+Read `elementwise.py` first. This room must not know transforms and instruments: a rule is arithmetic.
 """
 
 from __future__ import annotations

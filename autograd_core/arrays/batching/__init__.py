@@ -1,4 +1,7 @@
-"""Many arrays of one shape as one: what `ag.vmap` and Jacobians compute with (array.py tells how)."""
+"""Many arrays of one shape as one: what `ag.vmap` and Jacobians compute with (array.py tells how).
+
+Read `array.py` first, then `interpreter.py`. This room must not know tapes and tensors.
+"""
 
 from autograd_core.arrays.batching.array import Batched, BatchingError
 

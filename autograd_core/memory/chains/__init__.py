@@ -5,6 +5,8 @@ states      what is between two steps
 costs       what steps cost, measured
 passes      one call of a chain: forward through a schedule, and back
 chain       the public function
+
+Read `chain.py` first. This room must not know what a step computes.
 """
 
 from autograd_core.memory.chains.chain import checkpoint_chain
