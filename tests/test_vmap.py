@@ -514,3 +514,10 @@ def test_axes_are_integers_that_the_result_has():
 def test_a_format_needs_one_value():
     with pytest.raises(ag.BatchingError, match="the format"):
         ag.vmap(lambda x: f"{x:.3f}")(np.ones(2))
+
+
+@pytest.mark.parametrize("wanted", [(), ([0, 2],)])
+def test_einsum_with_numbered_axes_takes_a_whole_batch(wanted: tuple[list[int], ...], rng: np.random.Generator) -> None:
+    a, b = rng.normal(size=(5, 2, 3)), rng.normal(size=(5, 3, 4))
+    found = ag.vmap(lambda x, y: np.einsum(x, [0, 1], y, [1, 2], *wanted))(a, b)
+    np.testing.assert_allclose(found, a @ b)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -74,8 +75,10 @@ def _both_tensordot(level: int, a: Any, b: Any, first: list[int], second: list[i
 @covers(np.einsum)
 def _einsum(level: int, subscripts: Any, *operands: Any, **kwargs: Any) -> Any:
     """The batch's axis is one more letter, first in each operand that has it and in the result."""
-    if not isinstance(subscripts, str) or kwargs.get("out") is not None:
+    if kwargs.get("out") is not None:
         return NotImplemented
+    if not isinstance(subscripts, str):
+        return _einsum(level, *_in_letters(subscripts, *operands), **kwargs)
     subscripts = subscripts.replace(" ", "")
     inputs, arrow, result = subscripts.partition("->")
     if not arrow:
@@ -86,6 +89,15 @@ def _einsum(level: int, subscripts: Any, *operands: Any, **kwargs: Any) -> Any:
     parts = [letter + part if own else part for part, own in zip(inputs.split(","), batched, strict=True)]
     payloads = [v.payload if own else v for v, own in zip(operands, batched, strict=True)]
     return Batched(np.einsum(f"{','.join(parts)}->{letter}{result}", *payloads, **kwargs), level)
+
+
+def _in_letters(*values: Any) -> tuple[Any, ...]:
+    """The arguments of einsum in its other form, (a, [0, 1], b, [1, 2], [0, 2]), as ("AB,BC->AC", a, b)."""
+    letters = string.ascii_uppercase + string.ascii_lowercase  # as NumPy counts them
+    paired = len(values) // 2 * 2
+    terms = ["".join("..." if label is Ellipsis else letters[label] for label in labels) for labels in (*values[1:paired:2], *values[paired:])]
+    inputs = ",".join(terms[: paired // 2])
+    return (inputs if paired == len(values) else f"{inputs}->{terms[-1]}", *values[:paired:2])
 
 
 # --- linear algebra: NumPy takes stacks of matrices itself ------------------------------------------------------------------
