@@ -61,20 +61,23 @@ def test_many_output_channels_of_few_and_few_of_many_agree_with_torch(rng: np.ra
         agree("conv2d", [rng.normal(size=(3, inputs, 5, 6)), rng.normal(size=(outputs, inputs, 3, 3)), rng.normal(size=outputs)], rng=rng, padding=1)
 
 
-def test_a_batch_of_many_blocks_is_the_same_as_each_image_alone(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    x, w, b = rng.normal(size=(7, 2, 5, 5)), rng.normal(size=(3, 2, 3, 3)), rng.normal(size=3)
-    g = rng.normal(size=(7, 3, 3, 3))
+@pytest.mark.parametrize(("stride", "channels"), [(1, 2), (2, 2), (1, 9)])
+def test_images_in_blocks_and_in_parts_are_the_same_as_at_once(stride: int, channels: int, rng: np.random.Generator, monkeypatch: Any) -> None:
+    x, w, b = rng.normal(size=(7, 2, 6, 5)), rng.normal(size=(channels, 2, 3, 3)), rng.normal(size=channels)
+    g = rng.normal(size=functional.conv2d(x, w, b, stride, 1).shape)
 
     def step() -> list[Any]:
         arrays = [ag.tensor(a, requires_grad=True) for a in (x, w, b)]
-        out = functional.conv2d(*arrays, stride=2, padding=1)
+        out = functional.conv2d(*arrays, stride=stride, padding=1)
         out.backward(g)
         return [out.detach().numpy(), *(a.grad.numpy() for a in arrays)]
 
     at_once = step()
-    monkeypatch.setattr("nn.functional.convolution._BLOCK", 8 * 18 * 9 * 2)  # two images at a time, and one that is left
-    for one, other in zip(at_once, step(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
+    of_an_image = 8 * 2 * 9 * g.shape[2] * g.shape[3]
+    for size in (2 * of_an_image, of_an_image // 2, 1):  # two images and one that is left; two or three parts of one; single rows
+        monkeypatch.setattr("nn.functional.convolution._BLOCK", size)
+        for one, other in zip(at_once, step(), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_unfold_and_fold_agree_with_torch_in_all_combinations_of_arguments(rng: np.random.Generator) -> None:

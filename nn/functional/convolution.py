@@ -16,8 +16,9 @@ so derivatives of any order are made of them. `_columns` and `_overlaid` (unfold
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,36 +27,78 @@ from nn.functional.windows import Numbers, Windows, arrays_only, batched, is_int
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "fold", "output_padding_for", "unfold"]
 
-_BLOCK = 2**20  # bytes of columns that are made at a time: what stays in a core's cache until the product reads it
+_BLOCK = 2**20  # bytes of columns that are made at a time: what stays in a core's cache until the product has read it
 
 
-def _fill(columns: Any, x: Any, windows: Windows) -> None:
-    """Copy the elements of all windows into `columns` (batch, channels, *kernel, *counts); what lies outside is left as it is."""
-    for place, which, elements in windows.slots(x.shape[2:]):
-        columns[(slice(None), slice(None), *place, *which)] = x[elements]
+class _Scratch(threading.local):
+    """Arrays that are overwritten again and again: fresh memory for each block would take longer to get than to fill."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def array(self, name: str, shape: Numbers, like: Any, dtype: Any) -> Any:
+        """An array of any content, which shares its memory with the last one of this name."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if size > 2 * _BLOCK or not isinstance(like, np.ndarray):
+            return np.empty_like(like, shape=shape, dtype=dtype)
+        if name not in self.kept or self.kept[name].size < size:
+            self.kept[name] = np.empty(2 * _BLOCK, np.uint8)
+        return self.kept[name][:size].view(dtype).reshape(shape)
 
 
-def _column_blocks(x: Any, windows: Windows, groups: int, dtype: Any) -> Iterator[tuple[slice, Any]]:
-    """A few images after the other: (which, their columns as (images, groups, channels * places, windows)). A block is overwritten by the next."""
-    batch, channels = x.shape[:2]
+_scratch = _Scratch()
+
+
+class _Block(NamedTuple):
+    """Some of the images, and some of their windows: `which`, seen as `windows`."""
+
+    images: slice
+    which: slice
+    windows: Windows
+
+
+def _blocks(batch: int, channels: int, windows: Windows, itemsize: int) -> list[_Block]:
+    """Blocks whose columns fill the cache: a few whole images each, or of a large image a few rows of windows."""
     count = math.prod(windows.counts)
-    rows = channels // groups * windows.places
-    if windows.are_elements(x.shape[2:]):
-        yield slice(None), x.reshape((batch, groups, rows, count))
-        return
-    size = min(batch, max(1, _BLOCK // max(1, channels * windows.places * count * np.dtype(dtype).itemsize)))
-    columns = np.zeros_like(x, shape=(size, channels, *windows.kernel, *windows.counts), dtype=dtype)
-    for start in range(0, batch, max(size, 1)):
-        block = slice(start, min(start + size, batch))
-        part = columns[: block.stop - start]
-        _fill(part, x[block], windows)
-        yield block, part.reshape((len(part), groups, rows, count))
+    bytes_each = max(1, channels * windows.places * count * itemsize)
+    if bytes_each <= _BLOCK:
+        size = _BLOCK // bytes_each
+        return [_Block(slice(start, min(start + size, batch)), slice(0, count), windows) for start in range(0, batch, size)]
+    rows, width = windows.counts[0], count // windows.counts[0]
+    size = max(1, rows * _BLOCK // bytes_each)
+    parts = [(slice(start * width, min(start + size, rows) * width), windows.rows(start, min(start + size, rows))) for start in range(0, rows, size)]
+    return [_Block(slice(image, image + 1), *part) for image in range(batch) for part in parts]
+
+
+def _column_blocks(x: Any, windows: Windows, groups: int, dtype: Any) -> Iterator[tuple[slice, slice, Any]]:
+    """Block after block: (images, windows, their columns as (groups, channels * places, images * windows)). One is overwritten by the next."""
+    channels, sizes = x.shape[1], x.shape[2:]
+    channels_first = x.swapaxes(0, 1)
+    cleared: Any = None
+    for images, which, part in _blocks(len(x), channels, windows, np.dtype(dtype).itemsize):
+        shape = (channels, *windows.kernel, images.stop - images.start, *part.counts)
+        columns = _scratch.array("columns", shape, x, dtype)
+        if cleared != (part, shape):  # else what no window sees, outside the image, is zero already
+            columns[...] = 0
+            cleared = part, shape
+        some = channels_first[:, images]
+        for place, seen, elements in part.slots(sizes):
+            columns[(slice(None), *place, *seen)] = some[elements]
+        yield images, which, columns.reshape((groups, channels // groups * windows.places, -1))
+
+
+def _rows(y: Any, images: slice, which: slice) -> Any:
+    """Of `y` (batch, groups, channels, windows) a block as (groups, channels, images * windows)."""
+    part = y[images, :, :, which].transpose(1, 2, 0, 3)
+    rows = _scratch.array("rows", part.shape, y, y.dtype)
+    rows[...] = part
+    return rows.reshape((*part.shape[:2], -1))
 
 
 def _add_bias(out: Any, bias: Any) -> Any:
-    """`out` + bias, (batch, groups, channels, n) + (groups * channels,); in place, `out` being fresh."""
+    """`out` + bias, (batch, groups * channels, ...) + (groups * channels,); in place, `out` being fresh."""
     if bias is not None:
-        out += bias.reshape((*out.shape[1:3], 1))
+        out += bias.reshape((-1, *(1,) * (out.ndim - 2)))
     return out
 
 
@@ -86,10 +129,16 @@ _TOGETHER = "its callers make windows, groups and sizes that belong together"
 def _convolve(x: Any, weight: Any, bias: Any, windows: Windows, groups: int) -> Any:
     dtype = np.result_type(x, weight) if bias is None else np.result_type(x, weight, bias)
     kernels = weight.reshape((groups, weight.shape[0] // groups, math.prod(weight.shape[1:])))
+    shape = (x.shape[0], weight.shape[0], *windows.counts)
+    if windows.are_elements(x.shape[2:]):
+        return _add_bias(np.matmul(kernels, x.reshape((x.shape[0], groups, weight.shape[1], -1)), dtype=dtype).reshape(shape), bias)
     out = np.empty_like(x, shape=(x.shape[0], *kernels.shape[:2], math.prod(windows.counts)), dtype=dtype)
-    for block, columns in _column_blocks(x, windows, groups, dtype):
-        _add_bias(np.matmul(kernels, columns, out=out[block]), bias)
-    return out.reshape((x.shape[0], weight.shape[0], *windows.counts))
+    offset = 0 if bias is None else bias.reshape((*kernels.shape[:2], 1, 1))
+    for images, which, columns in _column_blocks(x, windows, groups, dtype):
+        product = np.matmul(kernels, columns, out=_scratch.array("product", (*kernels.shape[:2], columns.shape[2]), x, dtype))
+        target = out[images, :, :, which].transpose(1, 2, 0, 3)
+        np.add(product.reshape(target.shape), offset, out=target)
+    return out.reshape(shape)
 
 
 @ag.op(
@@ -107,9 +156,9 @@ def _convolve(x: Any, weight: Any, bias: Any, windows: Windows, groups: int) -> 
 )
 def _transposed(x: Any, weight: Any, bias: Any, windows: Windows, groups: int, sizes: Numbers) -> Any:
     channels = weight.shape[1]  # of the result, in each group
-    if set(windows.stride) <= {1} and x.shape[1] // groups <= 4 * channels:
+    if set(windows.stride) <= {1} and x.shape[1] // groups <= 2 * channels:
         # With stride 1 it is a convolution with the kernels turned round, whose columns are copied; the way below has to add
-        # them up, which takes longer unless they are far fewer.
+        # them up, which takes longer unless they are far fewer (measured: of 32 channels to 16 by a tenth, to 8 no more).
         grouped = weight.reshape((groups, weight.shape[0] // groups, *weight.shape[1:])).swapaxes(1, 2)
         turned = np.flip(grouped, tuple(range(3, grouped.ndim))).reshape((groups * channels, weight.shape[0] // groups, *windows.kernel))
         padding = tuple(d * (k - 1) - p for k, p, d in zip(windows.kernel, windows.padding, windows.dilation, strict=True))
@@ -119,19 +168,16 @@ def _transposed(x: Any, weight: Any, bias: Any, windows: Windows, groups: int, s
     kernels = weight.reshape((groups, weight.shape[0] // groups, channels * windows.places)).swapaxes(1, 2)
     rows = x.reshape((batch, groups, weight.shape[0] // groups, math.prod(windows.counts)))
     out = np.zeros_like(x, shape=(batch, groups * channels, *sizes), dtype=dtype)
-    size = max(1, _BLOCK // max(1, groups * channels * windows.places * math.prod(windows.counts) * dtype.itemsize))
-    for start in range(0, batch, size):
-        columns = np.matmul(kernels, rows[start : start + size])
-        _add_up(out[start : start + size], columns.reshape((len(columns), groups * channels, *windows.kernel, *windows.counts)), windows)
-    if bias is not None:
-        out += bias.reshape((-1, *(1,) * len(sizes)))
-    return out
-
-
-def _add_up(out: Any, columns: Any, windows: Windows) -> None:
-    """Add `columns` (batch, channels, *kernel, *counts) to where their windows see them in `out`."""
-    for place, which, elements in windows.slots(out.shape[2:]):
-        out[elements] += columns[(slice(None), slice(None), *place, *which)]
+    out_first = out.swapaxes(0, 1)
+    for images, which, part in _blocks(batch, groups * channels, windows, dtype.itemsize):
+        some = _rows(rows, images, which)
+        columns = _scratch.array("columns", (groups, kernels.shape[1], some.shape[2]), x, dtype)
+        np.matmul(kernels, some, out=columns)
+        columns = columns.reshape((groups * channels, *windows.kernel, -1, *part.counts))
+        target = out_first[:, images]
+        for place, seen, elements in part.slots(sizes):
+            target[elements] += columns[(slice(None), *place, *seen)]
+    return _add_bias(out, bias)
 
 
 @ag.op(
@@ -152,9 +198,12 @@ def _weights(x: Any, y: Any, windows: Windows, groups: int) -> Any:
     outputs, channels = y.shape[1] // groups, x.shape[1] // groups
     dtype = np.result_type(x, y)
     rows = y.reshape((y.shape[0], groups, outputs, math.prod(windows.counts)))
-    total = np.zeros_like(x, shape=(groups, outputs, channels * windows.places), dtype=dtype)
-    for block, columns in _column_blocks(x, windows, groups, dtype):
-        total += np.matmul(rows[block], columns.swapaxes(-1, -2)).sum(axis=0)
+    if windows.are_elements(x.shape[2:]):
+        total = np.matmul(rows, x.reshape((x.shape[0], groups, channels, -1)).swapaxes(-1, -2), dtype=dtype).sum(axis=0)
+    else:
+        total = np.zeros_like(x, shape=(groups, outputs, channels * windows.places), dtype=dtype)
+        for images, which, columns in _column_blocks(x, windows, groups, dtype):
+            total += np.matmul(_rows(rows, images, which), columns.swapaxes(-1, -2))
     return total.reshape((groups * outputs, channels, *windows.kernel))
 
 
@@ -391,7 +440,8 @@ _FOLDED = Windows((2, 2), (1, 2), (1, 0), (1, 1), (3, 2))
 def _columns(x: Any, windows: Windows) -> Any:
     """The windows of (batch, channels, *sizes) as columns (batch, channels * places, windows)."""
     columns = np.zeros_like(x, shape=(*x.shape[:2], *windows.kernel, *windows.counts))
-    _fill(columns, x, windows)
+    for place, seen, elements in windows.slots(x.shape[2:]):
+        columns[(slice(None), slice(None), *place, *seen)] = x[elements]
     return columns.reshape((x.shape[0], x.shape[1] * windows.places, math.prod(windows.counts)))
 
 
@@ -406,7 +456,9 @@ def _overlaid(columns: Any, windows: Windows, sizes: Numbers) -> Any:
     """Columns added up where their windows stand in an image of `sizes`."""
     batch, channels = columns.shape[0], columns.shape[1] // windows.places
     out = np.zeros_like(columns, shape=(batch, channels, *sizes))
-    _add_up(out, columns.reshape((batch, channels, *windows.kernel, *windows.counts)), windows)
+    parts = columns.reshape((batch, channels, *windows.kernel, *windows.counts))
+    for place, seen, elements in windows.slots(sizes):
+        out[elements] += parts[(slice(None), slice(None), *place, *seen)]
     return out
 
 

@@ -69,12 +69,17 @@ class Windows:
         close = all(d == 1 or k == 1 for d, k in zip(self.dilation, self.kernel, strict=True))
         return whole and close and self.stride == self.kernel and not any(self.padding)
 
+    def rows(self, start: int, stop: int) -> Windows:
+        """Of these windows, those from `start` to `stop` along the first axis."""
+        padding = (self.padding[0] - start * self.stride[0], *self.padding[1:])  # less than none: they begin inside the array
+        return Windows(self.kernel, self.stride, padding, self.dilation, (stop - start, *self.counts[1:]))
+
     def along(self, axis: int) -> Windows:
         """The same windows over one of the axes alone."""
         return Windows(*((numbers[axis],) for numbers in (self.kernel, self.stride, self.padding, self.dilation, self.counts)))
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=2048)
 def _slots(windows: Windows, sizes: Numbers) -> tuple[Slot, ...]:
     axes = []
     for k, s, p, d, count, n in zip(windows.kernel, windows.stride, windows.padding, windows.dilation, windows.counts, sizes, strict=True):
