@@ -9,7 +9,6 @@ from autograd_core.arrays.layers import for_all, for_any
 from autograd_core.define.door import composed, constant, defvjp, op
 from autograd_core.define.samples import call
 from autograd_core.gradcheck import GradcheckError, gradcheck
-from autograd_core.tape.collector import watch_collections
 from autograd_core.tape.loading import load_on_miss
 from autograd_core.tape.mode import enable_grad, is_grad_enabled, no_grad, observer, scope
 from autograd_core.tensor.backward import gradient
@@ -75,7 +74,6 @@ __all__ = [
 __version__ = "0.1.0"  # the only place: pyproject.toml reads it here
 
 rules.load(rules.AT_IMPORT)
-watch_collections()
 load_on_miss(rules.load)
 
 # Two rooms are called like public functions, `ag.tape` and `ag.memory`. Importing a room binds its name here once, and never again.

@@ -2,64 +2,68 @@
 
 Graphs have no cycles and die by reference counting, so the collector never frees a node; but it walks all of them again each
 time the number of objects has grown by a quarter. While a tape of a million nodes is recorded that is more than half of the
-time. So when a full collection finds that nodes are a large part of what it walked, the next ones wait 16 times as long, up
-to 64 times; as soon as the tape grows no more, the program's own setting is restored. A program that sets thresholds itself
-meanwhile keeps what it set, and nothing happens while the collector is off.
+time. So when a full collection has found nodes to be a large part of what it walked, the next ones wait 16 times as long, up
+to 64 times. The program's own setting comes back when the tape grows no more: at the next look, or with the next backward
+pass. A program that sets thresholds itself meanwhile keeps what it set, and nothing happens while the collector is off.
+
+Nothing of ours runs inside a collection. A signal that arrived there (Ctrl-C) would be raised in our code, printed as "Exception
+ignored", and lost. Who makes nodes takes a look every so many of them.
 """
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
-from autograd_core.tape.node import Node, next_number
-
-__all__ = ["MANY", "watch_collections"]
+__all__ = ["BETWEEN_LOOKS", "MANY", "Watch"]
 
 MANY = 30_000  # nodes, below which full collections are left alone
+BETWEEN_LOOKS = 8192  # nodes; a power of two, so that the hot path can ask by `number & (BETWEEN_LOOKS - 1)`
 LONGER, SLOWEST = 16, 64  # times the threshold that is set, and the program's own
 
 
-class _Watch:
-    """A callback of the collector's, called after each collection."""
+def _collections() -> tuple[int, int]:
+    """How many collections there were of the middle generation, and of all."""
+    stats = gc.get_stats()
+    return stats[1]["collections"], stats[2]["collections"]
 
-    def __init__(self) -> None:
-        self.numbered = next_number()  # how many nodes had been made at the last collection of the middle generation
-        self.growing = False  # whether a quarter of what was allocated before it were nodes
+
+class Watch:
+    """What is seen of the collector, look by look.
+
+    is_node : whether an object is a node of the tape
+    """
+
+    def __init__(self, is_node: Callable[[Any], bool]) -> None:
+        self.is_node = is_node
+        self.seen = _collections()
+        self.numbered = 0  # how many nodes had been made at the last look
         self.own: tuple[int, int, int] | None = None  # the program's thresholds while others are set
         self.ours: tuple[int, int, int] | None = None
 
-    def __call__(self, phase: str, info: dict[str, Any]) -> None:
-        if phase != "stop" or info["generation"] == 0:
-            return
+    def look(self, number: int) -> None:
+        """Set or restore thresholds, as the tape grows or not. `number` nodes have been made so far."""
         thresholds = gc.get_threshold()
         if self.ours is not None and thresholds != self.ours:
             self.own = self.ours = None  # somebody else has set them since
-        if info["generation"] == 1:
-            before, self.numbered = self.numbered, next_number()
-            self.growing = 4 * (self.numbered - before) > thresholds[0] * thresholds[1]
-            if not self.growing:
-                self.restore()
-        elif self.growing and _nodes_are_many():
+        before, (middle, full) = self.seen, _collections()
+        made, self.numbered, self.seen = number - self.numbered, number, (middle, full)
+        allocated = (middle - before[0]) * thresholds[0] * thresholds[1]  # at least
+        if allocated > 4 * made + thresholds[0] * thresholds[1]:
+            self.restore()
+        elif full > before[1] and gc.isenabled() and self._nodes_are_many():
             own = self.own or thresholds
             self.own, self.ours = own, (own[0], own[1], min(LONGER * thresholds[2], SLOWEST * own[2]))
             gc.set_threshold(*self.ours)
 
     def restore(self) -> None:
         """Set the program's own thresholds again, if others are set."""
-        if self.own is not None:
+        if self.own is not None and gc.get_threshold() == self.ours:
             gc.set_threshold(*self.own)
         self.own = self.ours = None
 
-
-def _nodes_are_many() -> bool:
-    objects = gc.get_objects(generation=2)
-    nodes = sum(type(o) is Node for o in objects)
-    return nodes > MANY and 8 * nodes > len(objects)
-
-
-def watch_collections() -> Any:
-    """Begin to watch; the package does so once, when it is imported."""
-    watch = _Watch()
-    gc.callbacks.append(watch)
-    return watch
+    def _nodes_are_many(self) -> bool:
+        objects = gc.get_objects(generation=2)
+        nodes = sum(map(self.is_node, objects))
+        return nodes > MANY and 8 * nodes > len(objects)

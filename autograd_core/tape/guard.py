@@ -5,13 +5,14 @@
 
 An array that only the tape can reach needs no guard, and that is nearly all of them: results of operations are fresh. Two
 kinds can be reached by the user: raw arrays given as arguments, and tensors' arrays handed out by `t.data` or `t.numpy()`.
-A node that saves such an array saves a fingerprint of it too, and the sweep compares. Arrays up to `WHOLE` bytes are
-compared whole; of larger ones a sample spread over every axis, so that the cost is bounded (debugging modes read all of it).
-An array that is handed out only after it was saved is noted in `handed_out`, with its fingerprint at that moment.
+Small ones are copied when they are saved (tensor/ownership.py). A node that saves a large one saves a fingerprint of it too, and
+the sweep compares: a sample spread over every axis, so that the cost is bounded (debugging modes read all of it).
+A view that is handed out only after its memory was saved is noted in `handed_out`, with a fingerprint of that moment.
 """
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 
 from autograd_core.arrays.layers import ArrayLayer
 
-__all__ = ["check_unchanged", "fingerprint", "full_fingerprint", "handed_out", "memory_owner", "note_handed_out"]
+__all__ = ["any_changed", "check_unchanged", "fingerprint", "full_fingerprint", "handed_out", "memory_owner", "note_handed_out"]
 
 WHOLE = 1024  # bytes
 SAMPLES = 256  # elements of a larger array
@@ -67,7 +68,13 @@ def note_handed_out(array: Any, number: int) -> None:
     seen = fingerprint(owner)
     if key in handed_out or seen is None:
         return
-    handed_out[key] = (weakref.ref(owner, lambda _: handed_out.pop(key, None)), seen, number)
+    # A callback in C: an interrupt that arrived in one of ours would be lost.
+    handed_out[key] = (weakref.ref(owner, functools.partial(handed_out.pop, key)), seen, number)
+
+
+def any_changed() -> bool:
+    """Whether an array in `handed_out` is not what it was: only then does a sweep have to look who saved it."""
+    return any((owner := ref()) is not None and fingerprint(owner) != seen for ref, seen, _ in list(handed_out.values()))
 
 
 def check_unchanged(node: Any) -> None:

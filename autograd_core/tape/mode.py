@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
@@ -25,7 +26,9 @@ __all__ = [
     "is_grad_enabled",
     "no_grad",
     "observer",
+    "raw_mode",
     "scope",
+    "set_for_good",
 ]
 
 
@@ -67,41 +70,91 @@ class Instrument:
 RECORDING = Instrument()
 NOT_RECORDING = Instrument()
 
-_mode: ContextVar[Instrument] = ContextVar("autograd_core_mode", default=RECORDING)
-current_mode = _mode.get
+# What is set while a switch is on is a `_Switched`; where none is, RECORDING itself, which the hot path asks for with `is`.
+_mode: ContextVar[Any] = ContextVar("autograd_core_mode", default=RECORDING)
+raw_mode = _mode.get
 
 
-def _restore(tokens: list[Token[Instrument]]) -> None:
-    """Take back the last of `tokens` that was taken here: one switch may be entered by several threads or tasks at a time."""
-    for token in reversed(tokens):
-        try:
-            _mode.reset(token)
-        except ValueError:  # of another context
-            continue
-        tokens.remove(token)
-        return
+class _Switched:
+    """The mode inside a `with` block, good for as long as the block runs.
+
+    An interrupt may arrive at any line, also at the first one of `__exit__`, which then restores nothing. But a block that is over
+    has let go of its switch, so a dead switch tells that this mode has ended. One that was left properly is pinned: a context that
+    was copied inside the block (an async task, say) keeps the mode that it was started in.
+    """
+
+    __slots__ = ("is_pinned", "mode", "outer", "switch")
+
+    def __init__(self, mode: Instrument, outer: Any, switch: Any) -> None:
+        self.mode = mode
+        self.outer = outer
+        self.switch = weakref.ref(switch)
+        self.is_pinned = False
+
+
+def current_mode() -> Instrument:
+    """RECORDING, NOT_RECORDING or the instrument that is on."""
+    found: Any = raw_mode()
+    while type(found) is _Switched:
+        if found.is_pinned or found.switch() is not None:
+            return found.mode
+        found = found.outer
+    return found
+
+
+def set_for_good(mode: Instrument) -> None:
+    """Set the mode in this context, with nothing to restore it: for a context that was copied to run one function in (`Context.run`)."""
+    _mode.set(mode)
+
+
+class _Entered:
+    """What a switch has to take back: it may be entered by several threads or tasks at a time, and again inside itself."""
+
+    __slots__ = ("_entered",)
+
+    def __init__(self) -> None:
+        self._entered: list[tuple[Token[Any], Any]] = []
+
+    def enter(self, switch: Any, mode: Instrument) -> None:
+        """Set `mode` for as long as the block of `switch` runs."""
+        # RECORDING as it is: the hot path shall know it again, and what a lost `__exit__` leaves of it ends with the next block outside.
+        switched = mode if mode is RECORDING else _Switched(mode, raw_mode(), switch)
+        self._entered.append((_mode.set(switched), switched))
+
+    def leave(self) -> None:
+        """Take back what was entered last in this context."""
+        for entry in reversed(self._entered):
+            token, switched = entry
+            try:
+                _mode.reset(token)
+            except ValueError:  # of another context
+                continue
+            if switched is not RECORDING:
+                switched.is_pinned = True
+            self._entered.remove(entry)
+            return
 
 
 class _ModeSwitch:
     """A context manager and decorator that sets the mode inside and restores it after."""
 
-    _tokens: list[Token[Instrument]]
+    _entered: _Entered
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """`@no_grad` works without parentheses as well as with them."""
         switch = super().__new__(cls)
-        switch._tokens = []
+        switch._entered = _Entered()
         return switch if function is None else switch(function)
 
     def _inside(self) -> Instrument:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        self._tokens.append(_mode.set(self._inside()))
+        self._entered.enter(self, self._inside())
         return self
 
     def __exit__(self, *exception: object) -> None:
-        _restore(self._tokens)
+        self._entered.leave()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         again = type(self)
@@ -216,14 +269,14 @@ class instrumented:
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
-        self._tokens: list[Token[Instrument]] = []
+        self._entered = _Entered()
 
     def __enter__(self) -> Instrument:
-        self._tokens.append(_mode.set(self.instrument))
+        self._entered.enter(self, self.instrument)
         return self.instrument
 
     def __exit__(self, *exception: object) -> None:
-        _restore(self._tokens)
+        self._entered.leave()
 
 
 def observer() -> Instrument | None:

@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.tape.collector import BETWEEN_LOOKS, Watch
 from autograd_core.tape.op import Op
 from autograd_core.tape.plan import NO_PARENT, ONE_PARENT, TWO_PARENTS, Like, Plan
 
 __all__ = [
     "FLOAT64_SCALAR",
+    "OFTEN",
     "Leaf",
     "Node",
     "Watchers",
@@ -32,6 +34,8 @@ __all__ = [
     "next_number",
     "program_order",
     "watch",
+    "watch_collector",
+    "watched_collector",
 ]
 
 next_number = itertools.count().__next__
@@ -41,6 +45,7 @@ map_began: ContextVar[int] = ContextVar("autograd_core_map_began", default=0)
 by_number = operator.attrgetter("number")
 
 _likes: dict[Any, Like] = {}
+MOST_LIKES = 1000  # what stays in the processor's cache: with ever new shapes a larger table is slower, not quicker
 
 
 def like_of(data: Any) -> Like:
@@ -48,7 +53,7 @@ def like_of(data: Any) -> Like:
     key = (data.shape, data.dtype)
     like = _likes.get(key)
     if like is None:
-        if len(_likes) > 10_000:
+        if len(_likes) >= MOST_LIKES:
             _likes.clear()  # sharing is lost for old shapes, which only costs time
         like = _likes[key] = Like(*key)
     return like
@@ -148,6 +153,11 @@ class Node:
         raise TypeError("nodes of a tape cannot be pickled; pickle the tensor (its value), or ag.tape(t) as text")
 
 
+watched_collector = Watch(lambda value: type(value) is Node)
+watch_collector = watched_collector.look
+OFTEN = BETWEEN_LOOKS - 1  # a node's number shares no bit with it now and then, and that is when to look
+
+
 class Leaf(Node):
     """Where a gradient ends: the node of a tensor that was not computed. It knows that tensor weakly."""
 
@@ -174,8 +184,10 @@ def make_node(plan: Plan, parents: Sequence[Node], saved: Sequence[Any], data: A
     else:
         node.rest = (*parents, *saved)
     node.like = like_of(data)
-    node.number = next_number()
+    number = node.number = next_number()
     node.gradient = None
+    if not number & OFTEN:
+        watch_collector(number)
     return node
 
 

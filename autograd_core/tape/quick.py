@@ -7,18 +7,17 @@ graph, instruments, a second thread) as a whole. What each line costs was measur
 
 from __future__ import annotations
 
-import os
-import weakref
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from autograd_core.tape.fitting import fitted, without_structural_zeros
-from autograd_core.tape.guard import handed_out
+from autograd_core.tape.guard import any_changed, handed_out
 from autograd_core.tape.node import Leaf, Node, by_number
 from autograd_core.tape.plan import G_ITSELF, MORE_PARENTS, NO_PARENT, NOTHING_MORE, SAVED_FIRST, SAVED_SECOND, TWO_PARENTS
 from autograd_core.tape.sweep import Sweep, freed_error
+from autograd_core.tape.turns import Turns
 
 __all__ = ["QuickSweep"]
 
@@ -49,35 +48,8 @@ class _InNodes:
         node.gradient = gradient
 
 
-class _Seat:
-    """What the one quick sweep that may run holds. Whoever finds no ticket sweeps otherwise; nobody ever waits."""
-
-    __slots__ = ("__weakref__",)
-
-
-_tickets: list[Any] = ["the first"]
-_keeper: list[Any] = [None]
-
-
-def _take_seat() -> _Seat | None:
-    """The seat, or None if it is taken. It becomes free when it dies, however its sweep ended: there is no lock to be left held."""
-    seat = _Seat()
-    try:
-        # One line, so that nothing can happen between taking the ticket and seeing to its return, which is append's, at the seat's death.
-        _keeper[0] = (_tickets.pop(), weakref.ref(seat, _tickets.append))[1]
-    except IndexError:
-        return None
-    return seat
-
-
-def _free_seat_in_child() -> None:
-    """After a fork: the thread that had the seat does not exist here."""
-    _keeper[0] = None
-    _tickets[:] = ["of a child"]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_seat_in_child)
+# Gradients are in the nodes' own slots: one quick sweep runs at a time, and who finds the seat taken sweeps otherwise.
+_turns = Turns()
 
 
 class QuickSweep(Sweep):
@@ -89,9 +61,9 @@ class QuickSweep(Sweep):
 
     def _carried_quickly(self) -> bool:
         """The whole pass by the quick loop; False, with nothing done, if it asks for more or another one is running."""
-        if self.instrument is not None or handed_out or self.ends_at_wanted:
+        if self.instrument is not None or self.ends_at_wanted or (handed_out and any_changed()):
             return False
-        seat = _take_seat()
+        seat = _turns.take()
         if seat is None:
             return False
         pending = _Pending()

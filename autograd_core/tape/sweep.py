@@ -11,6 +11,8 @@ rules compute with tensors (tensor/passes.py). Whoever makes a pass picks the cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar, copy_context
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy import ndarray
 
 from autograd_core.tape.fitting import fitted, without_structural_zeros
 from autograd_core.tape.guard import check_unchanged, handed_out
-from autograd_core.tape.mode import Instrument
+from autograd_core.tape.mode import Instrument, set_for_good
 from autograd_core.tape.node import Node, program_order
 from autograd_core.tape.plan import Edge
 
@@ -32,6 +34,8 @@ class Sweep:
     ends_at_wanted  do not look behind the wanted nodes, and call no watchers: the pass is a part of a larger one
     in_place        a sum of one of these types is the sweep's own, and more is added to it in place
     on_watched      (node, gradient) -> gradient, for nodes with watchers
+    mode            whether what the rules do is recorded (mode.py); as it is, if None
+    settings        context variables that the rules look at
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class Sweep:
         in_place: frozenset[type] = frozenset({ndarray}),
         on_watched: Callable[[Node, Any], Any],
         instrument: Instrument | None = None,
+        mode: Instrument | None = None,
+        settings: Mapping[ContextVar[Any], Any] = MappingProxyType({}),
     ) -> None:
         self.seeds = seeds
         self.wanted = None if wanted is None else set(wanted)
@@ -52,6 +58,8 @@ class Sweep:
         self.in_place = in_place
         self.on_watched = on_watched
         self.instrument = instrument
+        self.mode = mode
+        self.settings = settings
         self.table: Any = {}
         self.owned: set[Node] = set()  # whose gradient is an array that nobody else holds
         self.zeroed: set[Node] = set()  # whose gradient has structural zeros (fitting.py)
@@ -60,12 +68,19 @@ class Sweep:
         self.found: dict[Node, Any] = {}
 
     def run(self) -> None:
-        """Carry the seeds back. A gradient that is infinite is documented (sqrt at 0), not worth a RuntimeWarning from here."""
-        with np.errstate(all="ignore"):
-            self._carry()
-            for leaf, g in self.leaf_gradients.items():
-                if leaf.plan.watchers is not None and not self.ends_at_wanted:
-                    self.leaf_gradients[leaf] = self.on_watched(leaf, g)
+        """Carry the seeds back, in a context of the sweep's own, where it can set what it wants with nothing to restore."""
+        copy_context().run(self._run)
+
+    def _run(self) -> None:
+        np.seterr(all="ignore")  # a gradient that is infinite is documented (sqrt at 0), not worth a RuntimeWarning from here
+        if self.mode is not None:
+            set_for_good(self.mode)
+        for variable, value in self.settings.items():
+            variable.set(value)
+        self._carry()
+        for leaf, g in self.leaf_gradients.items():
+            if leaf.plan.watchers is not None and not self.ends_at_wanted:
+                self.leaf_gradients[leaf] = self.on_watched(leaf, g)
         if self.wanted is not None:
             self.found.update((leaf, g) for leaf, g in self.leaf_gradients.items() if leaf in self.wanted)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from autograd_core.arrays.batching.array import Batched, BatchingError
 from autograd_core.arrays.duals import without_tangents
 from autograd_core.arrays.layers import ArrayLayer, in_charge
 from autograd_core.tape.mode import enable_grad
-from autograd_core.tape.node import Node, map_began
+from autograd_core.tape.node import Node, map_began, watched_collector
+from autograd_core.tape.sweep import Sweep
+from autograd_core.tape.turns import Turns
 from autograd_core.tensor.handles import Handle, raw, untracked
 from autograd_core.tensor.ownership import own_array, own_tensor
 from autograd_core.tensor.passes import seeds_of, swept
@@ -22,7 +24,8 @@ from autograd_core.tensor.passes import seeds_of, swept
 __all__ = ["backward", "gradient", "gradients_of", "partial_gradients"]
 
 # A leaf's `grad` is read, added to and written; threads that share the leaf must take turns.
-_leaving_gradients = threading.Lock()
+_turns = Turns()
+LONGEST_TURN = 10.0  # seconds; who had the seat for longer is not coming back
 _nothing = contextlib.nullcontext()
 
 
@@ -30,29 +33,55 @@ def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_gr
     """See `Tensor.backward`."""
     seeds = seeds_of([output], [gradient], create_graph)
     sweep, retained = swept(seeds, [output], wanted=None, retain_graph=retain_graph, create_graph=create_graph)
-    # Only now, when no rule and no hook can raise any more, does a tensor's `grad` change.
-    with _leaving_gradients, enable_grad() if create_graph else _nothing:
-        taken = {id(seed) for seed in seeds.values()}
+    seat = _turns.take(LONGEST_TURN)
+    try:
+        tensors, gradients = _with_gradients(sweep, seeds, retained, create_graph)
+        # All or none, and only now, when no rule and no hook can raise any more: no signal is handled within this one call.
+        deque(map(setattr, tensors, repeat("grad"), gradients), maxlen=0)
+    finally:
+        del seat
+    if watched_collector.own is not None:
+        watched_collector.restore()  # the tape has been used
+    if retained:
+        _call_after(retained)
+
+
+def _with_gradients(sweep: Sweep, seeds: dict[Node, Any], retained: list[tuple[Any, Any]], create_graph: bool) -> tuple[list[Any], list[Any]]:
+    """The tensors whose `grad` a pass changes, and what it will be: what it was, and what the pass found."""
+    tensors: list[Any] = []
+    gradients: list[Any] = []
+    taken = {id(seed) for seed in seeds.values()} if create_graph else set()
+    with enable_grad() if create_graph else _nothing:
         while sweep.leaf_gradients:
             # popitem: an array that only this loop holds can become the leaf's gradient without a copy.
             leaf, g = sweep.leaf_gradients.popitem()
-            if create_graph:
-                _leave_tracked(leaf.tensor(), own_tensor(g, taken))
-            elif type(g) is np.float64:  # nobody can change it; networks of scalars have hundreds of leaves
-                tensor = leaf.tensor()
-                if tensor is not None:
-                    tensor.grad = untracked(g if tensor.grad is None else raw(tensor.grad) + g)
-            else:
-                _leave_array(leaf.tensor(), _outside(leaf, g) if isinstance(g, ArrayLayer) else own_array(g))
-        for node, g in retained:
-            if g is None:
+            tensor = leaf.tensor()
+            if tensor is None:
                 continue
             if create_graph:
-                _leave_tracked(node.watchers.retained_by(), own_tensor(g, taken))
+                g = own_tensor(g, taken)
+                gradients.append(g if tensor.grad is None else tensor.grad + g)
+            elif type(g) is np.float64:  # nobody can change it; networks of scalars have hundreds of leaves
+                gradients.append(untracked(g if tensor.grad is None else raw(tensor.grad) + g))
             else:
-                _leave_array(node.watchers.retained_by(), own_array(g))
-    if retained:
-        _call_after(retained)
+                gradients.append(_added(tensor, _outside(leaf, g) if isinstance(g, ArrayLayer) else own_array(g)))
+            tensors.append(tensor)
+        for node, g in retained:
+            tensor = None if g is None else node.watchers.retained_by()
+            if tensor is not None:
+                tensors.append(tensor)
+                if create_graph:
+                    g = own_tensor(g, taken)
+                    gradients.append(g if tensor.grad is None else tensor.grad + g)
+                else:
+                    gradients.append(_added(tensor, own_array(g)))
+    return tensors, gradients
+
+
+def _added(tensor: Any, g: Any) -> Any:
+    """The `grad` of `tensor` with the array `g`, which nobody else holds, added."""
+    previous = tensor.grad
+    return untracked(g if previous is None else raw(previous) + g)
 
 
 def _call_after(retained: list[tuple[Any, Any]]) -> None:
@@ -156,16 +185,3 @@ def _outside(leaf: Any, g: Any) -> Any:
             "Use ag.grad inside, or call backward() on what the mapped function returns"
         )
     return without_tangents(g)
-
-
-def _leave_array(tensor: Any, g: Any) -> None:
-    """Add the array `g`, which nobody else holds, to the `grad` of `tensor` (None if it is no more)."""
-    if tensor is not None:
-        previous = tensor.grad
-        tensor.grad = untracked(g if previous is None else raw(previous) + g)
-
-
-def _leave_tracked(tensor: Any, g: Any) -> None:
-    """Add the tracked gradient `g`, which nobody else holds, to the `grad` of `tensor` (None if it is no more)."""
-    if tensor is not None:
-        tensor.grad = g if tensor.grad is None else tensor.grad + g

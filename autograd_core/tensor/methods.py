@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from autograd_core.arrays.layers import ArrayLayer
-from autograd_core.tape.mode import RECORDING, current_mode
+from autograd_core.tape.mode import RECORDING, raw_mode
 from autograd_core.tape.table import operation
 from autograd_core.tensor.handles import Handle, raw
 from autograd_core.tensor.operators import unary_method
@@ -51,7 +51,7 @@ def _constant_method(name: str) -> Callable[..., Any]:
 
 def _records_plainly(tensor: Any) -> bool:
     """Whether an operation is recorded, with no instrument looking on and nothing to be guarded."""
-    return tensor.node is not None and not tensor.handed_out and current_mode() is RECORDING
+    return tensor.node is not None and not tensor.handed_out and raw_mode() is RECORDING
 
 
 class ArrayMethods(Handle):

@@ -11,8 +11,8 @@ from typing import Any
 
 from numpy import float64
 
-from autograd_core.tape.mode import RECORDING, current_mode
-from autograd_core.tape.node import FLOAT64_SCALAR, Node, like_of, next_number
+from autograd_core.tape.mode import RECORDING, raw_mode
+from autograd_core.tape.node import FLOAT64_SCALAR, OFTEN, Node, like_of, next_number, watch_collector
 from autograd_core.tape.plan import (
     SAVES_BOTH,
     SAVES_FIRST,
@@ -40,7 +40,7 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
 
     def method(self: Any) -> Any:
         parent = self.node
-        if parent is None or self.handed_out or current_mode() is not RECORDING:
+        if parent is None or self.handed_out or raw_mode() is not RECORDING:
             return apply(op, (self,), {})
         plan = op.first or plan_first(op)
         layout = plan.layout
@@ -59,8 +59,10 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
             node.like = FLOAT64_SCALAR
         else:
             node.like = like if data.dtype is like.dtype else like_of(data)
-        node.number = next_number()
+        number = node.number = next_number()
         node.gradient = None
+        if not number & OFTEN:
+            watch_collector(number)
         result = new_object(results.kind)
         result._array = data
         result.node = node
@@ -104,7 +106,7 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
         else:
             return apply(op, (self, as_operand(other)), {}) if _is_operand(other) else NotImplemented
         layout = plan.layout
-        if current_mode() is not RECORDING or (reachable and layout != SAVES_NOTHING):
+        if raw_mode() is not RECORDING or (reachable and layout != SAVES_NOTHING):
             return apply(op, (self, other), {})
         data = forward(a, b)
         node = Node()
@@ -132,8 +134,10 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
             if not elementwise or right.like is not like:
                 like = like_of(data)
         node.like = like
-        node.number = next_number()
+        number = node.number = next_number()
         node.gradient = None
+        if not number & OFTEN:
+            watch_collector(number)
         result = new_object(results.kind)
         result._array = data
         result.node = node

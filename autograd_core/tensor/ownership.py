@@ -1,7 +1,7 @@
 """Whose array is it? All that is asked before an array is written to, handed on, or kept by the tape.
 
-* An array that the user can reach (given as an argument, or handed out by `t.data`) may be changed before the backward pass: a
-  node that saves it saves a fingerprint too (tape/guard.py).
+* An array that the user can reach (given as an argument, or handed out by `t.data`) may be changed before the backward pass. A
+  node that saves it saves a copy, if it is small, or else a fingerprint too (tape/guard.py).
 * An array that only one tensor holds can be written to by item assignment without copying it.
 * A gradient that only the sweep holds can become a leaf's `grad` without copying it.
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.arrays.layers import instances_in, owns_memory
+from autograd_core.arrays.layers import instances_in, owns_memory, sequence_like
 from autograd_core.tape.guard import fingerprint, full_fingerprint, note_handed_out
 from autograd_core.tape.mode import RECORDING, Instrument
 from autograd_core.tape.node import next_number
@@ -37,6 +37,8 @@ __all__ = [
     "share_memory_with",
 ]
 
+COPIED = 16_384  # bytes up to which an array is quicker copied than looked at before and after
+
 # --- what the user can reach ----------------------------------------------------------------------------------------------
 
 
@@ -53,18 +55,22 @@ class HandedOut:
 
 
 def hand_out(tensor: Any) -> Any:
-    """The tensor's array, for the user to do with as he likes: from now on, what saves it watches it."""
-    data = tensor._array
-    if isinstance(data, np.generic):
+    """The tensor's array, for the user to do with as he likes.
+
+    If somebody else holds it, who may be a node that saved it, that one keeps it, and the tensor gets a copy. A view stays a view
+    of its memory, so what it looks like now is noted instead. From then on, what saves the array looks after itself (`guarded`).
+    """
+    if isinstance(tensor._array, np.generic):
         # Scalars are kept as NumPy scalars, ten times as quick as 0-d arrays, until somebody wants the array.
-        data = tensor._array = np.asarray(data)
-    if not tensor.handed_out:
-        del data  # a name of ours would count
-        # Somebody else holds the array, perhaps a node that saved it; or it is a view, and nodes may have saved the rest.
-        if not _is_held_by(tensor) or getattr(tensor._array, "base", None) is not None:
+        tensor._array = np.asarray(tensor._array)
+    shared = tensor.handed_out
+    if not shared:
+        if isinstance(shared, HandedOut) or getattr(tensor._array, "base", None) is not None:
             note_handed_out(tensor._array, next_number())
-        if isinstance(tensor.handed_out, HandedOut):
-            tensor.handed_out.yes = True
+        elif isinstance(tensor._array, np.ndarray) and not _is_held_by(tensor):
+            tensor._array = np.array(tensor._array, order="K")
+        if isinstance(shared, HandedOut):
+            shared.yes = True
         else:
             tensor.handed_out = True
     return tensor._array
@@ -103,7 +109,9 @@ def share_memory_with(args: Any, result: Any) -> None:
 
 
 def guarded(plan: Plan, saved: list[Any], reachable: int, mode: Instrument) -> Plan:
-    """The plan of a node that saves `saved`, to which fingerprints of what the user can change are added.
+    """See to it that what a node saves stays as it is, or that a change is noticed; returns the plan of the node.
+
+    What the user can change is saved as a copy if it is small, and with a fingerprint if it is not.
 
     reachable : a bit for each argument whose array the user can change (-1 for all)
     """
@@ -113,13 +121,26 @@ def guarded(plan: Plan, saved: list[Any], reachable: int, mode: Instrument) -> P
         return plan.with_guard
     if reachable and plan.keeps:
         prints = tuple(
-            _fingerprints(fingerprint, v) if isinstance(save, int) and save != OUT and reachable >> save & 1 else None
-            for save, v in zip(plan.saves, saved, strict=True)
+            _secured(saved, at) if isinstance(save, int) and save != OUT and reachable >> save & 1 else None for at, save in enumerate(plan.saves)
         )
         if any(prints):
             saved.append((prints, fingerprint, None))
             return plan.with_guard
     return plan
+
+
+def _secured(saved: list[Any], at: int) -> Any:
+    """Copy the array at `at`, or the arrays in a sequence there; the fingerprints of those that are too large for it, if any."""
+    value = saved[at]
+    if isinstance(value, np.ndarray):
+        if value.nbytes > COPIED:
+            return fingerprint(value)
+        saved[at] = np.array(value, order="K")
+    elif isinstance(value, tuple | list):
+        saved[at] = sequence_like(value, [np.array(v, order="K") if isinstance(v, np.ndarray) and v.nbytes <= COPIED else v for v in value])
+        prints = [fingerprint(v) if isinstance(v, np.ndarray) and v.nbytes > COPIED else None for v in value]
+        return prints if any(prints) else None
+    return None
 
 
 def _fingerprints(take: Callable[[Any], Any], value: Any) -> Any:

@@ -12,7 +12,7 @@ from autograd_core.arrays.batching.array import BatchingError
 from autograd_core.arrays.batching.loop import batches_in
 from autograd_core.arrays.duals import has_tangents
 from autograd_core.tape.batched import IN_PLACE, BatchedSweep
-from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode, enable_grad, no_grad
+from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.tape.node import Node, program_order
 from autograd_core.tape.op import Op
 from autograd_core.tape.plan import OUT, Edge
@@ -93,17 +93,10 @@ def swept(
         in_place=frozenset() if any(map(has_tangents, values)) else IN_PLACE,  # nothing can be added to a dual in place
         on_watched=on_watched,
         instrument=None if mode is RECORDING or mode is NOT_RECORDING else mode,
+        mode=NOT_RECORDING if not recorded else RECORDING if mode is NOT_RECORDING else mode,
+        settings={SEEDS_ARE_CONSTANT: all(getattr(g, "node", None) is None for g in seeds.values())} if recorded else {},
     )
-    if not recorded:
-        with no_grad():
-            sweep.run()
-        return sweep, retained
-    token = SEEDS_ARE_CONSTANT.set(all(getattr(g, "node", None) is None for g in seeds.values()))
-    try:
-        with enable_grad():
-            sweep.run()
-    finally:
-        SEEDS_ARE_CONSTANT.reset(token)
+    sweep.run()
     if recorded_for_a_rule:
         sweep.leaf_gradients = {leaf: raw(g) for leaf, g in sweep.leaf_gradients.items()}
         sweep.found = {node: raw(g) for node, g in sweep.found.items()}
