@@ -117,12 +117,12 @@ def test_a_list_that_is_changed_after_it_was_an_index_does_not_change_the_gradie
     assert x.grad.tolist() == [2.0, 2.0, 0.0]
 
 
-def test_an_index_array_that_is_changed_before_the_backward_pass_is_an_error():
+def test_an_index_array_that_is_changed_before_the_backward_pass_does_not_reach_the_gradient():
     x, index = tracked(3), np.array([0, 1])
     y = x[index]
     index[0] = 2
-    with pytest.raises(RuntimeError, match="index"):
-        y.sum().backward()
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("index", [3, (0, 0), [0, 3], 1.5, "a", np.array([True, False])])
@@ -137,15 +137,6 @@ def test_a_tensor_is_unpacked_and_iterated_like_an_array():
     total = sum((row * 2 for row in x), a * 0) + b
     total.sum().backward()
     assert x.grad.tolist() == [[2.0, 2.0], [3.0, 3.0]]
-
-
-def test_a_row_read_while_a_tensor_is_filled_keeps_its_value():
-    t = ag.tensor(np.zeros((2, 2)))
-    t[0] = tracked(2)
-    row = t[0]
-    value = row.data.copy()
-    t[0] = 5.0
-    np.testing.assert_array_equal(row.data, value)
 
 
 @pytest.mark.parametrize("index", [1, slice(1, None), (slice(None), None), (Ellipsis, 0), np.array([True, False, True])])

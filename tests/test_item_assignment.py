@@ -133,23 +133,6 @@ def test_earlier_results_keep_the_value_that_they_saw():
     np.testing.assert_allclose(x.grad.data, [4 * x.data[0], 2 * x.data[1], 4 * x.data[2]])
 
 
-def test_views_taken_before_an_assignment_do_not_change():
-    t = tracked(2, 3) * 1.0
-    views = [t[1:], t.reshape(3, 2), t.T, t.detach(), t[:, 0]]
-    values = [view.data.copy() for view in views]
-    t[1, 0] = 100.0
-    assert all(np.array_equal(view.data, value) for view, value in zip(views, values, strict=True))
-
-
-def test_assignment_to_a_view_does_not_change_what_it_was_taken_from():
-    t = tracked(2, 3) * 1.0
-    value = t.data.copy()
-    row = t[0]
-    row[0] = 100.0
-    np.testing.assert_array_equal(t.data, value)
-    assert row.data[0] == 100.0
-
-
 def test_arrays_that_the_user_holds_do_not_change():
     given = np.zeros(3)
     t = ag.tensor(given)
@@ -355,13 +338,13 @@ def test_an_index_list_that_changes_later_does_not_change_the_gradient():
     assert x.grad.tolist() == [0.0, 0.0, 1.0]
 
 
-def test_an_index_array_that_changes_before_the_backward_pass_is_an_error():
+def test_an_index_array_that_changes_before_the_backward_pass_does_not_reach_the_gradient():
     x, index = tracked(3), np.array([0, 1])
     t = x * 1.0
     t[index] = 0.0
     index[0] = 2
-    with pytest.raises(RuntimeError, match="index"):
-        t.sum().backward()
+    t.sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0, 1.0]
 
 
 # --- NumPy's functions that change an array in place ---------------------------------------------------------------------------

@@ -117,14 +117,95 @@ def test_arithmetic_with_what_is_no_number_is_pythons_type_error(other):
 
 
 def test_an_augmented_assignment_binds_a_new_tensor():
-    x = ag.tensor([1.0, 2.0], requires_grad=True)
-    before = x
+    leaf = ag.tensor([1.0, 2.0], requires_grad=True)
+    x = before = leaf * 1.0
     x += 1
     x *= 2
     assert x is not before
     assert before.tolist() == [1.0, 2.0]
     x.sum().backward()
-    assert before.grad.tolist() == [2.0, 2.0]
+    assert leaf.grad.tolist() == [2.0, 2.0]
+
+
+AUGMENTED = ["+=", "-=", "*=", "/=", "**=", "//=", "%="]
+
+
+@pytest.mark.parametrize("operator", AUGMENTED)
+def test_an_augmented_assignment_changes_a_leaf_where_it_is_inside_no_grad(operator):
+    array = np.array([1.0, 2.5])
+    p = same = ag.tensor(array, requires_grad=True)
+    held = p.data
+    scope = {"p": p, "array": array, "t": ag.tensor([2.0, 3.0])}
+    with ag.no_grad():
+        exec(f"p {operator} t", scope)
+    exec(f"array {operator} t", scope)
+    assert scope["p"] is same
+    assert same.is_leaf
+    assert same.requires_grad
+    np.testing.assert_array_equal(same.data, array)
+    np.testing.assert_array_equal(held, array)  # what shows the memory sees it, as NumPy has it
+    (same * 2).sum().backward()
+    assert same.grad.tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("operator", AUGMENTED)
+def test_an_augmented_assignment_to_a_leaf_that_records_is_refused(operator):
+    p = ag.tensor([1.0, 2.5], requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"leaf that requires grad .*no_grad"):
+        exec(f"p {operator} 2", {"p": p})
+    assert p.tolist() == [1.0, 2.5]
+
+
+def test_the_update_of_a_hand_written_loop_trains():
+    p = ag.tensor([1.0, 2.0], requires_grad=True)
+    losses = []
+    for _ in range(3):
+        loss = (p * p).sum()
+        losses.append(loss.item())
+        loss.backward()
+        with ag.no_grad():
+            p -= 0.1 * p.grad
+        p.grad = None
+    np.testing.assert_allclose(losses, [5.0, 5.0 * 0.64, 5.0 * 0.64**2])
+
+
+UPDATES_OF_DATA = [
+    "p.data -= 0.1 * p.grad",
+    "p.data += -0.1 * p.grad",
+    "p.data[...] = p.data - 0.1 * p.grad",
+    "np.subtract(p.data, 0.1 * p.grad, out=p.data)",
+]
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (2000, 3)])
+@pytest.mark.parametrize("update", UPDATES_OF_DATA)
+def test_an_array_takes_an_untracked_tensor_in_place(update, shape):
+    p = ag.tensor(np.full(shape, 3.0), requires_grad=True)
+    (p * p).sum().backward()
+    exec(update, {"p": p, "np": np})
+    np.testing.assert_allclose(p.data, np.full(shape, 3.0 - 0.1 * 6.0))
+    assert type(p.data) is np.ndarray
+    assert p.is_leaf
+
+
+INTO_ARRAYS = ["a += t", "np.add(a, t, out=a)", "a[:] = t", "a[0] = t[0]", "np.add(t, t, a)", "np.dot(t, t, out=a)", "np.copyto(a, t)"]
+
+
+@pytest.mark.parametrize("statement", INTO_ARRAYS)
+def test_an_array_refuses_a_tracked_tensor_in_place_while_recording(statement):
+    t, a = ag.tensor([1.0, 2.0], requires_grad=True), np.zeros(2)
+    with pytest.raises((TypeError, ValueError)):  # NumPy makes a ValueError of ours for a[0] = t[0]
+        exec(statement, {"a": a, "t": t, "np": np})
+    assert a.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("statement", [s for s in INTO_ARRAYS if "dot" not in s])
+def test_an_array_takes_a_tracked_tensor_in_place_inside_no_grad(statement):
+    t, a, expected = ag.tensor([1.0, 2.0], requires_grad=True), np.zeros(2), np.zeros(2)
+    exec(statement, {"a": expected, "t": t.data, "np": np})
+    with ag.no_grad():
+        exec(statement, {"a": a, "t": t, "np": np})
+    np.testing.assert_array_equal(a, expected)
 
 
 EXPRESSIONS = {

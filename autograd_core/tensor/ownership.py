@@ -12,6 +12,7 @@ of an array that is known to be held alone.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,8 @@ from autograd_core.tape.plan import OUT, Plan
 from autograd_core.tensor.handles import Handle
 
 __all__ = [
-    "HandedOut",
+    "Memory",
+    "copied",
     "guarded",
     "hand_out",
     "is_writeable",
@@ -42,16 +44,38 @@ COPIED = 16_384  # bytes up to which an array is quicker copied than looked at b
 # --- what the user can reach ----------------------------------------------------------------------------------------------
 
 
-class HandedOut:
-    """Whether the memory that several tensors share was handed out to the user: in `handed_out` instead of a bool."""
+class Memory(list[bool]):
+    """What tensors that share memory know of one another, in each one's `handed_out`: true (not empty) once it was handed out.
 
-    __slots__ = ("yes",)
+    A list, because an empty one is false at the speed of C: operations ask at each call.
 
-    def __init__(self, yes: bool) -> None:
-        self.yes = yes
+    root    the tensor that was there first, and shows all of the memory
+    places  the others by id: (weak reference, place of what it is a view of or None for the root, function, arguments): see views.py
+    """
 
-    def __bool__(self) -> bool:
-        return self.yes
+    __slots__ = ("places", "root")
+
+    def __init__(self, root: Any, handed_out: bool) -> None:
+        super().__init__([True] if handed_out else [])
+        self.root = weakref.ref(root)
+        self.places: dict[int, Place] = {}
+
+    def add(self, view: Any, of: Any, function: Any, arguments: tuple[Any, ...]) -> None:
+        """Let `view`, which is `function(of, *arguments)`, be one that shares this memory."""
+        places = self.places
+        if len(places) >= MANY_PLACES and not len(places) & (len(places) - 1):  # at each doubling
+            for key, place in list(places.items()):
+                if place[0]() is None:
+                    places.pop(key, None)
+        root = self.root()
+        behind = None if of is root else places.get(id(of), UNKNOWN)
+        view.handed_out = self
+        places[id(view)] = (weakref.ref(view), behind, function, arguments)
+
+
+Place = tuple[Any, Any, Any, tuple[Any, ...]]
+UNKNOWN: Place = (lambda: None, None, None, ())  # of a tensor of which only that is known that it shares the memory
+MANY_PLACES = 64
 
 
 def hand_out(tensor: Any) -> Any:
@@ -65,47 +89,83 @@ def hand_out(tensor: Any) -> Any:
         tensor._array = np.asarray(tensor._array)
     shared = tensor.handed_out
     if not shared:
-        if isinstance(shared, HandedOut) or getattr(tensor._array, "base", None) is not None:
+        if type(shared) is Memory or getattr(tensor._array, "base", None) is not None:
             note_handed_out(tensor._array, next_number())
         elif isinstance(tensor._array, np.ndarray) and not _is_held_by(tensor):
             tensor._array = np.array(tensor._array, order="K")
-        if isinstance(shared, HandedOut):
-            shared.yes = True
+        if type(shared) is Memory:
+            shared.append(True)
         else:
             tensor.handed_out = True
     return tensor._array
 
 
-def share_memory_of(tensor: Any, view: Any) -> None:
-    """Let `view` and `tensor`, whose memory it shows, know of one another: what is handed out of one is handed out of both."""
-    if not isinstance(tensor.handed_out, HandedOut):
-        tensor.handed_out = HandedOut(tensor.handed_out)
-    view.handed_out = tensor.handed_out
+def share_memory_of(tensor: Any, view: Any, function: Any, arguments: tuple[Any, ...]) -> None:
+    """Let `view`, which is `function(tensor, *arguments)`, and `tensor` know of one another: what happens to the memory of one happens to both."""
+    memory = tensor.handed_out
+    if type(memory) is not Memory:
+        memory = tensor.handed_out = Memory(tensor, memory)
+    memory.add(view, tensor, function, arguments)
 
 
-def note_views(args: Any, result: Any) -> None:
-    """Let each tensor in `result` that is a view know of the arguments whose memory it shows."""
-    for part in instances_in(result, Handle):
+def note_views(function: Any, args: Any, kwargs: Any, result: Any) -> None:
+    """Let each tensor in `result`, of `function(*args, **kwargs)`, that is a view know of the argument whose memory it shows."""
+    for i, part in enumerate(instances_in(result, Handle)):
         if getattr(part._array, "base", None) is not None:
-            _share_memory(args, part)
+            _share_memory(function, args, kwargs, part, i if isinstance(result, tuple | list) else None)
 
 
-def _share_memory(args: Any, view: Any) -> None:
-    """`share_memory_of` the tensor among `args` whose memory `view` shows."""
+def _share_memory(function: Any, args: Any, kwargs: Any, view: Any, part: int | None) -> None:
+    """`share_memory_of` the tensor among the arguments whose memory `view` shows."""
     data = view._array
-    for value in instances_in(args, Handle):
-        if isinstance(value._array, np.ndarray) and np.may_share_memory(value._array, data):
-            share_memory_of(value, view)
+    for value in instances_in((args, kwargs), Handle):
+        if value is not view and isinstance(value._array, np.ndarray) and np.may_share_memory(value._array, data):
+            if function is None:
+                share_memory_of(value, view, None, ())
+            else:
+                share_memory_of(value, view, _called_again, (function, _without_arrays(args, value), _without_arrays(kwargs, value), part))
             return
     # Not all arrays with a base are views of an argument: tensordot reshapes what it has just computed.
-    view.handed_out = any(np.may_share_memory(array, data) for array in instances_in(args, np.ndarray))
+    view.handed_out = any(np.may_share_memory(array, data) for array in instances_in((args, kwargs), np.ndarray))
+
+
+class _Viewed:
+    """Stands in recorded arguments for the tensor of which the result is a view."""
+
+
+VIEWED = _Viewed()
+
+
+def _without_arrays(values: Any, viewed: Any) -> Any:
+    """Arguments to call a function again with: `VIEWED` in place of a tensor, the arrays of other tensors, all else as it is."""
+    if values is viewed:
+        return VIEWED
+    if isinstance(values, tuple | list):
+        return sequence_like(values, [_without_arrays(value, viewed) for value in values])
+    if isinstance(values, dict):
+        return {key: _without_arrays(value, viewed) for key, value in values.items()}
+    return values._array if isinstance(values, Handle) else values
+
+
+def _with(values: Any, positions: Any) -> Any:
+    if values is VIEWED:
+        return positions
+    if isinstance(values, tuple | list):
+        return sequence_like(values, [_with(value, positions) for value in values])
+    return {key: _with(value, positions) for key, value in values.items()} if isinstance(values, dict) else values
+
+
+def _called_again(positions: Any, function: Any, args: Any, kwargs: Any, part: int | None) -> Any:
+    """What `function` makes of positions in place of elements."""
+    result = (getattr(*function) if isinstance(function, tuple) else function)(*_with(args, positions), **_with(kwargs, positions))
+    return result if part is None else result[part]
 
 
 def share_memory_with(args: Any, result: Any) -> None:
     """The same for all tensors of `result`, views or not: a function that was called may return an argument as it is."""
     for part in instances_in(result, Handle):
         if isinstance(part._array, np.ndarray):
-            _share_memory(args, part)
+            _share_memory(None, args, {}, part, None)
 
 
 def guarded(plan: Plan, saved: list[Any], reachable: int, mode: Instrument) -> Plan:
@@ -172,8 +232,21 @@ def _is_held_by(tensor: Any) -> bool:
 
 
 def is_writeable(tensor: Any) -> bool:
-    """Whether the tensor's array can be written to: no node saved it, no view of it is alive, the user does not hold it."""
+    """Whether the tensor's array can be written to: no node saved it or a view of it, and the user does not hold it.
+
+    Views that are tensors' are counted off: whoever writes sees to them (views.py).
+    """
+    memory = tensor.handed_out
+    if type(memory) is Memory and not memory and memory.root() is tensor and not _is_held_by(tensor):
+        views = [view for place in list(memory.places.values()) if (view := place[0]()) is not None and view.handed_out is memory]
+        showing = sum(getattr(view._array, "base", None) is tensor._array and _is_held_by(view) for view in views)
+        return _references_to_array(tensor) <= _HELD_BY_TENSOR + showing and owns_memory(tensor._array)
     return _is_held_by(tensor) and owns_memory(tensor._array)
+
+
+def copied(array: Any) -> Any:
+    """A copy in the same layout."""
+    return array.copy(order="K") if isinstance(array, np.ndarray) else array.copy()
 
 
 def _references(g: Any) -> int:

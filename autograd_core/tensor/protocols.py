@@ -28,14 +28,23 @@ def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
     """`ufunc(*inputs, **kwargs)`, or its `reduce`, `accumulate`, `outer`... by `method`, where an input is a tensor."""
     out = kwargs.get("out")
     if out is not None and any(o is not None for o in out):
-        raise TypeError(
-            f"{ufunc.__name__}: out= and in-place operators (a += t) are not supported with tensors, which are values; "
-            "write the result to a name: a = a + t"
-        )
+        return _written(getattr(ufunc, method), ufunc.__name__, inputs, kwargs, out)
     if method == "__call__":
         return array_function(ufunc, tuple(as_operand(value) for value in inputs), kwargs)
     key: Any = (ufunc, method)
     return array_function(key, inputs, {k: v for k, v in kwargs.items() if k != "out"})
+
+
+def _written(compute: Any, name: str, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
+    """`compute(*args, **kwargs)` into the arrays `out`, which take what is not tracked without loss."""
+    if any(isinstance(o, Handle) for o in out):
+        raise TypeError(f"{name}: out= of a tensor is not supported, tensors are values; write the result to a name: t = {name}(...)")
+    if current_mode() is not NOT_RECORDING and any(t.node is not None for t in instances_in((args, kwargs), Handle)):
+        raise TypeError(
+            f"{name}: out= and in-place operators (a += t) of an array would lose the gradient of a tracked tensor; write the result to a "
+            "name (a = a + t), or pass t.detach()"
+        )
+    return compute(*raw(tuple(args)), **raw(kwargs))
 
 
 def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -67,7 +76,7 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if current_mode() is not NOT_RECORDING and any(t.node is not None for t in instances_in((args, kwargs), Handle)):
         raise TypeError(_no_rule(function))
     result = wrap(compute(*raw(tuple(args)), **raw(kwargs)))
-    note_views((args, kwargs), result)
+    note_views(function, args, kwargs, result)
     return result
 
 

@@ -73,14 +73,14 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 continue
             if name in op.parameters:
                 reachable |= 1 << op.position(name)
-        if raw_kwargs.get("out") is not None:
+        if raw_kwargs.get("out") is not None and (isinstance(kwargs["out"], Handle) or (parents and current_mode() is not NOT_RECORDING)):
             raise TypeError(f"{op.name}: out= is not supported with tensors, which are values; write the result to a name: y = {op.name}(...)")
     mode = current_mode()
     if not parents or mode is NOT_RECORDING:
         value = _computed(op, raw_args, raw_kwargs)
         # What is not recorded is a constant in forward mode too.
         result = wrap(without_tangents(value) if parents else value)
-        note_views((args, kwargs), result)
+        note_views(op.function, args, kwargs, result)
         return result
     form = (len(args), *kwargs)
     op.check_known(form, args, kwargs)
@@ -98,7 +98,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             raise
     result = record(plan, parents, raw_args, raw_kwargs, value, reachable, mode, form)
     if getattr(value, "base", None) is not None or isinstance(value, tuple | list):
-        note_views((args, kwargs), result)
+        note_views(op.function, args, kwargs, result)
     return result
 
 
@@ -107,8 +107,10 @@ def apply_to_view(op: Op, tensor: Any, arguments: tuple[Any, ...], data: Any) ->
     plan = op.first or plan_first(op)
     values = (*arguments, data)  # OUT is -1: the result comes last
     result = handle(data, make_node(plan, (tensor.node,), [values[save] for save in plan.saves], data))
-    if getattr(data, "base", None) is not None:
-        share_memory_of(tensor, result)
+    base, own = getattr(data, "base", None), tensor._array
+    # A copy may have a base too: reshape makes a view of what it has just copied.
+    if (base is not None and (base is own or base is own.base)) or isinstance(data, ArrayLayer):
+        share_memory_of(tensor, result, op.function, arguments[1:])
     return result
 
 

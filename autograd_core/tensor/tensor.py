@@ -22,7 +22,7 @@ from autograd_core.tape.node import Leaf, Watchers, make_leaf, next_number, watc
 from autograd_core.tensor.backward import backward
 from autograd_core.tensor.callers import is_storing_an_item
 from autograd_core.tensor.handles import raw, untracked
-from autograd_core.tensor.items import get_item, set_item
+from autograd_core.tensor.items import get_item, in_place_operator, set_item
 from autograd_core.tensor.methods import ArrayMethods
 from autograd_core.tensor.operators import binary_operator, reflected_operator, unary_method
 from autograd_core.tensor.ownership import hand_out
@@ -353,6 +353,15 @@ class Tensor(ArrayMethods, of_results=True):
     __rmod__ = reflected_operator(np.remainder, operator.mod)
     __rpow__ = reflected_operator(np.power, operator.pow)
     __rmatmul__ = reflected_operator(np.matmul, operator.matmul)
+
+    __iadd__ = in_place_operator(operator.add, "+")
+    __isub__ = in_place_operator(operator.sub, "-")
+    __imul__ = in_place_operator(operator.mul, "*")
+    __itruediv__ = in_place_operator(operator.truediv, "/")
+    __ifloordiv__ = in_place_operator(operator.floordiv, "//")
+    __imod__ = in_place_operator(operator.mod, "%")
+    __ipow__ = in_place_operator(operator.pow, "**")
+    __imatmul__ = in_place_operator(operator.matmul, "@")
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other

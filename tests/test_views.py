@@ -1,0 +1,264 @@
+"""Writing through views: tensors that show the same memory change together, as NumPy's arrays do, and gradients follow.
+
+WRITES=20000 pytest -s tests/test_views.py makes a long run of random programs, and prints what was tried.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+
+PROGRAMS = int(os.environ.get("WRITES", "300"))
+
+
+def item_of_a_row(y):
+    y[1][0] = 5.0
+
+
+def product_into_an_item_of_a_row(y):
+    y[1][0] *= 2.0
+
+
+def scaled_slice(y):
+    v = y[1:]
+    v *= 2.0
+
+
+def slice_of_a_slice(y):
+    y[1:][1:, ::2] = y[0, :2]
+
+
+def transposed(y):
+    y.T[0] = y[0, 0] * y[1]
+
+
+def reshaped(y):
+    y.reshape(3, 1, 3)[1, 0, 0] = y[0, 0] ** 2  # (a reshape to one axis is a copy in Fortran order, for NumPy too)
+
+
+def rows_of_a_loop(y):
+    for row in y:
+        row[0] = row[1] * row[2]
+
+
+def rows_added_to(y):
+    for row in y:
+        row += row[0] * 1.0
+
+
+def kept_slice(y):
+    u = y[:2]
+    y[0] = 7.0
+    y[2] = u[0] * u[1]
+
+
+def kept_slice_of_a_filled_array(y):
+    y[2] = y[0] * 2.0
+    u = y[:2]
+    y[0] = 7.0 * y[1]
+    y[2] = u[0] * u[1]
+
+
+def swapped_axes(y):
+    y.swapaxes(0, 1)[1, :] = 3.0 * y[0]
+
+
+def two_views(y):
+    a, b = y[:2], y[1:]
+    a[1] = 4.0 * y[0]
+    b[0] *= b[1]
+
+
+def masked_part(y):
+    v = y[1:]
+    v[np.array([[True, False, True], [False, True, False]])] = y[0, 0] * 2.0
+
+
+def whole_after_a_view(y):
+    v = y[0]
+    y *= 3.0
+    y[1] = v * v
+
+
+WRITES = [
+    item_of_a_row,
+    product_into_an_item_of_a_row,
+    scaled_slice,
+    slice_of_a_slice,
+    transposed,
+    reshaped,
+    rows_of_a_loop,
+    rows_added_to,
+    kept_slice,
+    kept_slice_of_a_filled_array,
+    swapped_axes,
+    two_views,
+    masked_part,
+    whole_after_a_view,
+]
+X = np.linspace(0.5, 1.5, 9).reshape(3, 3)
+
+
+def loss_of(write, x):
+    y = x * 1.0
+    write(y)
+    return (np.sin(y) * np.arange(9.0).reshape(3, 3)).sum()
+
+
+@pytest.mark.parametrize("write", WRITES, ids=lambda f: f.__name__)
+def test_a_write_through_a_view_has_numpys_value_and_its_gradient(write):
+    x = ag.tensor(X, requires_grad=True)
+    loss = loss_of(write, x)
+    assert loss.item() == loss_of(write, X)
+    ag.gradcheck(lambda x: loss_of(write, x), X, order=2, vary=False)
+
+
+@pytest.mark.parametrize("write", WRITES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128])
+def test_untracked_tensors_are_written_to_alike(write, dtype):
+    x = (X * 10).astype(dtype)
+    t = ag.tensor(x)
+    expected = x * 1
+    write(expected)
+    changed = t * 1
+    write(changed)
+    np.testing.assert_array_equal(changed.data, expected)
+    assert changed.dtype == dtype
+    np.testing.assert_array_equal(t.data, x)
+
+
+@pytest.mark.parametrize("write", WRITES, ids=lambda f: f.__name__)
+def test_forward_mode_and_maps_follow_a_write_through_a_view(write):
+    def f(x):
+        return loss_of(write, x)
+
+    t = np.cos(X)
+    np.testing.assert_allclose(ag.jvp(f, (X,), (t,))[1], (ag.grad(f)(X) * t).sum(), rtol=1e-12)
+    both = np.stack([X, 2 * X])
+    np.testing.assert_allclose(ag.vmap(f)(both), [f(x) for x in both], rtol=1e-12)
+    np.testing.assert_allclose(ag.vmap(ag.grad(f))(both), [ag.grad(f)(x) for x in both], rtol=1e-10)
+
+
+def test_an_earlier_use_of_a_view_keeps_what_it_saw():
+    x = ag.tensor(X, requires_grad=True)
+    y = x * 1.0
+    before = (y[0] * y[0]).sum()
+    y[0][1] = 100.0
+    before.backward()
+    expected = np.zeros((3, 3))
+    expected[0] = 2 * X[0]
+    np.testing.assert_array_equal(x.grad.data, expected)
+
+
+def test_a_view_of_a_leaf_is_written_to_inside_no_grad_only():
+    p = ag.tensor(X, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"view of a leaf that requires grad .*no_grad"):
+        p[1][0] = 5.0
+    with ag.no_grad():
+        p[1][0] = 5.0
+        v = p[2]
+        v *= 2.0
+    expected = X.copy()
+    expected[1, 0] = 5.0
+    expected[2] *= 2.0
+    np.testing.assert_array_equal(p.data, expected)
+    assert p.is_leaf
+    assert p.requires_grad
+
+
+def test_a_view_whose_whole_is_gone_is_refused_where_another_view_would_miss_the_write():
+    a, b = (lambda y: (y[:2], y[1:]))(ag.tensor(X, requires_grad=True) * 1.0)
+    with pytest.raises(RuntimeError, match="no tensor that shows all of it"):
+        a[1] = 0.0
+    del b
+    a[1] = 0.0
+    assert a[1].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_reading_rows_while_filling_costs_the_same_for_each_row():
+    """A recurrence copies nothing: the array that is filled stays the same object."""
+    x = ag.tensor(1.0, requires_grad=True)
+    h = ag.tensor(np.zeros((50, 4)))
+    h[0] = x
+    first = id(h._array)
+    for i in range(1, 50):
+        before = h[i - 1]
+        h[i] = before * 1.5
+        assert id(h._array) == first
+    h[-1].sum().backward()
+    np.testing.assert_allclose(x.grad.data, 4 * 1.5**49)
+
+
+# --- random programs ------------------------------------------------------------------------------------------------------------
+
+
+def random_program(seed):
+    """Steps on a list of arrays, as data, so that NumPy and the tape can run the same ones."""
+    random = np.random.default_rng(seed)
+    steps = []
+    shapes = [(3, 4)]
+    for _ in range(random.integers(3, 12)):
+        i = int(random.integers(len(shapes)))
+        shape = shapes[i]
+        kind = random.choice(["view", "write", "multiply", "add", "product"])
+        if kind == "view" and shape:
+            ways = [lambda a: a[1:], lambda a: a[::-1], lambda a: a[0], lambda a: a.T, lambda a: a.reshape(-1), lambda a: a[..., -1:]]
+            way = int(random.integers(len(ways)))
+            made = ways[way](np.empty(shape))
+            if made.size and made.base is not None:
+                steps.append(("view", i, ways[way]))
+                shapes.append(made.shape)
+        elif kind == "write" and shape:
+            at = tuple(int(random.integers(n)) for n in shape[: random.integers(1, len(shape) + 1)])
+            steps.append(("write", i, at, float(random.normal())))
+        elif kind == "product" and shape:
+            j = int(random.integers(len(shapes)))
+            at = tuple(int(random.integers(n)) for n in shape)
+            other = tuple(int(random.integers(n)) for n in shapes[j])
+            steps.append(("product", i, at, j, other))
+        else:
+            steps.append((kind, i, float(random.normal())))
+    return steps, random.normal(size=(3, 4)), random
+
+
+def run(steps, x, coefficients):
+    arrays = [x * 1.0]
+    loss = 0.0
+    for step in steps:
+        kind, i, *rest = step
+        if kind == "view":
+            arrays.append(rest[0](arrays[i]))
+        elif kind == "write":
+            arrays[i][rest[0]] = rest[1]
+        elif kind == "product":
+            at, j, other = rest
+            arrays[i][at] = arrays[i][at] * arrays[j][other]
+        elif kind == "multiply":
+            arrays[i] *= rest[0]
+        elif kind == "add":
+            arrays[i] += rest[0] * arrays[i]
+        loss = loss + (np.tanh(arrays[i]) * coefficients[len(arrays) % 7]).sum()
+    return loss, arrays
+
+
+@pytest.mark.parametrize("part", range(10))
+def test_random_programs_of_views_and_writes_agree_with_numpy(part):
+    print(f"seeds {part} + 10 n")
+    for seed in range(part, PROGRAMS, 10):
+        steps, x, random = random_program(seed)
+        coefficients = random.normal(size=7)
+        expected, arrays = run(steps, x, coefficients)
+        t = ag.tensor(x, requires_grad=True)
+        loss, tensors = run(steps, t, coefficients)
+        for array, tensor in zip(arrays, tensors, strict=True):
+            np.testing.assert_allclose(tensor.data, array, rtol=1e-12, err_msg=f"seed {seed}: {steps}")
+        np.testing.assert_allclose(loss.item(), expected, rtol=1e-10, err_msg=f"seed {seed}")
+        loss.backward()
+        direction = random.normal(size=x.shape)
+        h = 1e-6
+        numeric = (run(steps, x + h * direction, coefficients)[0] - run(steps, x - h * direction, coefficients)[0]) / (2 * h)
+        np.testing.assert_allclose((t.grad.data * direction).sum(), numeric, rtol=2e-6, atol=2e-7, err_msg=f"seed {seed}: {steps}")
