@@ -57,7 +57,7 @@ class Memory(list[bool]):
 
     def __init__(self, root: Any, handed_out: bool) -> None:
         super().__init__([True] if handed_out else [])
-        self.root = weakref.ref(root)
+        self.root: Any = weakref.ref(root)
         self.places: dict[int, Place] = {}
 
     def add(self, view: Any, of: Any, function: Any, arguments: tuple[Any, ...]) -> None:
@@ -238,8 +238,11 @@ def is_writeable(tensor: Any) -> bool:
     """
     memory = tensor.handed_out
     if type(memory) is Memory and not memory and memory.root() is tensor and not _is_held_by(tensor):
-        views = [view for place in list(memory.places.values()) if (view := place[0]()) is not None and view.handed_out is memory]
-        showing = sum(getattr(view._array, "base", None) is tensor._array and _is_held_by(view) for view in views)
+        showing = 0
+        for place in list(memory.places.values()):
+            view: Any = place[0]()
+            if view is not None and view.handed_out is memory and getattr(view._array, "base", None) is tensor._array:
+                showing += _is_held_by(view)
         return _references_to_array(tensor) <= _HELD_BY_TENSOR + showing and owns_memory(tensor._array)
     return _is_held_by(tensor) and owns_memory(tensor._array)
 

@@ -41,8 +41,8 @@ def _written(compute: Any, name: str, args: Any, kwargs: dict[str, Any], out: An
         raise TypeError(f"{name}: out= of a tensor is not supported, tensors are values; write the result to a name: t = {name}(...)")
     if current_mode() is not NOT_RECORDING and any(t.node is not None for t in instances_in((args, kwargs), Handle)):
         raise TypeError(
-            f"{name}: out= and in-place operators (a += t) of an array would lose the gradient of a tracked tensor; write the result to a "
-            "name (a = a + t), or pass t.detach()"
+            f"{name}: out= and in-place operators (a += t) are not supported with tracked tensors, which are values: an array would lose their "
+            "gradient; write the result to a name (a = a + t), or pass t.detach()"
         )
     return compute(*raw(tuple(args)), **raw(kwargs))
 
