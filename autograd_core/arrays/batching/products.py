@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import string
 import operator
+import string
 from collections.abc import Callable
 from typing import Any
 
