@@ -41,6 +41,7 @@ from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspos
 from nn.data import Batches, batches
 from nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from nn.embedding import Embedding, EmbeddingBag
+from nn.freed_memory import keep_freed_memory
 from nn.init import manual_seed
 from nn.lazy import (
     LazyBatchNorm1d,
@@ -335,3 +336,5 @@ __all__ = [
     "to_torch",
     "utils",
 ]
+
+keep_freed_memory()
