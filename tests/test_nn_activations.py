@@ -103,6 +103,19 @@ def test_an_activation_is_finite_with_finite_gradient_far_out(name: str, options
 
 
 @every_case
+def test_half_precision_stays_half_and_finite(name: str, options: dict[str, Any], kinks: list[float]) -> None:
+    points = np.array([*POINTS, -300.0, 300.0], np.float16)
+    half, double = ag.tensor(points, requires_grad=True), ag.tensor(points.astype(np.float64), requires_grad=True)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        for x in (half, double):
+            ours(name, options)(x).sum().backward()
+        y = ours(name, options)(half)
+    assert y.dtype == half.grad.dtype == np.float16
+    np.testing.assert_allclose(y.detach().numpy().astype(np.float64), ours(name, options)(double).detach().numpy(), rtol=1e-2, atol=2e-3)
+    np.testing.assert_allclose(half.grad.numpy().astype(np.float64), double.grad.numpy(), rtol=1e-2, atol=1e-2)
+
+
+@every_case
 def test_an_activation_lets_nan_through(name: str, options: dict[str, Any], kinks: list[float]) -> None:
     assert np.isnan(ours(name, options)(np.array([np.nan]))).all()
 

@@ -143,6 +143,9 @@ def _rule(g: Any, out: Any, x: Any, tanh: bool) -> Any:
 )
 def _gelu(x: Any, tanh: bool) -> Any:
     """(value, slope)."""
+    if x.dtype == np.float16:  # which SciPy does not have, and in which x^2 overflows
+        value, slope = _gelu(x.astype(np.float32), tanh)
+        return value.astype(x.dtype), slope.astype(x.dtype)
     if type(x) is np.ndarray and x.dtype == np.float32 and not tanh:
         return _in_blocks(_exact_block, x)
     if type(x) is np.ndarray and x.dtype in (np.float32, np.float64) and tanh:
