@@ -49,6 +49,10 @@ class Steps:
         """The rows of the steps, in the order in which they are computed."""
         return self.rows[::-1] if self.reverse else self.rows
 
+    def __repr__(self) -> str:
+        lengths = f"{len(self.sizes)} steps of {self.batch}" if self.uniform else f"{len(self.sizes)} steps of {self.batch} to {self.sizes[-1]}"
+        return f"<{lengths}{', reversed' if self.reverse else ''}>"
+
     def check(self, gates: int, x: Any, initial: Sequence[Any], w_ih: Any, w_hh: Any) -> None:
         """Raise ValueError unless there are rows for all steps and states for all sequences, and the weights have the gates' rows."""
         if x.shape[0] != self.total or any(state.shape[0] != self.batch for state in initial):
@@ -113,7 +117,7 @@ class _Sums:
         x, w_ih, w_hh, *biases = operands
         given = [bias for bias in biases if bias is not None]
         bias = sum(given[1:], given[0]) if given else None
-        hidden, self.features, self.negative, self.order = w_ih.shape[0] // len(order), x.shape[1], negative, order
+        hidden, self.features, self.negative, self.order = w_hh.shape[0] // len(order), x.shape[1], negative, order
         self.planes: Any = None
         if len(steps.sizes) >= _WORTH_A_COPY:
             whole = np.concatenate([w_ih, w_hh, *([] if bias is None else [bias[:, None]])], axis=1, dtype=dtype)
@@ -125,9 +129,7 @@ class _Sums:
             self.inputs[:, self.features + w_hh.shape[1] :] = 1
             self.states = self.inputs[:, self.features : self.features + w_hh.shape[1]]
         else:
-            rows = [slice(gate * hidden, (gate + 1) * hidden) for gate in order]
-            self.x, self.pairs = x, [(w_ih[gate].T, w_hh[gate].T) for gate in rows]
-            self.bias = None if bias is None else bias.reshape((len(order), 1, hidden))[list(order)]
+            self.x, self.w_ih, self.w_hh, self.bias = x, w_ih.T, w_hh.T, bias
 
     def into(self, out: Any, rows: slice, h: Any) -> None:
         """Write the planes of one step."""
@@ -135,12 +137,13 @@ class _Sums:
             self.states[rows] = h
             np.matmul(self.inputs[rows], self.planes, out=out)
             return
-        for plane, (of_x, of_h) in zip(out, self.pairs, strict=True):
-            np.matmul(self.x[rows], of_x, out=plane)
-            plane += h @ of_h
+        z = np.asarray(self.x[rows] @ self.w_ih, out.dtype)
+        z += h @ self.w_hh
         if self.bias is not None:
-            out += self.bias
-        np.negative(out[: self.negative], out=out[: self.negative])
+            z += self.bias
+        gates = z.reshape((z.shape[0], len(out), out.shape[2]))
+        for place, (plane, gate) in enumerate(zip(out, self.order, strict=True)):
+            np.copyto(plane, gates[:, gate]) if place >= self.negative else np.negative(gates[:, gate], out=plane)
 
 
 def _sigmoid_of_negative(z: Any) -> None:
@@ -188,10 +191,12 @@ class _Carried:
         self.rows = part if size == self.rows.shape[0] else np.concatenate([part, self.rows[size:]])
 
 
-def _of_bias(d: Any, bias: Any) -> Any:
-    if bias is None:
-        return None
-    return np.ones(d.shape[0], d.dtype) @ d if type(d) is np.ndarray else d.sum(axis=0)
+def _of_biases(d: Any, *biases: Any) -> list[Any]:
+    """The gradients of biases that were added to the same sums."""
+    if all(bias is None for bias in biases):
+        return [None] * len(biases)
+    total = np.ones(d.shape[0], d.dtype) @ d if type(d) is np.ndarray else d.sum(axis=0)
+    return [None if bias is None else total for bias in biases]
 
 
 # --- LSTM --------------------------------------------------------------------------------------------------------------------------
@@ -210,8 +215,7 @@ def _lstm_gradients(g: Any, out: Any, operands: Any, steps: Steps, of_input: boo
         dc0,
         d.T @ x,
         d.T @ steps.before(hs, h0),
-        _of_bias(d, b_ih),
-        _of_bias(d, b_hh),
+        *_of_biases(d, b_ih, b_hh),
         None if w_hr is None else dhs.T @ (gates[2] * gates[4]),
     ]
 
@@ -346,7 +350,7 @@ def _gru_gradients(g: Any, out: Any, operands: Any, steps: Steps, of_input: bool
     h_before = steps.before(hs, h0)
     plain = _is_plain((*g, *operands)) and g[1] is None
     of_x, of_h, dh0 = (_gru_backwards_in_place if plain else _gru_backwards)(g, gates, h_before, h0, w_hh, steps)
-    return [of_x @ w_ih if of_input else None, dh0, of_x.T @ x, of_h.T @ h_before, _of_bias(of_x, b_ih), _of_bias(of_h, b_hh)]
+    return [of_x @ w_ih if of_input else None, dh0, of_x.T @ x, of_h.T @ h_before, *_of_biases(of_x, b_ih), *_of_biases(of_h, b_hh)]
 
 
 def _gru_backwards(g: Any, gates: Any, h_before: Any, h0: Any, w_hh: Any, steps: Steps) -> Any:
@@ -449,7 +453,7 @@ def _rnn_gradients(g: Any, out: Any, operands: Any, steps: Steps, of_input: bool
     x, h0, w_ih, w_hh, b_ih, b_hh = operands
     slope = 1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)
     d, dh0 = (_rnn_backwards_in_place if _is_plain((g, *operands)) else _rnn_backwards)(g, slope, h0, w_hh, steps)
-    return [d @ w_ih if of_input else None, dh0, d.T @ x, d.T @ steps.before(out, h0), _of_bias(d, b_ih), _of_bias(d, b_hh)]
+    return [d @ w_ih if of_input else None, dh0, d.T @ x, d.T @ steps.before(out, h0), *_of_biases(d, b_ih, b_hh)]
 
 
 def _rnn_backwards(g: Any, slope: Any, h0: Any, w_hh: Any, steps: Steps) -> Any:
