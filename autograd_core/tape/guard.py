@@ -36,11 +36,18 @@ def fingerprint(array: Any) -> bytes | None:
         return None
     if array.nbytes <= WHOLE:
         return array.tobytes()
-    per_axis = max(2, int(SAMPLES ** (1 / sum(n > 1 for n in array.shape))))
+    sample, last = _sample(array.shape)
+    return array[sample].tobytes() + array[last].tobytes()
+
+
+@functools.lru_cache(maxsize=1024)  # to work it out takes longer than to read the elements
+def _sample(shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[int, ...]]:
+    """Where the sample of a larger array is, and its last element."""
+    per_axis = max(2, int(SAMPLES ** (1 / sum(n > 1 for n in shape))))
     # -(-n // k): steps are rounded up so that at most per_axis elements are taken; the last element is one more sample.
     # From the ninth axis on (two elements of each) only the first element: 2 ** 18 of them would be no sample.
-    steps = tuple(slice(None, None, -(-n // per_axis)) if axis < 8 else slice(1) for axis, n in enumerate(array.shape))
-    return array[steps].tobytes() + array[(-1,) * array.ndim].tobytes()
+    sample = tuple(slice(None, None, -(-n // per_axis)) if axis < 8 else slice(1) for axis, n in enumerate(shape))
+    return sample, (-1,) * len(shape)
 
 
 def full_fingerprint(array: Any) -> bytes | None:
