@@ -61,7 +61,7 @@ def test_many_output_channels_of_few_and_few_of_many_agree_with_torch(rng: np.ra
         agree("conv2d", [rng.normal(size=(3, inputs, 5, 6)), rng.normal(size=(outputs, inputs, 3, 3)), rng.normal(size=outputs)], rng=rng, padding=1)
 
 
-@pytest.mark.parametrize(("stride", "channels"), [(1, 2), (2, 2), (1, 9)])
+@pytest.mark.parametrize(("stride", "channels"), [(1, 2), (2, 2), (1, 9), (1, 30)])
 def test_images_in_blocks_and_in_parts_are_the_same_as_at_once(stride: int, channels: int, rng: np.random.Generator, monkeypatch: Any) -> None:
     x, w, b = rng.normal(size=(7, 2, 6, 5)), rng.normal(size=(channels, 2, 3, 3)), rng.normal(size=channels)
     g = rng.normal(size=functional.conv2d(x, w, b, stride, 1).shape)
