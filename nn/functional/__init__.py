@@ -37,7 +37,7 @@ from nn.functional.losses import (
     triplet_margin_with_distance_loss,
 )
 from nn.functional.multihead import multi_head_attention_forward
-from nn.functional.normalisation import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
+from nn.functional.normalisation import batch_norm, group_norm, instance_norm, local_response_norm
 from nn.functional.padding import pad
 from nn.functional.piecewise import hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, prelu, relu, relu6, rrelu, softshrink, threshold
 from nn.functional.pooling import (
@@ -64,6 +64,7 @@ from nn.functional.positions import rotary_positions, sinusoidal_positions
 from nn.functional.products import bilinear, linear
 from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
 from nn.functional.resampling import affine_grid, channel_shuffle, grid_sample, interpolate, pixel_shuffle, pixel_unshuffle, upsample
+from nn.functional.row_norms import layer_norm, rms_norm
 from nn.functional.softmax import gumbel_softmax, log_softmax, maxout, softmax, softmin
 
 __all__ = [

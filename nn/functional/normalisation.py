@@ -1,9 +1,9 @@
-"""Normalisation: batch, layer, group, instance and root-mean-square norm are one operation over different axes.
+"""Normalisation of channels: batch, group and instance norm are one operation over different axes. (Rows: row_norms.py.)
 
 Each subtracts a mean and divides by a standard deviation, both over a group of elements, and then scales and shifts. What
-belongs to a group is said by a view of the input (`_Form`): rows for layer norm, (batch, groups, channels of a group, places)
-for the others. So there is one operation with one rule, written twice: once in NumPy's functions, which can be differentiated
-again, and once in place, for arrays. Statistics are results of the operation too; that is how running ones come by theirs.
+belongs to a group is said by a view of the input (`_Form`): (batch, groups, channels of a group, places). So there is one
+operation with one rule, written twice: once in NumPy's functions, which can be differentiated again, and once in place, for
+arrays. Statistics are results of the operation too; that is how running ones come by theirs.
 """
 
 from __future__ import annotations
@@ -18,25 +18,23 @@ import numpy as np
 
 import autograd_core as ag
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
+__all__ = ["batch_norm", "check_floats", "group_norm", "instance_norm", "local_response_norm"]
 
 
 @dataclass(frozen=True)
 class _Form:
     """How an input is normalised.
 
-    shape     of the input's view: (rows, features), or (batch, groups, channels of a group, places)
+    shape     of the input's view: (batch, groups, channels of a group, places)
     axes      of the view that are averaged over, as negative numbers
     weight    shape of the weight's and the bias's view
     eps       is added to the variance
-    centred   whether the mean is subtracted
     """
 
     shape: tuple[int, ...]
     axes: tuple[int, ...]
     weight: tuple[int, ...]
     eps: float
-    centred: bool = True
 
     @functools.cached_property
     def size(self) -> int:
@@ -59,11 +57,11 @@ def _gradients(g: Any, statistics: Any, operands: Any, form: _Form) -> list[Any]
     section 3, simplified).
     """
     if _is_plain((*g, *operands)) and g[1] is g[2] is None and operands[0].dtype == g[0].dtype != np.float16:
-        return (_row_gradients if len(form.shape) == 2 else _group_gradients)(g[0], statistics, operands, form)
+        return _group_gradients(g[0], statistics, operands, form)
     x, weight, bias = operands
     view = x.reshape(form.shape)
     mean, variance = statistics or _statistics(view, form)
-    centred = view - mean if form.centred else view
+    centred = view - mean
     scale = 1 / np.sqrt(variance + form.eps)
     h = centred * scale
     dx: Any = None
@@ -72,10 +70,9 @@ def _gradients(g: Any, statistics: Any, operands: Any, form: _Form) -> list[Any]
         gy = g[0].reshape(form.shape)
         v = gy if weight is None else gy * weight.reshape(form.weight)
         dx = v - h * ((v * h).sum(**along) / form.size)
-        if form.centred:
-            dx = dx - v.sum(**along) / form.size
+        dx = dx - v.sum(**along) / form.size
         dx = dx * scale
-    if g[1] is not None and form.centred:
+    if g[1] is not None:
         dx = _plus(dx, np.broadcast_to(g[1] / form.size, form.shape))
     if g[2] is not None:
         dx = _plus(dx, centred * (g[2] * (2 / form.size)))
@@ -90,18 +87,15 @@ def _gradients(g: Any, statistics: Any, operands: Any, form: _Form) -> list[Any]
 
 def _statistics(view: Any, form: _Form) -> tuple[Any, Any]:
     mean = view.sum(axis=form.axes, keepdims=True) / form.size
-    centred = view - mean if form.centred else view
+    centred = view - mean
     return mean, (centred * centred).sum(axis=form.axes, keepdims=True) / form.size
 
 
 def _samples(a: Any) -> list[Any]:
-    rows = _Form((2, 3), (-1,), (3,), 1e-2)
     channels = _Form((2, 2, 1, 2), (-4, -2, -1), (2, 1, 1), 1e-2)
     groups = _Form((1, 2, 2, 2), (-2, -1), (2, 2, 1), 1e-2)
     return [
-        ag.call([a(2, 3), a(3), a(3)], rows),
-        ag.call([a(2, 1, 3), None, None], rows),
-        ag.call([a(2, 3), a(3), None], _Form((2, 3), (-1,), (3,), 1e-2, centred=False)),
+        ag.call([a(2, 2, 2), None, None], channels),
         ag.call([a(2, 2, 2), a(2), a(2)], channels),
         ag.call([a(1, 4, 2), a(4), a(4)], groups),
     ]
@@ -123,11 +117,11 @@ def _normalise_with_statistics(operands: Any, form: _Form) -> Any:
 def _normalised(operands: Any, form: _Form) -> Any:
     x, weight, bias = operands
     if _is_plain(operands) and x.dtype != np.float16:
-        return (_normalised_rows if len(form.shape) == 2 else _normalised_groups)(operands, form)
+        return _normalised_groups(operands, form)
     # In NumPy's functions, for arrays of other libraries; and for float16, which is computed in float32.
     view = (x.astype(np.float32) if x.dtype == np.float16 else x).reshape(form.shape)
     mean, variance = _statistics(view, form)
-    centred = view - mean if form.centred else view
+    centred = view - mean
     y = centred / np.sqrt(variance + form.eps)
     y = y if weight is None else y * weight.reshape(form.weight)
     y = y if bias is None else y + bias.reshape(form.weight)
@@ -142,54 +136,6 @@ def _room(x: Any, form: _Form) -> tuple[Any, Any]:
 
 def _shaped(a: Any, shape: tuple[int, ...]) -> Any:
     return a if a.shape == shape else a.reshape(shape)
-
-
-# --- rows: each is normalised by itself, each feature has a weight of its own ------------------------------------------------------
-# Sums are products with ones, which BLAS does at the speed of memory.
-
-
-def _centred_rows(view: Any, form: _Form, out: Any, statistics: Any = None) -> tuple[Any, Any, Any]:
-    """(x - mean, mean, variance); not in `out` but the view itself if the mean is not subtracted."""
-    if not form.centred:
-        mean, variance = statistics or (np.zeros((form.shape[0], 1), view.dtype), np.vecdot(view, view)[:, None] / form.size)
-        return view, mean, variance
-    mean = statistics[0] if statistics else (view @ np.ones(form.shape[1], view.dtype))[:, None] / form.size
-    np.subtract(view, mean, out=out)
-    return out, mean, statistics[1] if statistics else np.vecdot(out, out)[:, None] / form.size
-
-
-def _normalised_rows(operands: Any, form: _Form) -> Any:
-    x, weight, bias = operands
-    result, y = _room(x, form)
-    centred, mean, variance = _centred_rows(x.reshape(form.shape), form, y)
-    np.multiply(centred, 1 / np.sqrt(variance + form.eps), out=y)
-    if weight is not None:
-        y *= weight.reshape(form.weight)
-    if bias is not None:
-        y += bias.reshape(form.weight)
-    return result, mean, variance
-
-
-def _row_gradients(g: Any, statistics: Any, operands: Any, form: _Form) -> list[Any]:
-    x, weight, bias = operands
-    rows, features = form.shape
-    g = g.reshape(form.shape)
-    result, d = _room(x, form)
-    centred, _, variance = _centred_rows(x.reshape(form.shape), form, d, statistics)
-    scale = 1 / np.sqrt(variance + form.eps)
-    w = np.ones(features, x.dtype) if weight is None else weight.reshape(features)
-    product = g * centred
-    # Sums over the features are products with the weight; sums over the rows, with the rows' scales or ones.
-    mean_of_product = (product @ w)[:, None] * (scale * scale / form.size)
-    dweight = None if weight is None else _shaped(scale[:, 0] @ product, weight.shape)
-    dbias = None if bias is None else _shaped(np.ones(rows, x.dtype) @ g, bias.shape)
-    # dx = scale (w g - mean(w g) - centred scale^2 mean(w g centred))
-    np.multiply(centred, -mean_of_product, out=d)
-    if form.centred:
-        d -= (g @ w)[:, None] / form.size
-    d += g if weight is None else np.multiply(g, w, out=product)
-    d *= scale
-    return [result, dweight, dbias]
 
 
 # --- groups: (batch, groups, channels of a group, places), each channel has a weight ------------------------------------------------
@@ -247,52 +193,6 @@ def _group_gradients(g: Any, statistics: Any, operands: Any, form: _Form) -> lis
 
 
 # --- the functions -------------------------------------------------------------------------------------------------------------
-
-
-def layer_norm(input: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """(x - mean) / sqrt(variance + eps) * weight + bias, with statistics over the last axes of each example (Ba et al. 2016).
-
-    input             (..., *normalized_shape)
-    normalized_shape  sizes of the axes that are normalised together, or the size of the last one
-    weight, bias      of that shape, or None
-    raises            ValueError if the input does not end in normalized_shape
-
-    >>> import numpy as np
-    >>> layer_norm(np.array([[1.0, 3.0]]), 2).round(4)
-    array([[-1.,  1.]])
-    """
-    form = _rows("layer_norm", input, normalized_shape, {"weight": weight, "bias": bias}, eps)
-    return _normalise([input, weight, bias], form)
-
-
-def rms_norm(input: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
-    """X / sqrt(mean(x^2) + eps) * weight, with the mean over the last axes (Zhang & Sennrich 2019, eq. 4).
-
-    input             (..., *normalized_shape)
-    normalized_shape  sizes of the axes that are normalised together, or the size of the last one
-    weight            of that shape, or None
-    eps               None for the machine epsilon of the input's dtype
-    raises            ValueError if the input does not end in normalized_shape
-
-    >>> import numpy as np
-    >>> rms_norm(np.array([3.0, 4.0]), 2).round(4)
-    array([0.8485, 1.1314])
-    """
-    form = _rows("rms_norm", input, normalized_shape, {"weight": weight}, eps, centred=False)
-    return _normalise([input, weight, None], form)
-
-
-def _rows(name: str, input: Any, normalized_shape: Any, parameters: dict[str, Any], eps: float | None, centred: bool = True) -> _Form:
-    _check_array(name, input)
-    shape = (normalized_shape,) if isinstance(normalized_shape, int | np.integer) else tuple(normalized_shape)
-    if not shape or input.shape[-len(shape) :] != shape:
-        raise ValueError(f"{name}: input of shape {input.shape} does not end in normalized_shape {shape}")
-    for parameter, value in parameters.items():
-        if value is not None and value.shape != shape:
-            raise ValueError(f"{name}: {parameter} has shape {value.shape}, expected normalized_shape {shape}")
-    features = math.prod(shape)
-    rows = math.prod(input.shape[: -len(shape)])
-    return _Form((rows, features), (-1,), (features,), float(np.finfo(input.dtype).eps) if eps is None else eps, centred)
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
@@ -411,7 +311,7 @@ def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float 
     array([[[0.5   ],
             [0.3333]]])
     """
-    _check_array("local_response_norm", input)
+    check_floats("local_response_norm", input)
     if input.ndim < 3:
         raise ValueError(f"local_response_norm: input must be (N, C, ...) with at least 3 axes, but has shape {input.shape}")
     if size < 1:
@@ -452,7 +352,7 @@ def _move(running: Any, statistics: Any, momentum: float, factor: float = 1.0) -
 
 def _batch_of_channels(name: str, input: Any, parameters: dict[str, Any]) -> tuple[int, int, int]:
     """(N, C, number of places) of an input (N, C, ...) whose parameters are (C,) each."""
-    _check_array(name, input)
+    check_floats(name, input)
     if input.ndim < 2:
         raise ValueError(f"{name}: input must be (N, C, ...), but has shape {input.shape}")
     channels = input.shape[1]
@@ -462,7 +362,8 @@ def _batch_of_channels(name: str, input: Any, parameters: dict[str, Any]) -> tup
     return input.shape[0], channels, math.prod(input.shape[2:])
 
 
-def _check_array(name: str, input: Any) -> None:
+def check_floats(name: str, input: Any) -> None:
+    """TypeError unless `input` is an array of floating-point numbers."""
     if not hasattr(input, "shape") or not hasattr(input, "dtype"):
         raise TypeError(f"{name}: input must be a tensor or an array, not {type(input).__name__}")
     if np.dtype(input.dtype).kind != "f":
