@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.arrays.foreign import array_at_heart, is_plain
+
 __all__ = ["along", "is_basic", "may_repeat", "settled"]
 
 
@@ -52,6 +54,8 @@ def settled(index: Any) -> Any:
 def _settled_entry(entry: Any) -> Any:
     if isinstance(entry, list | tuple):
         return np.array(entry) if len(entry) else np.array(entry, dtype=int)
+    if not is_plain(entry):
+        entry = array_at_heart(entry, "index")  # a mask made of a pandas Series
     if isinstance(entry, np.ndarray) and not entry.flags.c_contiguous:
         return np.array(entry, order="C")
     return entry

@@ -178,4 +178,6 @@ def reflected_operator(function: Callable[[Any, Any], Any], forward: Callable[[A
 def _is_operand(other: Any) -> bool:
     """Whether NumPy's arithmetic takes `other`: an array of any kind, or a list."""
     protocol = getattr(type(other), "__array_ufunc__", NotImplemented)
-    return protocol is not None if protocol is not NotImplemented else isinstance(other, list | tuple) or hasattr(other, "__array__")
+    if protocol is not NotImplemented:
+        return protocol is not None
+    return isinstance(other, list | tuple) or hasattr(other, "__array__") or hasattr(other, "toarray")  # a sparse matrix is refused by name

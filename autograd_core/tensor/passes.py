@@ -11,6 +11,7 @@ import numpy as np
 from autograd_core.arrays.batching.array import BatchingError
 from autograd_core.arrays.batching.loop import batches_in
 from autograd_core.arrays.duals import has_tangents
+from autograd_core.arrays.foreign import array_at_heart
 from autograd_core.tape.batched import IN_PLACE, BatchedSweep
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.tape.node import Node, program_order
@@ -157,6 +158,7 @@ def _first_gradient(output: Any, g: Any) -> Any:
         if dtype.kind == "c":
             raise TypeError("backward: a complex output needs an explicit gradient; differentiate a real loss, such as np.abs(y) ** 2")
         return np.ones_like(output._array)[()] if not shape else np.ones_like(output._array)
+    g = array_at_heart(g, "backward: the gradient")
     if not hasattr(g, "dtype"):
         g = np.array(g, dtype=dtype)
     elif g.dtype.kind not in ("fc" if dtype.kind == "c" else "f"):

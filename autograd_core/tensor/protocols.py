@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core.arrays.batching.array import BatchingError
+from autograd_core.arrays.foreign import arrays_at_heart
 from autograd_core.arrays.layers import instances_in
 from autograd_core.tape.loading import load_more
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
@@ -54,6 +55,7 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return apply(op, tuple(args), kwargs)
     composition = COMPOSITIONS.get(function)
     if composition is not None:
+        args, kwargs = arrays_at_heart((tuple(args), kwargs), lambda: full_name(function))
         try:
             return composition.compute(*args, **kwargs)
         except BatchingError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from autograd_core.arrays.batching.array import BatchingError
 from autograd_core.arrays.batching.loop import each_of_innermost
 from autograd_core.arrays.duals import without_tangents
+from autograd_core.arrays.foreign import array_at_heart, is_plain
 from autograd_core.arrays.layers import ArrayLayer, computed_in_layers, in_charge, sequence_like
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, Instrument, current_mode
 from autograd_core.tape.node import Node, make_node
@@ -56,7 +57,12 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if i < len(op.parameters) and i != variadic and op.parameters[i] in op.rules and _is_nested_numbers(value):
                 raw_args[i] = np.asarray(value)  # np.kron([1.0, 2.0], t): rules are written for arrays
             reachable |= 1 << position
-        elif isinstance(value, np.ndarray):
+        elif type(value) is np.ndarray:
+            reachable |= 1 << position
+            if value.dtype.hasobject:
+                array_at_heart(value, op.name)  # which refuses it
+        elif not is_plain(value) and (at_heart := array_at_heart(value, op.name)) is not value:
+            raw_args[i] = at_heart
             reachable |= 1 << position
     raw_kwargs = kwargs
     if kwargs:
@@ -69,7 +75,9 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                     parents.append(value.node)
             elif isinstance(value, _SEQUENCES):
                 raw_kwargs[name] = _unwrap_sequence(value, name, tracked, parents, op)
-            elif not isinstance(value, np.ndarray):
+            elif not is_plain(value):
+                raw_kwargs[name] = array_at_heart(value, op.name)
+            elif type(value) is not np.ndarray:
                 continue
             if name in op.parameters:
                 reachable |= 1 << op.position(name)
@@ -149,7 +157,8 @@ def _unwrap_sequence(value: Any, where: int | str, tracked: list[Any], parents: 
         elif isinstance(v, _SEQUENCES) and current_mode() is not NOT_RECORDING and _holds_tracked(v):
             raise TypeError("tracked tensors in a list within a list would lose their gradients; join the inner ones first, with np.stack([...])")
     if any(isinstance(v, Handle) and v.node is not None for v in value):
-        value = type(value)(np.asarray(v) if isinstance(v, _SEQUENCES) and _is_nested_numbers(v) else v for v in value)  # np.concatenate([t, [1.0]])
+        # np.concatenate([t, [1.0]]), or [t, series]
+        value = type(value)(np.asarray(v) if isinstance(v, _SEQUENCES) and _is_nested_numbers(v) else array_at_heart(v, "join") for v in value)
     return raw(value)
 
 
@@ -168,6 +177,8 @@ def record(
     """
     several = isinstance(value, tuple | list)
     if not several and value.dtype.kind not in "fc":
+        if value.dtype.hasobject:
+            raise TypeError(f"{plan.op.name}: an array of Python objects cannot be differentiated; convert it with a.astype(float)")
         return untracked(value)  # piecewise constant: an integer result has no derivative
     if kwargs and kwargs.get("where", True) is not True:
         plan = plan.with_selection

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.arrays.duals import without_tangents
+from autograd_core.arrays.foreign import array_at_heart, is_plain
 from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tape.node import Leaf, Watchers, make_leaf, next_number, watch
@@ -35,7 +36,7 @@ _AS_ITEM = "assigning it to an item of an array (a[i] = t)"
 
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
-        return compare(self._array, other._array if isinstance(other, Tensor) else other)
+        return compare(self._array, other._array if isinstance(other, Tensor) else other if is_plain(other) else array_at_heart(other, "comparison"))
 
     method.__name__ = compare.__name__
     method.__doc__ = "Elementwise comparison: a plain boolean array, to be used as a mask."
@@ -84,6 +85,7 @@ class Tensor(ArrayMethods, of_results=True):
     """
 
     __slots__ = ()
+    __pandas_priority__ = 5000  # above a DataFrame's, so that `frame * t` is asked here
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         self._array = _as_data(data, dtype)
@@ -414,6 +416,7 @@ def _as_data(data: Any, dtype: Any = None, copy: bool = True) -> Any:
         if data.node is not None and current_mode() is not NOT_RECORDING:
             raise TypeError("ag.tensor of a tracked tensor would lose its gradient; use t.copy() to keep it, ag.tensor(t.detach()) to drop it")
         data = data._array
+    data = array_at_heart(data, "tensor")
     if not hasattr(data, "__array_function__"):  # numbers, lists, NumPy scalars
         if isinstance(data, list | tuple) and any(isinstance(v, Tensor) and v.node is not None for v in data):
             raise TypeError("ag.tensor of a list with tracked tensors would lose their gradients; use np.stack or np.concatenate")

@@ -16,6 +16,7 @@ import numpy as np
 
 import autograd_core.tensor.forward  # noqa: F401  duals compute by it
 from autograd_core.arrays.duals import Dual, carrying_tangents
+from autograd_core.arrays.foreign import array_at_heart
 from autograd_core.arrays.layers import ArrayLayer, new_level
 from autograd_core.arrays.trees import flatten, paths
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode, enable_grad
@@ -76,6 +77,7 @@ def _variable(value: Any, name: Callable[[], str], what: str) -> Tensor:
         if value.dtype.kind not in "fc":
             raise TypeError(f"{what}: {name()} is of dtype {value.dtype}, which has no derivative; convert it to float")
         return +value if value.requires_grad else tensor(untracked(value._array), requires_grad=True)
+    value = array_at_heart(value, what)
     dtype = getattr(value, "dtype", None) or np.asarray(value).dtype
     if dtype.kind not in "fc":
         raise TypeError(f"{what}: {name()} is of dtype {dtype}, which has no derivative; pass a float (2.0 instead of 2) or array.astype(float)")
