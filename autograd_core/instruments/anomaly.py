@@ -19,10 +19,10 @@ import numpy as np
 from autograd_core.arrays.batching.array import Batched
 from autograd_core.arrays.batching.axes import element_of
 from autograd_core.instruments.observer import Observer
-from autograd_core.instruments.source_lines import inside_sweep, place_text, user_place
 from autograd_core.instruments.traps import Trap, backward_trap, forward_trap
 from autograd_core.tape.mode import NOT_RECORDING, Instrument, current_mode, instrumented, no_grad, observer
 from autograd_core.tape.node import Node
+from autograd_core.tape.source_lines import inside_sweep, place_text, user_place
 from autograd_core.tensor.handles import raw
 
 __all__ = ["AnomalyError", "detect_anomaly"]

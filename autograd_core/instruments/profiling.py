@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_core.instruments.observer import Observer
-from autograd_core.instruments.source_lines import place_text, user_place
 from autograd_core.tape.mode import Instrument, instrumented, observer
 from autograd_core.tape.node import Node
+from autograd_core.tape.source_lines import place_text, user_place
 from autograd_core.tape.sweep import Sweep
 from autograd_core.tensor.handles import raw
 

@@ -24,6 +24,7 @@ from autograd_core.tensor.backward import backward
 from autograd_core.tensor.callers import is_storing_an_item
 from autograd_core.tensor.handles import raw, untracked
 from autograd_core.tensor.items import get_item, in_place_operator, set_item
+from autograd_core.tensor.leaving import note_leaving
 from autograd_core.tensor.methods import ArrayMethods
 from autograd_core.tensor.operators import binary_operator, reflected_operator, unary_method
 from autograd_core.tensor.ownership import hand_out
@@ -181,6 +182,7 @@ class Tensor(ArrayMethods, of_results=True):
     def __float__(self) -> float:
         if self.node is not None and is_storing_an_item(sys._getframe(1)):
             self._refuse_detaching(_AS_ITEM)
+        self._note_leaving()
         return float(without_tangents(self._array))
 
     def __int__(self) -> int:
@@ -191,7 +193,12 @@ class Tensor(ArrayMethods, of_results=True):
     def __complex__(self) -> complex:
         if self.node is not None and is_storing_an_item(sys._getframe(1)):
             self._refuse_detaching(_AS_ITEM)
+        self._note_leaving()
         return complex(without_tangents(self._array))
+
+    def _note_leaving(self) -> None:
+        if (self.node is not None or isinstance(self._array, ArrayLayer)) and current_mode() is not NOT_RECORDING:
+            note_leaving(self)
 
     def __index__(self) -> int:
         return operator.index(without_tangents(self._array))

@@ -24,6 +24,7 @@ from autograd_core.tape.node import next_number
 from autograd_core.tensor.backward import gradients_of
 from autograd_core.tensor.calls import nodes_before
 from autograd_core.tensor.handles import untracked
+from autograd_core.tensor.leaving import Leaver, leavers, lost
 from autograd_core.tensor.tensor import Tensor, tensor
 
 __all__ = [
@@ -109,7 +110,8 @@ class Call:
             replaced = list(args)
             for i, x in zip(argnums, self.rebuild_inputs(self.variables), strict=True):
                 replaced[i] = x
-            self.output = function(*replaced, **kwargs)
+            with leavers() as self.left:
+                self.output = function(*replaced, **kwargs)
         parts, self.rebuild_output = flatten(self.output)
         self.tensors = [part if isinstance(part, Tensor) else tensor(part) for part in parts]
         self.recorded = is_nested()
@@ -141,7 +143,17 @@ class Call:
         if not allow_unused and any(g is None for g in found):
             unused = self.name_of(next(k for k, g in enumerate(found) if g is None))
             raise RuntimeError(f"{self.what}: the value does not depend on {unused}; with allow_unused=True its gradient is zeros")
+        for k, (g, variable) in enumerate(zip(found, self.variables, strict=True)):
+            if g is None and self.left and (leaver := lost(self.left, variable.node)) is not None:
+                raise self._lost(self.name_of(k), leaver)
         return [zeros_of(v) if g is None else g for g, v in zip(found, self.variables, strict=True)]
+
+    def _lost(self, name: str, leaver: Leaver) -> TypeError:
+        return TypeError(
+            f"{self.what}: the result does not depend on {name}, but a number that does left the graph at {leaver.place} (float(), math.*, or a "
+            "function that asks for Python numbers): the gradient would be 0 without a word. Use NumPy's functions and functions that "
+            "dispatch to tensors (ag.root, np.trapezoid, ...), or say that it is meant: ag.stop_gradient(t), t.detach() or t.item()"
+        )
 
     def result(self, value: Any) -> Any:
         """A tensor as the caller wants it: itself in a nested call, else its array."""
@@ -242,6 +254,8 @@ class DualCall(Call):
     def derivative(self, value: Any) -> Any:
         """The derivative of a value along the tangents."""
         data = value._array if isinstance(value, Tensor) else value
+        if not isinstance(data, Dual) and (leaver := next((leaver for leaver in self.left if leaver.carried), None)) is not None:
+            raise self._lost("the arguments", leaver)
         tangent = data.tangent if isinstance(data, Dual) else np.zeros_like(data)
         return tangent[()] if isinstance(tangent, np.ndarray) and tangent.ndim == 0 else tangent
 

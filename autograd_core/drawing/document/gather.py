@@ -19,8 +19,8 @@ from autograd_core.drawing.document.recorder import Call, Facts, Recorder, recor
 from autograd_core.drawing.document.rule_text import rules_of
 from autograd_core.drawing.document.summary import Summary, summary_of
 from autograd_core.instruments.listing import Argument, Row, Tape, names_of_nodes, output_tensors, tape
-from autograd_core.instruments.source_lines import place_text
 from autograd_core.tape.node import Leaf, program_order
+from autograd_core.tape.source_lines import place_text
 
 __all__ = ["document_of_outputs", "document_of_recorded"]
 

@@ -23,9 +23,9 @@ import numpy as np
 from autograd_core.drawing.document.summary import Summary, summary_of
 from autograd_core.instruments.listing import Argument, Row, RowMaker, Tape, constant_text, names_of_nodes
 from autograd_core.instruments.observer import Observer, name_in
-from autograd_core.instruments.source_lines import inside_sweep, user_place
 from autograd_core.tape.mode import Instrument
 from autograd_core.tape.node import Node, next_number
+from autograd_core.tape.source_lines import inside_sweep, user_place
 from autograd_core.tensor.handles import raw
 
 __all__ = ["Call", "Constant", "Facts", "Failure", "Recorder", "recorders"]
