@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 import autograd_core as ag
+from nn.places import say_where
 
 __all__ = ["HookHandle", "HookedCall", "Hooks"]
 
@@ -67,9 +68,13 @@ class HookedCall:
         raise NotImplementedError(f"{type(self).__name__} defines no forward(self, ...)")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._hooks:
-            return _call_with_hooks(self, self._hooks, self._run, args, kwargs)
-        return self.forward(*args, **kwargs) if ag.observer() is None else self._run(*args, **kwargs)
+        try:
+            if self._hooks:
+                return _call_with_hooks(self, self._hooks, self._run, args, kwargs)
+            return self.forward(*args, **kwargs) if ag.observer() is None else self._run(*args, **kwargs)
+        except Exception as error:
+            say_where(self, error)
+            raise
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         """The forward pass, which who looks on is told of."""

@@ -50,6 +50,8 @@ class Linear(Module):
                 init.uniform_(parameter, -bound, bound, generator)
 
     def forward(self, input: Any) -> Any:
+        if not hasattr(input, "shape"):
+            raise TypeError(f"Linear: input must be a tensor or an array, not {type(input).__name__}; np.asarray(...) makes one of a list")
         return functional.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nn.functional.arguments import as_array
 from nn.module import Module
 
 __all__ = ["Flatten", "Identity", "Unflatten"]
@@ -37,6 +38,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, input: Any) -> Any:
+        input = as_array(input)
         shape = input.shape or (1,)
         rank = len(shape)
         if not (-rank <= self.start_dim < rank and -rank <= self.end_dim < rank and self.start_dim % rank <= self.end_dim % rank):
@@ -65,6 +67,7 @@ class Unflatten(Module):
         self.unflattened_size = tuple(map(operator.index, unflattened_size))
 
     def forward(self, input: Any) -> Any:
+        input = as_array(input)
         rank = input.ndim
         if not -rank <= self.dim < rank:
             raise ValueError(f"Unflatten: an input of shape {input.shape} has no axis {self.dim}")
