@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import pkgutil
 import sys
 from collections.abc import Iterable
 
@@ -24,6 +23,8 @@ AT_IMPORT = ("constants", "elementwise", "reductions")
 
 @functools.cache
 def _families() -> tuple[str, ...]:
+    import pkgutil  # likewise only when a function is met that has no rule yet
+
     return tuple(module.name for module in pkgutil.iter_modules(__path__))
 
 

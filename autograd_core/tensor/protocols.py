@@ -5,7 +5,6 @@ Nothing detaches silently: a function without a rule raises if an argument is tr
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -98,6 +97,8 @@ def full_name(function: Any) -> str:
 
 
 def _no_rule(function: Any) -> str:
+    import difflib  # a tenth of the time of `import autograd_core`, and only errors need it
+
     name = full_name(function)
     known: dict[str, Callable[..., Any]] = {full_name(f): f for f in [*TABLE, *COMPOSITIONS] if f not in TABLE or TABLE[f].rules}
     near = difflib.get_close_matches(name, known, n=1)
