@@ -4,7 +4,7 @@ import nox
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
-PACKAGES = ("autograd_core", "nn", "optim", "tools")
+PACKAGES = ("autograd_core", "nn", "optim", "tools", "pytest_autograd_core.py")
 
 
 @nox.session

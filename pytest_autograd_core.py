@@ -1,6 +1,6 @@
 """A pytest plugin: gradient checks as tests.
 
-It comes with the package (an entry point), so there is nothing to switch on.
+It comes with the package (an entry point), so there is nothing to switch on; `-p no:autograd_core` switches it off.
 
     @pytest.mark.gradcheck                       the test returns what is to be checked: a function and its inputs
     def test_my_op():
@@ -11,11 +11,17 @@ It comes with the package (an entry point), so there is nothing to switch on.
 
     pytest --gradcheck                           one more test for each operation that the project has registered
     pytest --gradcheck=np.linalg                 or for each whose name contains this, the library's own included
+
+Every run of pytest imports this file where the package is installed, also runs that have nothing to do with it, and before a
+measurement of coverage begins. So it stands beside the package, whose import it would trigger from inside, and imports it when
+there is something to check.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import inspect
+import sys
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 LIBRARIES = ("autograd_core", "numpy", "scipy", "operator", "_operator", "builtins")
+BESIDE_THE_ENGINE = ("nn", "optim")  # common names: a project's own package may be called so too
 MARKER = "gradcheck(order=2, seed=0, **options): check the function and inputs that the test returns; options as of ag.gradcheck"
 
 
@@ -37,6 +44,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--gradcheck", nargs="?", const="", default=None, metavar="NAME", help=text)
     group.addoption("--gradcheck-order", type=int, default=2, metavar="N", help="up to which order gradients are checked (default: 2)")
     group.addoption("--gradcheck-seed", type=int, default=0, metavar="SEED", help="seed of everything random in the checks (default: 0)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
+    """In `pytest --gradcheck tests/test_x.py` the path is a path: a name is given as `--gradcheck=NAME` only."""
+    end = args.index("--") if "--" in args else len(args)
+    if "--gradcheck" in args[:end]:
+        args[:end] = ["--gradcheck=" if word == "--gradcheck" else word for word in args[:end]]
+        known = parser.parse_known_args(args)
+        early_config.known_args_namespace.gradcheck, early_config.known_args_namespace.file_or_dir = known.gradcheck, known.file_or_dir
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,6 +85,7 @@ def _defaults(config: pytest.Config) -> dict[str, Any]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     """Run a marked test and check what it returns."""
+    __tracebackhide__ = True
     marker = pyfuncitem.get_closest_marker("gradcheck")
     if marker is None:
         return None
@@ -89,6 +107,30 @@ def check_returned(item: pytest.Item, returned: Any, options: dict[str, Any]) ->
     if inputs and all(map(callable, (function, inputs[0]))) and not hasattr(inputs[0], "shape"):
         function, inputs = (function, inputs[0]), inputs[1:]  # return forward, backward, x
     check_gradients(function, *inputs, **options)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a marked test has returned already, and the check failed after it, show its source: the traceback holds nothing of the user's."""
+    report = yield
+    if report.when == "call" and call.excinfo is not None and isinstance(item, pytest.Function) and item.get_closest_marker("gradcheck"):
+        from autograd_core.gradcheck import GradcheckError
+
+        if isinstance(call.excinfo.value, GradcheckError) and not any(entry.path == item.path for entry in call.excinfo.traceback):
+            report.longrepr = _marked_failure(item, call.excinfo.value)
+    return report
+
+
+def _marked_failure(item: pytest.Function, error: BaseException) -> str:
+    """A marked test's source with its last line, which returned what is wrong, pointed at; and the report of the check."""
+    lines, first = inspect.getsourcelines(item.function)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    last = max((i for i, line in enumerate(lines) if line.lstrip().startswith("return")), default=len(lines) - 1)
+    source = [f"{'>' if i == last else ' '}   {line.rstrip()}" for i, line in enumerate(lines)]
+    message = f"{type(error).__name__}: {error}".splitlines()
+    place = f"{item.reportinfo()[0]}:{first + last}"
+    return "\n".join([*source, *(f"E   {line}" for line in message), "", f"{place}: {type(error).__name__}"])
 
 
 # --- registered operations -------------------------------------------------------------------------------------------------
@@ -121,9 +163,9 @@ class OperationItem(pytest.Item):
         return Path(code.co_filename), code.co_firstlineno - 1, self.name
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add the registered operations: only now have all modules been imported."""
+    """Add the registered operations: only now have all modules been imported. First of all, so that `-k` and `--lf` choose among them too."""
     pattern = config.getoption("--gradcheck")
     if pattern is None:
         return
@@ -142,6 +184,17 @@ def registered(pattern: str) -> Iterator[tuple[str, Any]]:
         if not op.rules or isinstance(function, tuple):
             continue
         name = full_name(function)
-        module = getattr(function, "__module__", None) or "numpy"
-        if (pattern and pattern in name) or (not pattern and module.split(".")[0] not in LIBRARIES):
+        if pattern in name if pattern else not _is_of_a_library(getattr(function, "__module__", None) or "numpy"):
             yield name, function
+
+
+def _is_of_a_library(module: str) -> bool:
+    """Whether a module belongs to NumPy, SciPy, the engine, or the packages that come with the engine."""
+    top = module.split(".")[0]
+    return top in LIBRARIES or (top in BESIDE_THE_ENGINE and _folder(top) == _folder("autograd_core"))
+
+
+def _folder(package: str) -> Path | None:
+    """The folder that an imported package lies in."""
+    file = getattr(sys.modules.get(package), "__file__", None)
+    return None if file is None else Path(file).resolve().parents[1]
