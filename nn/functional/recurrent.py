@@ -19,7 +19,8 @@ Layer = Callable[[Any, Sequence[Any], Sequence[Any], Steps], Sequence[Any]]
 
 
 def _is_tracked(x: Any) -> bool:
-    return isinstance(x, ag.Tensor) and x.requires_grad
+    """Whether a gradient of x may be asked for: not of a plain array, but of one that carries a derivative or a batch."""
+    return x.requires_grad if isinstance(x, ag.Tensor) else type(x) is not np.ndarray
 
 
 def lstm_layer(x: Any, initial: Sequence[Any], weights: Sequence[Any], steps: Steps) -> Sequence[Any]:

@@ -181,7 +181,7 @@ class _Carried:
     """A gradient that goes from step to step, in NumPy's functions; sequences that a step has no part in keep theirs."""
 
     def __init__(self, like: Any) -> None:
-        self.rows = like * 0.0
+        self.rows = np.zeros_like(like)
 
     def take(self, size: int) -> Any:
         return self.rows[:size]
