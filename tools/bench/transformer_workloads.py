@@ -163,13 +163,14 @@ def encoder_block() -> Contenders:
     x, g = (rng.normal(size=(BATCH, LENGTH, WIDTH)).astype(np.float32) for _ in range(2))
     block = nn.TransformerEncoderLayer(WIDTH, HEADS, HIDDEN, 0.0, tanh_gelu, batch_first=True, norm_first=True, generator=0)
     by_hand = BlockByHand({name: parameter.detach().numpy() for name, parameter in block.named_parameters()})
-    leaf, gradient = ag.tensor(x, requires_grad=True), ag.tensor(g)
+    gradient = ag.tensor(g)
+    leaves = [ag.tensor(x, requires_grad=True), *block.parameters()]
 
     def ours() -> Any:
-        leaf.grad = None
-        block.zero_grad()
-        block(leaf).backward(gradient)
-        return [leaf.grad.numpy(), *(parameter.grad.numpy() for parameter in block.parameters())]
+        for tensor in leaves:
+            tensor.grad = None
+        block(leaves[0]).backward(gradient)
+        return [tensor.grad.numpy() for tensor in leaves]
 
     contenders: Contenders = {"limit": lambda: by_hand(x.reshape((ROWS, WIDTH)), g.reshape((ROWS, WIDTH))), "autograd_core": ours}
     if installed("torch"):
@@ -180,13 +181,14 @@ def encoder_block() -> Contenders:
 
         theirs = torch.nn.TransformerEncoderLayer(WIDTH, HEADS, HIDDEN, 0.0, torchs_gelu, batch_first=True, norm_first=True)
         theirs.load_state_dict({name: torch.tensor(value.numpy()) for name, value in block.state_dict().items()})
-        their_leaf, their_gradient = torch.tensor(x, requires_grad=True), torch.tensor(g)
+        their_gradient = torch.tensor(g)
+        their_leaves = [torch.tensor(x, requires_grad=True), *theirs.parameters()]
 
         def by_torch() -> Any:
-            their_leaf.grad = None
-            theirs.zero_grad()
-            theirs(their_leaf).backward(their_gradient)
-            return [their_leaf.grad.numpy(), *(parameter.grad.numpy() for parameter in theirs.parameters())]
+            for tensor in their_leaves:
+                tensor.grad = None
+            theirs(their_leaves[0]).backward(their_gradient)
+            return [tensor.grad.numpy() for tensor in their_leaves]
 
         contenders["torch"] = by_torch
     return contenders
