@@ -323,6 +323,17 @@ def test_every_room_tells_what_to_read_first_and_what_it_must_not_know(room: str
     assert all(f"autograd_core/{room}/{first}" in sources() for first in named)
 
 
+def test_no_room_knows_what_the_design_says_it_must_not_know():
+    table = re.findall(r"^\| `(\w+)/` \| .* \| (.*) \|$", (ROOT / "docs/design.md").read_text(), re.MULTILINE)
+    rooms = {room for room, _ in table}
+    forbidden = [(room, other) for room, unknown in table for other in re.findall(r"\w+", unknown) if other in rooms]
+    assert len(forbidden) > 5
+    for room, other in forbidden:
+        for path in within(sources(), f"autograd_core/{room}"):
+            known = within(dict.fromkeys(imported_files(path, sources()), ""), f"autograd_core/{other}")
+            assert not known, f"{path} imports {known}"
+
+
 def test_the_packages_import_numpy_alone_and_extras_where_they_are_used():
     ours = {"autograd_core": {"autograd_core"}, "nn": {"autograd_core", "nn"}, "optim": {"autograd_core", "optim"}}
     for path in within(sources(), *ours):
