@@ -145,7 +145,20 @@ def _sums_over_places(a: Any, b: Any = None) -> Any:
     """Over the last axis, the sums of a, or of a b."""
     if a.shape[-1] == 1:
         return (a if b is None else a * b)[..., 0]
-    return a @ np.ones(a.shape[-1], a.dtype) if b is None else np.vecdot(a, b)
+    if b is not None:
+        return np.vecdot(a, b)
+    # One product with a matrix: with a stack it would be one for each row.
+    return (a.reshape((-1, a.shape[-1])) @ np.ones(a.shape[-1], a.dtype)).reshape(a.shape[:-1])
+
+
+_FEW_PLACES = 1024
+
+
+def _spread(a: Any, form: _Form) -> Any:
+    """Numbers for channels, the same in the whole batch, repeated for their places if these are few: loops over several channels are longer."""
+    is_of_examples = a.ndim == 4 and a.shape[0] > 1
+    places = form.shape[-1]
+    return a if is_of_examples or places == 1 or places > _FEW_PLACES or form.shape[0] == 1 else np.repeat(a, places, axis=-1)
 
 
 def _sums_of(sums: Any, form: _Form) -> Any:
@@ -157,7 +170,7 @@ def _sums_of(sums: Any, form: _Form) -> Any:
 def _centred_groups(view: Any, form: _Form, out: Any, statistics: Any = None) -> tuple[Any, Any]:
     """The mean and the variance, with x - mean in `out`."""
     mean = statistics[0] if statistics else _sums_of(_sums_over_places(view), form) / form.size
-    np.subtract(view, mean, out=out)
+    np.subtract(view, _spread(mean, form), out=out)
     return mean, statistics[1] if statistics else _sums_of(_sums_over_places(out, out), form) / form.size
 
 
@@ -166,9 +179,9 @@ def _normalised_groups(operands: Any, form: _Form) -> Any:
     result, y = _room(x, form)
     mean, variance = _centred_groups(x.reshape(form.shape), form, y)
     scale = 1 / np.sqrt(variance + form.eps)
-    y *= scale if weight is None else scale * weight.reshape(form.weight)
+    y *= _spread(scale if weight is None else scale * weight.reshape(form.weight), form)
     if bias is not None:
-        y += bias.reshape(form.weight)
+        y += _spread(bias.reshape(form.weight), form)
     return result, mean, variance
 
 
@@ -186,9 +199,9 @@ def _group_gradients(g: Any, statistics: Any, operands: Any, form: _Form) -> lis
         w = weight.reshape(form.weight)
         of_g, of_product = of_g * w[..., 0], of_product * w[..., 0]
     # dx = scale (w g - mean(w g) - centred scale mean(w g centred scale))
-    d *= _sums_of(of_product, form) * (scale * scale * (-1 / form.size))
-    d -= _sums_of(of_g, form) * (scale * (1 / form.size))
-    d += g * (scale * w)
+    d *= _spread(_sums_of(of_product, form) * (scale * scale * (-1 / form.size)), form)
+    d -= _spread(_sums_of(of_g, form) * (scale * (1 / form.size)), form)
+    d += g * _spread(scale * w, form)
     return [result, dweight, dbias]
 
 
