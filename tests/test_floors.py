@@ -45,7 +45,7 @@ ROOMS = [
     ("autograd_core/drawing",),
     ("autograd_core/linalg.py", "autograd_core/special.py"),  # public namespaces of rules/
     ("autograd_core/__init__.py",),
-    ("nn", "optim"),
+    ("nn", "optim", "pytest_autograd_core.py"),
     ("pytest_autograd_core.py", "tools"),
 ]
 MOST_FLOORS = 9
@@ -58,6 +58,7 @@ Sources = Mapping[str, str]  # path -> text
 @functools.cache
 def sources() -> Sources:
     paths = [path for package in ("autograd_core", "nn", "optim", "tools") for path in (ROOT / package).rglob("*.py")]
+    paths.append(ROOT / "pytest_autograd_core.py")
     paths.append(ROOT / "pytest_autograd_core.py")
     return {path.relative_to(ROOT).as_posix(): path.read_text() for path in sorted(paths)}
 
