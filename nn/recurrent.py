@@ -121,6 +121,7 @@ class RNNBase(Module):
         return output.swapaxes(0, 1) if self.batch_first else output, self._result(last)
 
     def _check_features(self, input: Any, axes: int, what: str) -> None:
+        _check_floating(type(self).__name__, what, input)
         if input.ndim != axes or input.shape[-1] != self.input_size:
             raise ValueError(
                 f"{type(self).__name__}: {what} has shape {input.shape}, expected input_size={self.input_size} features in the last of {axes} axes"
@@ -303,6 +304,7 @@ class _Cell(Module):
         cell = type(self).__name__
         if not hasattr(input, "ndim"):
             raise TypeError(f"{cell}: input must be a tensor or an array, not {type(input).__name__}")
+        _check_floating(cell, "input", input)
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
             raise ValueError(f"{cell}: input has shape {input.shape}, expected (batch, input_size={self.input_size}), or no batch axis")
         expected = (*input.shape[:-1], self.hidden_size)
@@ -410,6 +412,11 @@ def _draw(module: Module, hidden_size: int, generator: init.Seed) -> None:
     random = init.as_generator(generator)
     for parameter in module.parameters():
         init.uniform_(parameter, -bound, bound, random)
+
+
+def _check_floating(name: str, what: str, input: Any) -> None:
+    if np.dtype(input.dtype).kind != "f":
+        raise TypeError(f"{name}: {what} has dtype {input.dtype}; give floating-point numbers, x.astype(np.float32), or embed labels first")
 
 
 def _count(name: str, argument: str, value: Any) -> int:

@@ -405,6 +405,8 @@ def test_what_does_not_fit_is_named_with_both_shapes(call: Any, message: str) ->
         (lambda: nn.LSTM(3, 5)(ONES, np.ones((1, 2, 5))), "LSTM: hx must be a pair"),
         (lambda: nn.LSTMCell(3, 5)(ONES[0], np.ones((2, 5))), "LSTMCell: hx must be a pair"),
         (lambda: nn.GRU(3, 5, bias=1), "GRU: bias must be True or False, not 1"),
+        (lambda: nn.GRU(3, 5)(np.ones((5, 2, 3), int)), "GRU: input has dtype int64; give floating-point numbers"),
+        (lambda: nn.RNNCell(3, 5)(np.ones((2, 3), complex)), "RNNCell: input has dtype complex128"),
         (lambda: nn.GRUCell(3, 5)([1.0]), "GRUCell: input must be a tensor or an array, not list"),
     ],
 )
