@@ -154,8 +154,8 @@ def test_functions_take_torchs_arguments_in_its_order(name: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES[2])
 def test_interpolation_differentiates_twice(mode: str, rng: np.random.Generator) -> None:
-    x = rng.normal(size=(1, 2, 3, 4))
-    for size in (5, 2):
+    x = rng.normal(size=(1, 1, 2, 3))
+    for size in (4, 2):
         assert ag.gradcheck(lambda x, size=size: functional.interpolate(x, size, mode=mode) ** 2, x, order=2)
     t = ag.tensor(x.astype(np.float32), requires_grad=True)
     y = functional.interpolate(t, scale_factor=1.5, mode=mode)
@@ -166,7 +166,7 @@ def test_interpolation_differentiates_twice(mode: str, rng: np.random.Generator)
 
 @pytest.mark.parametrize(("mode", "padding_mode"), [("bilinear", "reflection"), ("bicubic", "border")])
 def test_sampling_differentiates_twice_in_image_and_places(mode: str, padding_mode: str, rng: np.random.Generator) -> None:
-    x, grid = rng.normal(size=(1, 1, 3, 2)), rng.uniform(-1.4, 1.4, size=(1, 1, 2, 2))
+    x, grid = rng.normal(size=(1, 1, 2, 2)), rng.uniform(-1.4, 1.4, size=(1, 1, 1, 2))
     assert ag.gradcheck(lambda x, grid: functional.grid_sample(x, grid, mode, padding_mode), x, grid, order=2)
     a, b = (ag.tensor(v.astype(np.float32), requires_grad=True) for v in (x, grid))
     y = functional.grid_sample(a, b, mode, padding_mode)
