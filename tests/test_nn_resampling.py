@@ -89,10 +89,30 @@ def test_upsampling_layers_agree_with_torchs(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(functional.upsample(x, 7, mode="bicubic"), functional.interpolate(x, 7, mode="bicubic"))
 
 
+@pytest.mark.parametrize("mode", MODES[2])
+def test_long_axes_are_computed_tap_by_tap_and_to_the_same(mode: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = rng.normal(size=(2, 2, 5, 7))
+
+    def step(size: tuple[int, int]) -> list[Any]:
+        t = ag.tensor(x, requires_grad=True)
+        y = functional.interpolate(t, size, mode=mode)
+        (y * np.cos(np.arange(y.size)).reshape(y.shape)).sum().backward()
+        return [y.detach().numpy(), t.grad.numpy()]
+
+    for size in ((8, 10), (10, 14), (3, 2)):
+        monkeypatch.setattr("nn.functional.axes._LONGEST", 512)
+        short = step(size)
+        monkeypatch.setattr("nn.functional.axes._LONGEST", 0)
+        for one, other in zip(short, step(size), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
 def test_an_infinite_pixel_stays_where_it_is() -> None:
-    x = np.zeros((1, 1, 4, 4))
-    x[0, 0, 0, 0] = np.inf
-    assert np.isfinite(functional.interpolate(x, 8, mode="bilinear")[0, 0, 3:]).all()
+    for value in (np.inf, np.nan):
+        x = np.zeros((1, 1, 4, 4))
+        x[0, 0, 0, 0] = value
+        assert np.isfinite(functional.interpolate(x, 8, mode="bilinear")[0, 0, 3:]).all()
+        assert np.isfinite(functional.adaptive_avg_pool2d(x, 3)[0, 0, 2:]).all()
 
 
 # --- sampling -----------------------------------------------------------------------------------------------------------------------

@@ -7,12 +7,14 @@ sums over windows or ranges, and what spreads an element over its window.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 import autograd_core as ag
+from nn.functional.axes import as_product, repeat
 from nn.functional.windows import Numbers, Windows, arrays_only, batched, is_integer, per_axis, windows_over
 
 __all__ = [
@@ -357,7 +359,7 @@ def _spread(g: Any, windows: Windows, sizes: Numbers) -> Any:
     for axis in range(-windows.ndim, 0):
         along, others = windows.along(axis), (slice(None),) * (-1 - axis)
         if along.tiles((sizes[axis],)):
-            g = np.repeat(g, along.places, axis)
+            g = g if along.places == 1 else repeat(g, along.places, axis)
             continue
         out = np.zeros_like(g, shape=(*g.shape[:axis], sizes[axis], *g.shape[g.ndim + axis + 1 :]))
         for _, which, elements in along.slots((sizes[axis],)):
@@ -374,6 +376,14 @@ ag.defvjp(
     _spread,
     g=lambda g, windows: _window_sums(g, windows),
 )
+
+
+def repeated(x: Any, times: int, axis: int) -> Any:
+    """Each element along `axis` < 0, `times` times: a window of its own to spread over."""
+    counts = tuple(x.shape[axis:])
+    kernel = (times, *(1,) * (len(counts) - 1))
+    windows = Windows(kernel, kernel, (0,) * len(counts), (1,) * len(counts), counts)
+    return _spread(x, windows, (counts[0] * times, *counts[1:]))
 
 
 def _window_numbers(function: str, ndim: int, kernel: Any, stride: Any, padding: Any) -> tuple[Numbers, Numbers, Numbers]:
@@ -539,6 +549,12 @@ class _Ranges:
         self.ends = ends
         self.length = length
 
+    @functools.cached_property
+    def matrix(self) -> Any:
+        """1 where a range has an element."""
+        elements = np.arange(self.length)
+        return ((self.starts[:, None] <= elements) & (elements < self.ends[:, None])).astype(float)
+
     @classmethod
     def dividing(cls, length: int, count: int) -> _Ranges:
         """`count` ranges from floor(i length / count) to ceil((i + 1) length / count): equal, or overlapping by an element."""
@@ -567,6 +583,9 @@ _THREE = _Ranges(np.array([0, 1, 3]), np.array([2, 4, 5]), 5)
 )
 def _range_sums(x: Any, ranges: _Ranges, axis: int) -> Any:
     """The sums over ranges along `axis` < 0; 0 over an empty one."""
+    out = as_product(x, ranges, axis)
+    if out is not None:
+        return out
     others: tuple[Any, ...] = (slice(None),) * (-1 - axis)
     # reduceat adds from each bound up to the next one, so that every other sum is of a gap; a zero more lets the last range end.
     longer = np.concatenate((x, np.zeros_like(x[(..., slice(0, 1), *others)])), axis=axis)

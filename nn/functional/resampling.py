@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
-from nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from nn.functional.axes import as_product
+from nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, repeated
 from nn.functional.windows import arrays_only, is_integer, per_axis
 
 __all__ = ["affine_grid", "channel_shuffle", "grid_sample", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample"]
@@ -30,14 +31,26 @@ class Taps:
     """How the elements along an axis are sums of others: element i of tap t is `weights[t, i]` times that at `places[t, i]`, of `length`.
 
     weights  None if there is one tap, of weight 1
+    repeats  whether each element is just repeated, as often as all others
     """
 
     def __init__(self, places: Any, weights: Any, length: int) -> None:
         self.places = places
         self.weights = weights
         self.length = length
+        self.repeats = (
+            weights is None and places.shape[1] % length == 0 and bool((places[0] == np.arange(places.shape[1]) * length // places.shape[1]).all())
+        )
         # For adding back: of each tap the places that are read, and where the run of those who read it begins (places increase).
         self.runs = [np.unique(row, return_index=True) for row in places]
+
+    @functools.cached_property
+    def matrix(self) -> Any:
+        """The weights as a matrix (new elements, old elements)."""
+        matrix = np.zeros((self.places.shape[1], self.length))
+        for t, row in enumerate(self.places):
+            np.add.at(matrix, (np.arange(len(row)), row), 1.0 if self.weights is None else self.weights[t])
+        return matrix
 
     def __repr__(self) -> str:
         return f"taps({len(self.places)} of {self.length} -> {self.places.shape[1]})"
@@ -61,7 +74,9 @@ _REPEATED = Taps(np.array([[0, 0, 2, 2]]), None, 3)
     ],
 )
 def _take_taps(x: Any, taps: Taps, axis: int) -> Any:
-    out: Any = None
+    out = None if taps.weights is None else as_product(x, taps, axis)
+    if out is not None:
+        return out
     for places, weights in taps.rows(axis, x.dtype):
         part = x.take(places, axis=axis)
         if weights is not None:
@@ -79,6 +94,9 @@ def _take_taps(x: Any, taps: Taps, axis: int) -> Any:
     ],
 )
 def _add_taps(g: Any, taps: Taps, axis: int) -> Any:
+    out = as_product(g, taps, axis, transposed=True)
+    if out is not None:
+        return out
     others: tuple[Any, ...] = (slice(None),) * (-1 - axis)
     out = np.zeros_like(g, shape=(*g.shape[:axis], taps.length, *g.shape[g.ndim + axis + 1 :]))
     for (_, weights), (read, starts) in zip(taps.rows(axis, g.dtype), taps.runs, strict=True):
@@ -212,7 +230,8 @@ def interpolate(
         # An axis that keeps its size is copied in torch, also with a factor such as 1.05; but not by every mode.
         copied = count == n and (mode in ("linear", "bilinear", "trilinear") or antialias or (mode == "nearest" and ndim == 2))
         if not copied:
-            out = _take_taps(out, _taps(mode, n, count, bool(align_corners), factor, antialias, dtype, ndim == 2), axis)
+            taps = _taps(mode, n, count, bool(align_corners), factor, antialias, dtype, ndim == 2)
+            out = repeated(out, count // n, axis) if taps.repeats else _take_taps(out, taps, axis)
     return out
 
 
