@@ -147,3 +147,69 @@ def test_an_input_that_is_given_twice_or_referred_to_as_well_is_counted_once_for
         assert g.item() == 6.0
         if create_graph:
             assert ag.gradient(g, x).item() == 2.0
+
+
+# --- a second run that computes something else ----------------------------------------------------------------------------------
+
+
+def _drawing(kind, generator):
+    """A function whose value depends on a generator of its own."""
+    return {
+        "dropout": lambda t: t * (generator.random(t.shape) < 0.5),
+        "noise": lambda t: np.sin(t) + 1e-6 * generator.standard_normal(t.shape),
+        "order": lambda t: t[..., generator.permutation(t.shape[-1])],
+        "one element": lambda t: np.where(np.arange(t.size).reshape(t.shape) == generator.integers(t.size), 2 * t, t),
+        "second of two": lambda t: (t * 2, t * generator.random()),
+    }[kind]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("kind", ["dropout", "noise", "order", "one element", "second of two"])
+def test_numbers_that_differ_in_the_second_run_are_an_error_and_listed_generators_mend_it(kind, dtype, create_graph):
+    start = np.random.default_rng(1).standard_normal((20, 30)).astype(dtype)
+
+    def run(**options):
+        generator = np.random.default_rng(5)
+        x = leaf(start)
+        y = ag.checkpoint(_drawing(kind, generator), **({"generators": [generator]} if options else {}))(x)
+        first = y[0] if isinstance(y, tuple) else y
+        np.real(first).sum().backward(create_graph=create_graph)
+
+    with pytest.raises(RuntimeError, match=r"the second run gave other values than the first.*generators=\[generator\]"):
+        run()
+    run(listed=True)
+
+
+@pytest.mark.parametrize("changing", ["counter", "file"])
+def test_what_is_not_random_but_changes_is_an_error_too(changing, tmp_path):
+    count = [1.0]
+    (tmp_path / "scale").write_text("1.0")
+    y = ag.checkpoint(lambda t: t * (count[0] if changing == "counter" else float((tmp_path / "scale").read_text())))(leaf(X))
+    count[0] = 2.0
+    (tmp_path / "scale").write_text("2.0")
+    with pytest.raises(RuntimeError, match="the second run gave other values"):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.log, lambda t: t * np.inf, lambda t: t / 0.0 * 0.0, lambda t: t * 1e200, lambda t: np.argsort(t) * t, lambda t: t[:0]],
+    ids=["nan", "inf", "all nan", "overflow of squares", "integers", "empty"],
+)
+def test_values_that_are_not_finite_compare_equal_to_themselves(function):
+    x = leaf(X)
+    with np.errstate(all="ignore"):
+        ag.checkpoint(function)(x).sum().backward()
+    assert x.grad is not None
+
+
+def test_plain_arrays_give_what_the_function_gives_as_with_every_other_transform():
+    doubled = ag.checkpoint(lambda x: x * 2)(np.ones(3))
+    assert type(doubled) is np.ndarray
+    assert np.array_equal(doubled, np.full(3, 2.0))
+    assert type(ag.checkpoint(lambda x: (x, {"a": x.sum()}))(np.ones(3))[1]["a"]) is np.float64
+    assert ag.checkpoint(lambda x: x * 2)(1.5) == 3.0
+    w = leaf(np.ones(3))
+    assert ag.checkpoint(lambda x: x * w)(np.ones(3)).requires_grad, "what it refers to makes it a tensor"
+    assert np.array_equal(ag.grad(lambda x: ag.checkpoint(lambda t: t * t)(x).sum())(np.ones(2)), np.full(2, 2.0))

@@ -504,3 +504,23 @@ def test_random_chains_have_the_gradients_of_the_plain_loop(seed):
         chain = ag.checkpoint_chain(step, n, numbered=True, **how)
         for a, b in zip(found(chain, create_graph), found(loop, create_graph), strict=True):
             assert (a is None and (b is None or not np.any(b.data))) or np.allclose(a.data, b.data if b is not None else 0, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"snapshots": 2}, {"budget": 4000}], ids=["snapshots", "budget"])
+def test_a_step_that_draws_other_numbers_the_second_time_is_an_error_and_listed_generators_mend_it(options):
+    def run(**more):
+        generator = np.random.default_rng(5)
+        x = leaf(np.ones((4, 5)))
+        chain = ag.checkpoint_chain(lambda t: t * (1.0 + 0.1 * generator.random(t.shape)), 30, **options, **(more and {"generators": [generator]}))
+        chain(x).sum().backward()
+
+    with pytest.raises(RuntimeError, match=r"the second run of step .* gave other values than the first"):
+        run()
+    run(listed=True)
+
+
+def test_a_chain_of_plain_arrays_gives_plain_arrays():
+    found = ag.checkpoint_chain(lambda t: t * 2.0, 5)(np.ones(3))
+    assert type(found) is np.ndarray
+    assert np.array_equal(found, np.full(3, 32.0))
+    assert isinstance(ag.checkpoint_chain(lambda t: t * 2.0, 5)(ag.tensor(np.ones(3))), ag.Tensor)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.arrays.duals import refuse_tangents
+from autograd_core.arrays.trees import flatten
 from autograd_core.memory.chains.costs import measured
 from autograd_core.memory.chains.passes import Pass, chained
 from autograd_core.memory.chains.schedules import Cost, binomial, enough_snapshots, least_bytes, minimal_advances, within_budget
@@ -22,7 +23,7 @@ from autograd_core.memory.chains.states import State, state_of
 from autograd_core.memory.random_states import RandomStates
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tensor.calls import record_call
-from autograd_core.tensor.handles import untracked
+from autograd_core.tensor.handles import Handle, untracked
 
 __all__ = ["checkpoint_chain"]
 
@@ -140,7 +141,8 @@ class _Chain:
         run = Pass(self.run, self.random, units, schedule, initial, [t.requires_grad for t in inputs])
         outputs, build = run.forward()
         if not any(t.requires_grad for t in outputs):
-            return build([untracked(t._array) for t in outputs])
+            is_plain = not any(isinstance(leaf, Handle) for leaf in flatten(state)[0])
+            return build([t._array if is_plain else untracked(t._array) for t in outputs])
         return build(record_call(chained, [inputs[i] for i in run.places], [t._array for t in outputs], run, run.captured))
 
     # --- which schedule -----------------------------------------------------------------------------------------------------------

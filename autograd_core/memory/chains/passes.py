@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from autograd_core.memory.chains.schedules import ADVANCE, DROP, RESTORE, STORE,
 from autograd_core.memory.chains.states import State, state_of
 from autograd_core.memory.checkpointing import referred_nodes
 from autograd_core.memory.random_states import RandomStates
+from autograd_core.memory.second_runs import differs, summary_of
 from autograd_core.tape.guard import fingerprint
 from autograd_core.tape.mode import enable_grad, no_grad
 from autograd_core.tape.node import Node, next_number
@@ -35,6 +37,7 @@ class Pass:
     places    of the tracked leaves in the state at the beginning
     captured  the nodes of tensors that steps refer to by themselves;  of_unit  the places of each unit's own among them
     tracked   for each state, which of its leaves are tracked
+    summaries of the state after each unit, one after the other;  summed  how many numbers come before each unit's
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class Pass:
         self.captured: list[Node] = []
         self.of_unit: list[tuple[int, ...]] = []
         self.tracked: list[tuple[bool, ...]] = [tuple(tracked)]
+        self.summaries = array("d")
+        self.summed: Sequence[int] = range(0)
         self.random_states = random.get()
         self.references = References("checkpoint_chain: a step", [])
         self._place_of: dict[Node, int] = {}
@@ -76,8 +81,9 @@ class Pass:
         outputs, after = state_of(self.steps(self.units[j], state.rebuild(variables)), f"the state after step {self.units[j][-1]}")
         if explores:
             self._explore(j, start, variables, outputs)
-        elif len(outputs) != len(self.tracked[j + 1]):
-            raise self.changed(j, f"{len(outputs)} tensors where the first gave {len(self.tracked[j + 1])}")
+            self._summarise(j, after)
+        else:
+            self.check_second(j, after)
         return _Tape(variables, outputs), after
 
     def _explore(self, j: int, start: int, variables: list[Tensor], outputs: list[Tensor]) -> None:
@@ -103,10 +109,29 @@ class Pass:
         flags = tuple(t.requires_grad for t in outputs)
         self.tracked.append(self.tracked[-1] if self.tracked[-1] == flags else flags)
 
+    def _summarise(self, j: int, after: State) -> None:
+        """Note the summary of the state after unit j, in 8 bytes a number: there may be very many units."""
+        found = summary_of(after.values)
+        begin = len(self.summaries)
+        if found and isinstance(self.summed, range) and begin == j * len(found):
+            self.summed = range(0, begin + 1, len(found))  # all states alike, so far
+        else:
+            self.summed = array("q", [*self.summed, begin])
+        self.summaries.extend(found)
+
+    def check_second(self, j: int, after: State) -> None:
+        """RuntimeError if another run of unit j gave something else than the first."""
+        if len(after.values) != len(self.tracked[j + 1]):
+            raise self.changed(j, f"{len(after.values)} tensors where the first gave {len(self.tracked[j + 1])}")
+        begin = self.summed[j]
+        end = self.summed[j + 1] if j + 1 < len(self.summed) else len(self.summaries)
+        if differs(self.summaries[begin:end], after.values):
+            raise self.changed(j, "other values than the first")
+
     def changed(self, j: int, what: str) -> RuntimeError:
         return RuntimeError(
-            f"checkpoint_chain: the second run of step {self.units[j][-1]} gave {what}; a step must depend on its state alone "
-            "(list random generators that it draws from as generators=[...])"
+            f"checkpoint_chain: the second run of step {self.units[j][-1]} gave {what}, so the gradient would not be that of the value; "
+            "a step must depend on its state alone (list random generators that it draws from as generators=[...])"
         )
 
     # --- backward -------------------------------------------------------------------------------------------------------------
@@ -210,8 +235,7 @@ class _Machine:
             variables = self.state.variables([False] * len(self.state.values))
             tree = self.run.steps(self.run.units[j], self.state.rebuild(variables))
             _, self.state = state_of(tree, f"the state after step {self.run.units[j][-1]}")
-        if len(self.state.values) != len(self.run.tracked[j + 1]):
-            raise self.run.changed(j, f"{len(self.state.values)} tensors where the first gave {len(self.run.tracked[j + 1])}")
+        self.run.check_second(j, self.state)
 
     def _restore(self, j: int) -> None:
         self.state, states, prints = self.snapshots[-1]
