@@ -178,6 +178,26 @@ def test_the_default_generator_draws_the_dropout() -> None:
     np.testing.assert_array_equal(functional.scaled_dot_product_attention(x, x, x, dropout_p=0.5), first)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_parts_of_a_batch_give_what_the_whole_gives(masked: bool, dropout: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = nn.MultiheadAttention(4, 2, dropout=dropout, batch_first=True, dtype=np.float64, generator=0)
+    arrays = rng.normal(size=(5, 3, 4)), rng.normal(size=(5, 3, 4))
+    mask = rng.normal(size=(10, 3, 3)) if masked else None
+    results = []
+    for part in (2**19, 40, 1):
+        monkeypatch.setattr("nn.functional.attention.PART", part)
+        nn.manual_seed(0)
+        x, other = leaves(*arrays)
+        y, weights = layer(x, x, x, attn_mask=mask)
+        z, _ = layer(x, other, other, attn_mask=mask, need_weights=False)
+        ((y * y).sum() + (weights**2).sum() + (z**2).sum()).backward()
+        results.append((y.data, z.data, x.grad.data, other.grad.data))
+    for got in results[1:]:
+        for a, b in zip(got, results[0], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
 def test_attention_of_float32_is_float32_whatever_the_mask() -> None:
     for mask in (None, np.zeros((3, 3)), np.ones((3, 3), dtype=bool), np.zeros((3, 3), dtype=np.float32)):
         q, k, v = leaves(*(np.ones((2, 3, 4), dtype=np.float32) for _ in range(3)))
@@ -206,6 +226,26 @@ def test_attention_maps_over_a_batch_and_has_forward_derivatives(rng: np.random.
     _, tangent = ag.jvp(attend, (x,), (np.ones_like(x),))
     step = 1e-6
     np.testing.assert_allclose(tangent, (attend(x + step) - attend(x - step)) / (2 * step), atol=1e-8)
+
+
+def test_masks_have_forward_derivatives_and_batches_too(rng: np.random.Generator) -> None:
+    q, k, v = (rng.normal(size=(2, 3, 4)) for _ in range(3))
+    mask, direction, step = rng.normal(size=(3, 3)), rng.normal(size=(3, 3)), 1e-6
+    layer = nn.MultiheadAttention(4, 2, batch_first=True, dtype=np.float64, generator=0)
+    for attend in (
+        lambda m: functional.scaled_dot_product_attention(q, k, v, m),
+        lambda m: layer(ag.tensor(q), ag.tensor(q), ag.tensor(q), attn_mask=m)[0],
+        lambda m: layer(*(3 * [q]), attn_mask=m, need_weights=False)[0],
+    ):
+        _, tangent = ag.jvp(attend, (mask,), (direction,))
+        numeric = (plain(attend(mask + step * direction)) - plain(attend(mask - step * direction))) / (2 * step)
+        np.testing.assert_allclose(plain(tangent), numeric, atol=1e-8)
+        masks = np.stack((mask, 2 * mask))
+        np.testing.assert_allclose(plain(ag.vmap(attend)(masks))[1], plain(attend(masks[1])), rtol=1e-12)
+
+
+def plain(x: Any) -> Any:
+    return x.detach().numpy() if isinstance(x, ag.Tensor) else x
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ return the weights too, which the backward pass needs. In the kernel the query i
 happens in the product's own memory, and rows are summed by products. (The sum over dp * p in the softmax's gradient is also
 g . out (Dao et al. 2022, "FlashAttention", appendix B); that is shorter for many keys, but of weights that are 0 and 1 it leaves
 rounding errors where the gradient is 0.) The same mathematics in ordinary NumPy stands beside it; it takes what is not a plain
-array: tensors when the gradient is differentiated again, and batches.
+array: tensors when the gradient is differentiated again, and batches. Large batches are worked on in parts, so that what is
+made of one part is still in the cache when it is used.
 """
 
 from __future__ import annotations
@@ -35,17 +36,31 @@ def _swapped(x: Any) -> Any:
     return x.swapaxes(-1, -2)
 
 
-def _scores(query: Any, key: Any, bias: Any, scale: float) -> Any:
-    scores = (query * scale) @ _swapped(key)
+PART = 2**19  # scores, at most, in one part of a batch
+
+
+def _batch_parts(shape: tuple[int, ...]) -> list[slice]:
+    """Slices of the first axis of scores of `shape`."""
+    step = max(1, PART // max(1, math.prod(shape[1:])))
+    return [slice(start, start + step) for start in range(0, shape[0], step)]
+
+
+def _part_of(x: Any, part: slice, ndim: int) -> Any:
+    """The part of what broadcasts to an array of `ndim` axes."""
+    return x if x is None or x.ndim < ndim or x.shape[0] == 1 else x[part]
+
+
+def _scores(query: Any, key: Any, bias: Any, scale: float, out: Any = None) -> Any:
+    scores = (query * scale) @ _swapped(key) if out is None else np.matmul(query * scale, _swapped(key), out=out)
     if bias is None:
         return scores
     in_place = type(scores) is np.ndarray and _plain(bias) and np.broadcast_shapes(scores.shape, bias.shape) == scores.shape
     return np.add(scores, bias, out=scores) if in_place else scores + bias
 
 
-def _weights(query: Any, key: Any, bias: Any, scale: float) -> Any:
+def _weights(query: Any, key: Any, bias: Any, scale: float, out: Any = None) -> Any:
     """softmax(scale * query key^T + bias), with zeros in a row that is -inf throughout."""
-    scores = _scores(query, key, bias, scale)
+    scores = _scores(query, key, bias, scale, out)
     lowest = float(np.finfo(scores.dtype).min)
     if not _plain(scores):
         powers = np.exp(scores - np.maximum(ag.stop_gradient(scores).max(axis=-1, keepdims=True, initial=lowest), lowest))
@@ -56,7 +71,7 @@ def _weights(query: Any, key: Any, bias: Any, scale: float) -> Any:
     ones = np.ones(scores.shape[-1], scores.dtype)
     total = scores @ ones
     if not (total.size and math.sqrt(np.finfo(scores.dtype).tiny) < total.min() and total.max() < math.inf):
-        scores = _scores(query, key, bias, scale)
+        scores = _scores(query, key, bias, scale, out)
         # `initial` is what a row of -inf has for a maximum: its powers are 0 and not nan. Another row's sum is at least exp(0).
         scores -= scores.max(axis=-1, keepdims=True, initial=lowest)
         np.exp(scores, out=scores)
@@ -87,12 +102,46 @@ def _score_gradients(g: Any, g_weights: Any, value: Any, weights: Any, factors: 
     return flow
 
 
+def _attend_in_parts(query: Any, key: Any, value: Any, bias: Any, factors: Any, scale: float, result: Any) -> Any:
+    """The weights; the result is written to `result`. For arrays with equal axes before the last two."""
+    weights = np.empty((*query.shape[:-1], key.shape[-2]), query.dtype)
+    for part in _batch_parts(weights.shape):
+        _weights(query[part], key[part], _part_of(bias, part, weights.ndim), scale, out=weights[part])
+        _weighted(weights[part], _part_of(factors, part, weights.ndim), value[part], out=result[part])
+    return weights
+
+
+def _gradients_in_parts(g: Any, weights: Any, operands: Any, factors: Any, scale: float, gradients: Any) -> None:
+    """The gradients of query, key and value, written to `gradients`; g is that of the result and of the weights."""
+    query, key, value = operands
+    g_query, g_key, g_value = gradients
+    for part in _batch_parts(weights.shape):
+        g_result, g_weights, p = (None if x is None else x[part] for x in (*g, weights))
+        f = _part_of(factors, part, weights.ndim)
+        scores = _score_gradients(g_result, g_weights, value[part], p, f)
+        scores *= scale
+        np.matmul(scores, key[part], out=g_query[part])
+        np.matmul(_swapped(scores), query[part], out=g_key[part])
+        if g_result is None:
+            g_value[part] = 0
+        else:
+            np.matmul(_swapped(p if f is None else p * f), g_result, out=g_value[part])
+
+
 # --- queries, keys and values apart ---------------------------------------------------------------------------------------------
+
+
+def _can_be_parted(query: Any, key: Any, value: Any, *others: Any) -> bool:
+    return _plain(query, key, value, *others) and query.ndim > 2 and query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
 
 
 def _attention_rule(g: Any, out: Any, operands: Any, factors: Any, scale: float) -> Any:
     query, key, value = operands[:3]
     (g_result, g_weights), weights = g, out[1]
+    if len(operands) == 3 and _can_be_parted(query, key, value, g_result, g_weights, weights, factors):
+        gradients = [np.empty(x.shape, x.dtype) for x in operands]
+        _gradients_in_parts(g, weights, operands, factors, scale, gradients)
+        return gradients
     scores = _score_gradients(g_result, g_weights, value, weights, factors)
     g_value = None if g_result is None else _swapped(weights if factors is None else weights * factors) @ g_result
     return (scores @ key) * scale, _swapped(scores) @ (query * scale), g_value, scores
@@ -100,19 +149,27 @@ def _attention_rule(g: Any, out: Any, operands: Any, factors: Any, scale: float)
 
 def _attention_samples(a: Any) -> list[Any]:
     return [
-        ag.call((a(3, 2), a(4, 2), a(4, 5)), None, 0.7),
-        ag.call((a(2, 1, 3, 2), a(2, 3, 2), a(1, 2, 3, 2)), None, 0.5),
-        ag.call((a(2, 3, 2), a(2, 3, 2), a(2, 3, 1), a(3, 3)), None, 1.0),
-        ag.call((a(3, 2), a(3, 2), a(3, 2), a(2, 3, 3)), 2.0 * a.mask(3, 3), 0.5),
-        ag.call((a(2, 0, 2), a(2, 3, 2), a(2, 3, 2)), None, 1.0),
-        ag.call((a(3, 2), a(0, 2), a(0, 2)), None, 1.0),
+        ag.call((a(3, 2), a(4, 2), a(4, 5)), None, None, 0.7),
+        ag.call((a(2, 1, 3, 2), a(2, 3, 2), a(1, 2, 3, 2)), None, None, 0.5),
+        ag.call((a(2, 3, 2), a(2, 3, 2), a(2, 3, 1), a(3, 3)), None, None, 1.0),
+        ag.call((a(2, 3, 2), a(2, 3, 2), a(2, 3, 1)), a(3, 3), 2.0 * a.mask(2, 3, 3), 1.0),
+        ag.call((a(3, 2), a(3, 2), a(3, 2), a(2, 3, 3)), None, 2.0 * a.mask(3, 3), 0.5),
+        ag.call((a(2, 0, 2), a(2, 3, 2), a(2, 3, 2)), None, None, 1.0),
+        ag.call((a(3, 2), a(0, 2), a(0, 2)), None, None, 1.0),
     ]
 
 
-@ag.op(batches=True, name="attention", real_only=True, operands=_attention_rule, samples=_attention_samples)
-def _attention(operands: Any, factors: Any, scale: float) -> Any:
-    query, key, value, *bias = operands
-    weights = _weights(query, key, bias[0] if bias else None, scale)
+@ag.op(batches=True, name="attention", real_only=True, operands=_attention_rule, inert=("bias",), samples=_attention_samples)
+def _attention(operands: Any, bias: Any, factors: Any, scale: float) -> Any:
+    """(result, weights); a bias that has a gradient is the fourth of the operands."""
+    query, key, value = operands[:3]
+    bias = operands[3] if len(operands) > 3 else bias
+    shape = (*query.shape[:-1], key.shape[-2])
+    if _can_be_parted(query, key, value, bias, factors) and (bias is None or np.broadcast_shapes(bias.shape, shape) == shape):
+        result = np.empty((*query.shape[:-1], value.shape[-1]), np.result_type(query, value))
+        weights = _attend_in_parts(query, key, value, bias, factors, scale, result)
+        return result, weights
+    weights = _weights(query, key, bias, scale)
     return _weighted(weights, factors, value), weights
 
 
@@ -124,7 +181,9 @@ def attend(query: Any, key: Any, value: Any, bias: Any = None, factors: Any = No
     factors            what dropout multiplies the weights with: 0 or 1 / (1 - p) each; None for none
     scale              factor of the scores
     """
-    return _attention((query, key, value) if bias is None else (query, key, value, bias), factors, scale)
+    if bias is None or type(bias) is np.ndarray:
+        return _attention((query, key, value), bias, factors, scale)
+    return _attention((query, key, value, bias), None, factors, scale)
 
 
 # --- packed ---------------------------------------------------------------------------------------------------------------------
@@ -145,24 +204,17 @@ def _by_head(x: Any, heads: int, batch_first: bool) -> Any:
 
 def _packed_rule(g: Any, out: Any, packed: Any, bias: Any, factors: Any, heads: int, scale: float, batch_first: bool) -> Any:
     (g_result, g_weights), weights = g, out[1]
-    query, key, value = _parts(packed, heads, batch_first)
+    operands = _parts(packed, heads, batch_first)
     g_head = None if g_result is None else _by_head(g_result, heads, batch_first)
+    if _plain(g_result, g_weights, packed, weights, factors):
+        gradient = np.empty(packed.shape, packed.dtype)
+        _gradients_in_parts((g_head, g_weights), weights, operands, factors, scale, _parts(gradient, heads, batch_first))
+        return gradient
+    query, key, value = operands
     scores = _score_gradients(g_head, g_weights, value, weights, factors)
-    dropped = weights if factors is None else weights * factors
-    if not _plain(g_result, g_weights, packed, weights, factors):
-        g_value = 0 * value if g_head is None else _swapped(dropped) @ g_head
-        parts = np.stack(((scores @ key) * scale, _swapped(scores) @ (query * scale), g_value))
-        return parts.transpose((1, 3, 0, 2, 4) if batch_first else (3, 1, 0, 2, 4)).reshape(packed.shape)
-    gradient = np.empty_like(packed, order="C")
-    g_query, g_key, g_value = _parts(gradient, heads, batch_first)
-    np.matmul(scores, key, out=g_query)
-    np.matmul(_swapped(scores), query, out=g_key)
-    gradient[..., : packed.shape[-1] // 3 * 2] *= scale
-    if g_head is None:
-        g_value[...] = 0
-    else:
-        np.matmul(_swapped(dropped), g_head, out=g_value)
-    return gradient
+    g_value = 0 * value if g_head is None else _swapped(weights if factors is None else weights * factors) @ g_head
+    parts = np.stack(((scores @ key) * scale, _swapped(scores) @ (query * scale), g_value))
+    return parts.transpose((1, 3, 0, 2, 4) if batch_first else (3, 1, 0, 2, 4)).reshape(packed.shape)
 
 
 @ag.op(
@@ -178,14 +230,13 @@ def _packed_rule(g: Any, out: Any, packed: Any, bias: Any, factors: Any, heads: 
 )
 def _packed_attention(packed: Any, bias: Any, factors: Any, heads: int, scale: float, batch_first: bool) -> Any:
     query, key, value = _parts(packed, heads, batch_first)
-    weights = _weights(query, key, bias, scale)
     shape = (*packed.shape[:2], packed.shape[2] // 3)
-    if not _plain(packed, bias, factors):
-        result = _weighted(weights, factors, value)
-        return result.transpose((0, 2, 1, 3) if batch_first else (2, 0, 1, 3)).reshape(shape), weights
-    result = np.empty(shape, packed.dtype)
-    _weighted(weights, factors, value, out=_by_head(result, heads, batch_first))
-    return result, weights
+    if _plain(packed, bias, factors):
+        result = np.empty(shape, packed.dtype)
+        return result, _attend_in_parts(query, key, value, bias, factors, scale, _by_head(result, heads, batch_first))
+    weights = _weights(query, key, bias, scale)
+    result = _weighted(weights, factors, value)
+    return result.transpose((0, 2, 1, 3) if batch_first else (2, 0, 1, 3)).reshape(shape), weights
 
 
 def attend_packed(packed: Any, heads: int, bias: Any = None, factors: Any = None, scale: float = 1.0, batch_first: bool = True) -> tuple[Any, Any]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import autograd_core as ag
 from nn import init
 from nn.functional.attention import attend, attend_packed, causal_bias, dropout_factors, mask_bias
 from nn.functional.products import linear
@@ -100,7 +99,7 @@ def multi_head_attention_forward(
     factors = dropout_factors((batch, num_heads, queries, seen + extra), probability, query.dtype, generator)
     scale = 1 / math.sqrt(embed_dim_to_check // num_heads)
 
-    if same and len(weights) == 1 and not extra and cache is None and static_k is static_v is None and not _tracked(bias):
+    if same and len(weights) == 1 and not extra and cache is None and static_k is static_v is None and (bias is None or type(bias) is np.ndarray):
         packed = linear(query, in_proj_weight, in_proj_bias)
         result, attention = attend_packed(packed, num_heads, bias, factors, scale, batch_first)
     else:
@@ -124,10 +123,6 @@ def multi_head_attention_forward(
     if not batched:
         result, attention = result[0], attention[0] if need_weights else None
     return result, attention if need_weights else None
-
-
-def _tracked(value: Any) -> bool:
-    return isinstance(value, ag.Tensor) and value.requires_grad
 
 
 def _merged_masks(attn_mask: Any, key_padding_mask: Any, causal: Any, shape: tuple[int, ...], dtype: Any) -> Any:
