@@ -1,6 +1,6 @@
 """Layers, losses and initial values for neural networks, thin on top of `autograd_core`, under torch's names."""
 
-from nn import functional, init, models, utils
+from nn import data, functional, init, models, training, utils
 from nn.activations import (
     CELU,
     ELU,
@@ -150,6 +150,7 @@ from nn.squeeze_excitation import SqueezeExcitation
 from nn.stateless import functional_call
 from nn.summaries import Summary, summary
 from nn.torch_states import to_torch
+from nn.training import fit
 from nn.transformer import Transformer, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer
 from nn.uninitialized import UninitializedBuffer, UninitializedParameter
 
@@ -323,6 +324,8 @@ __all__ = [
     "ZeroPad2d",
     "ZeroPad3d",
     "batches",
+    "data",
+    "fit",
     "functional",
     "functional_call",
     "init",
@@ -334,6 +337,7 @@ __all__ = [
     "save_checkpoint",
     "summary",
     "to_torch",
+    "training",
     "utils",
 ]
 

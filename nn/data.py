@@ -25,10 +25,11 @@ BatchSize = int | Callable[[int], float]
 
 @dataclass
 class _Epoch:
-    """How many samples of an epoch were given, and in which order they are (None: as they lie)."""
+    """How many samples of an epoch were given, in which order they are (None: as they lie), and which of them came last."""
 
     position: int
     order: Any
+    places: Any = ()
 
 
 class Batches:
@@ -78,6 +79,7 @@ class Batches:
             epoch.position = part.stop
             index = part if epoch.order is None else epoch.order[part]
             taken = tuple(array[index] for array in self.arrays)
+            epoch.places = index
             yield taken if len(taken) > 1 else taken[0]
         epoch.position, epoch.order = 0, None
 
@@ -94,6 +96,11 @@ class Batches:
             position += self.size_at(self.steps + count)
             count += 1
         return count - (self.drop_last and position > self.samples)
+
+    def places(self) -> Any:
+        """Which samples are in the batch that was given last."""
+        places = self._last.places
+        return np.arange(places.start, places.stop) if isinstance(places, slice) else np.array(places, dtype=int)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the iteration that was begun last stands: numbers, the order of its epoch, and the generator's state."""
