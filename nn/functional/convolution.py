@@ -61,8 +61,8 @@ def _blocks(batch: int, channels: int, windows: Windows, itemsize: int) -> list[
     """Blocks whose columns fill the cache: a few whole images each, or of a large image a few rows of windows."""
     bytes_each = max(1, channels * windows.places * math.prod(windows.counts) * itemsize)
     rows = windows.counts[0]
-    if bytes_each <= _BLOCK:
-        size = _BLOCK // bytes_each
+    if bytes_each <= 2 * _BLOCK:
+        size = max(1, _BLOCK // bytes_each)
         return [_Block(slice(start, min(start + size, batch)), slice(0, rows), windows) for start in range(0, batch, size)]
     size = max(1, rows * _BLOCK // bytes_each)
     parts = [(start, min(start + size, rows)) for start in range(0, rows, size)]
@@ -160,6 +160,28 @@ def _channel_sums(g: Any) -> Any:
     return np.sum(np.matmul(g.reshape((*g.shape[:2], math.prod(g.shape[2:]))), np.ones_like(g, shape=math.prod(g.shape[2:]))), axis=0)
 
 
+_MANY = 49  # windows, from which the product of one image's columns is large enough
+
+
+def _convolve_each(x: Any, kernels: Any, bias: Any, windows: Windows, out: Any) -> None:
+    """Fill `out` by one product for each image, which then has its place at once: a product of several would have to be dealt out."""
+    cleared: Any = None
+    for images, _, _ in _blocks(len(x), x.shape[1], windows, out.dtype.itemsize):
+        some, target = x[images], out[images]
+        shape = (len(some), x.shape[1], *windows.kernel, *windows.counts)
+        columns = _scratch.array("columns", shape, x, out.dtype)
+        if shape != cleared:  # else what no window sees, outside the image, is zero already
+            columns[...] = 0
+            cleared = shape
+        for place, seen, elements in windows.slots(x.shape[2:]):
+            columns[(slice(None), slice(None), *place, *seen)] = some[elements]
+        groups, outputs, rows = kernels.shape
+        count = math.prod(windows.counts)
+        product = np.matmul(kernels, columns.reshape((len(some), groups, rows, count)), out=target.reshape((len(some), groups, outputs, count)))
+        if bias is not None:
+            product += bias.reshape((groups, outputs, 1))
+
+
 # Samples: one and two dimensions; stride, padding, dilation, groups; windows that do not use the last elements.
 _LINE = Windows((3,), (1,), (1,), (1,), (4,))
 _STRIDED = Windows((2, 3), (2, 1), (1, 0), (1, 2), (2, 1))
@@ -188,6 +210,9 @@ def _convolve(x: Any, weight: Any, bias: Any, windows: Windows, groups: int) -> 
             np.matmul(kernels, x.reshape((x.shape[0], groups, weight.shape[1], math.prod(windows.counts))), dtype=dtype).reshape(shape), bias
         )
     out = np.empty_like(x, shape=(x.shape[0], *kernels.shape[:2], *windows.counts), dtype=dtype)
+    if math.prod(windows.counts) >= _MANY and x.shape[1] * windows.places * math.prod(windows.counts) * dtype.itemsize <= 2 * _BLOCK:
+        _convolve_each(x, kernels, bias, windows, out)
+        return out.reshape(shape)
     offset = 0 if bias is None else bias.reshape((*kernels.shape[:2], *(1,) * (x.ndim - 1)))
     blocks = _Columns(x, windows, groups, kernels.shape[1], dtype)
     for images, rows, columns in blocks:
