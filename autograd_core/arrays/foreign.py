@@ -36,7 +36,9 @@ def array_at_heart(value: Any, where: str) -> Any:
     kind = type(value)
     if kind is np.ndarray:
         if value.dtype.hasobject:
-            raise TypeError(f"{where}: an array of Python objects cannot be differentiated; convert it with a.astype(float)")
+            raise TypeError(
+                f"{where}: a tensor holds numbers (bool, int, float or complex), not Python objects; convert the array with a.astype(float)"
+            )
         return value
     if kind in _PLAIN:
         return value

@@ -38,6 +38,7 @@ def defvjp(
     linear: bool | None = None,
     batches: bool | None = None,
     name: str | None = None,
+    quick: Callable[..., Any] | None = None,
     domain: Any = None,
     samples: Callable[[Arrays], list[Call]] | None = None,
     **rules: Rule,
@@ -51,6 +52,7 @@ def defvjp(
     signature   the function's arguments as text, where Python cannot read them: "condition, x, y"
     inert       arguments that do not change the rules
     domain      (low, high): where an elementwise function's samples may lie, or one such pair per argument
+    quick       a quicker equal of the function, for plain arrays: np.add.reduce for np.sum
     samples     sample calls for the tests and the gradient checker: lambda a: [call(a(2, 3), axis=0)]; see samples.py
     accumulate, selects, structural, elementwise, linear, batches, hermitian, real_only : see `Op` (tape/op.py)
     raises      TypeError for a rule on an argument that the function does not have
@@ -82,6 +84,7 @@ def defvjp(
         "linear": linear,
         "batches": batches,
         "name": name,
+        "quick": quick,
         "samples": samples,
     }
     attributes: dict[str, Any] = {attribute: value for attribute, value in given.items() if value is not None}

@@ -282,6 +282,7 @@ def _at_high(x: Any, low: Any, high: Any) -> Any:
     name="clip",
     selects=True,
     elementwise=True,
+    quick=lambda x, low, high: np.clip(x, low, high) if low is None or high is None else np._core.umath.clip(x, low, high),  # type: ignore[attr-defined]
     samples=lambda a: [call(a(2, 3), -0.5, a.positive(3)), call(a(2, 3), None, 0.7), call(a(3), a(2, 3), None)],
 )
 def clipped(x: Any, low: Any, high: Any) -> Any:

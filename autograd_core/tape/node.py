@@ -53,6 +53,8 @@ def like_of(data: Any) -> Like:
     key = (data.shape, data.dtype)
     like = _likes.get(key)
     if like is None:
+        if data.dtype.hasobject:
+            raise TypeError("a tensor holds numbers (bool, int, float or complex), not Python objects; convert the array with a.astype(float)")
         if len(_likes) >= MOST_LIKES:
             _likes.clear()  # sharing is lost for old shapes, which only costs time
         like = _likes[key] = Like(*key)

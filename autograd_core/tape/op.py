@@ -31,6 +31,7 @@ class Op:
     rules        argument's name -> rule
     accumulate   argument's name -> a function that adds its contribution into an existing gradient
     inert        arguments that rules need not know: they do not change the derivative
+    quick        a quicker equal of the function for plain arrays, or None: np.add.reduce for np.sum
     elementwise  each element of the result depends on the elements at its own place only
     selects      the result leaves out elements of its arguments (where, indexing, clip): see fitting.py, "structural zeros"
     structural   moves, copies or sums elements without mixing places that carry zeros with others
@@ -49,6 +50,7 @@ class Op:
     def __init__(self, function: Callable[..., Any], *, name: str | None = None, signature: str | None = None) -> None:
         self.function = function
         self.name: str = name or getattr(function, "__name__", None) or type(function).__name__
+        self.quick: Callable[..., Any] | None = None
         self.rules: dict[str, Callable[..., Any]] = {}
         self.accumulate: dict[str, Callable[..., Any]] = {}
         self.inert: frozenset[str] = frozenset()
@@ -84,7 +86,7 @@ class Op:
         self.second: Any = None
         self.both: Any = None
         self.slopes: dict[int, Any] | None = None  # what forward mode makes of the rules (tensor/forward.py)
-        self._accepted: set[tuple[Any, ...]] = set()
+        self.accepted: set[tuple[Any, ...]] = set()
         self._signature_read: _Signature | None = None
 
     # The signature is read when first needed: `inspect` on 200 functions would be most of the import time.
@@ -132,12 +134,12 @@ class Op:
 
     def check_known(self, form: tuple[Any, ...], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise if an argument is used that no rule knows: `where=` swallowed is a wrong gradient."""
-        if form in self._accepted:
+        if form in self.accepted:
             return
         read = self._signature_read or self._read_signature()
         given = [*zip(read.names[: read.variadic], args, strict=False), *kwargs.items()]
         if read.known.issuperset(name for name, _ in given):
-            self._accepted.add(form)
+            self.accepted.add(form)
             return
         for name, value in given:
             if name in read.known or is_default(value, read.defaults.get(name, UFUNC_DEFAULTS.get(name, NO_VALUE))):

@@ -20,15 +20,17 @@ from autograd_core.arrays.foreign import array_at_heart, is_plain
 from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tape.node import Leaf, Watchers, make_leaf, next_number, watch
+from autograd_core.tape.table import TABLE
 from autograd_core.tensor.backward import backward
 from autograd_core.tensor.callers import is_storing_an_item
 from autograd_core.tensor.handles import raw, untracked
 from autograd_core.tensor.items import get_item, in_place_operator, set_item
 from autograd_core.tensor.leaving import note_leaving
 from autograd_core.tensor.methods import ArrayMethods
-from autograd_core.tensor.operators import binary_operator, reflected_operator, unary_method
+from autograd_core.tensor.operators import binary_operator, quick_call, reflected_operator, unary_method
 from autograd_core.tensor.ownership import hand_out
 from autograd_core.tensor.protocols import array_function, array_ufunc
+from autograd_core.tensor.recording import apply
 
 __all__ = ["Hook", "Tensor", "tensor"]
 
@@ -334,9 +336,14 @@ class Tensor(ArrayMethods, of_results=True):
     # --- NumPy's protocols ------------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs and (quick := quick_call(ufunc)) is not None:
+            return quick(*inputs)
         return array_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        op = TABLE.get(function)
+        if op is not None and op.rules:
+            return apply(op, args, kwargs)
         return array_function(function, args, kwargs)
 
     # --- operators --------------------------------------------------------------------------------------------------------
@@ -354,14 +361,14 @@ class Tensor(ArrayMethods, of_results=True):
     __pow__ = binary_operator(np.power, operator.pow)
     __matmul__ = binary_operator(np.matmul, operator.matmul)
 
-    __radd__ = reflected_operator(np.add, operator.add)
-    __rsub__ = reflected_operator(np.subtract, operator.sub)
-    __rmul__ = reflected_operator(np.multiply, operator.mul)
-    __rtruediv__ = reflected_operator(np.divide, operator.truediv)
-    __rfloordiv__ = reflected_operator(np.floor_divide, operator.floordiv)
-    __rmod__ = reflected_operator(np.remainder, operator.mod)
-    __rpow__ = reflected_operator(np.power, operator.pow)
-    __rmatmul__ = reflected_operator(np.matmul, operator.matmul)
+    __radd__ = reflected_operator(np.add)
+    __rsub__ = reflected_operator(np.subtract)
+    __rmul__ = reflected_operator(np.multiply)
+    __rtruediv__ = reflected_operator(np.divide)
+    __rfloordiv__ = reflected_operator(np.floor_divide)
+    __rmod__ = reflected_operator(np.remainder)
+    __rpow__ = reflected_operator(np.power)
+    __rmatmul__ = reflected_operator(np.matmul)
 
     __iadd__ = in_place_operator(operator.add, "+")
     __isub__ = in_place_operator(operator.sub, "-")
