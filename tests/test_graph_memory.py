@@ -71,24 +71,24 @@ def test_functions_with_a_rule_in_their_result_keep_just_that(function):
     x = leaf(A)
     y = function(x)
     (kept,) = kept_arrays(y)
-    assert kept is y.data
+    assert kept is y._array
 
 
 @pytest.mark.parametrize("function", [np.sin, np.cos, np.log])
 def test_functions_with_a_rule_in_their_argument_keep_just_that(function):
     x = leaf(A)
     (kept,) = kept_arrays(function(x))
-    assert kept is x.data
+    assert kept is x._array
 
 
 def test_a_product_keeps_the_factors_that_a_tracked_argument_needs_and_no_other():
     x, constant = leaf(A), ag.tensor(A)
     (kept,) = kept_arrays(x * constant)
-    assert kept is constant.data
+    assert kept is constant._array
     (kept,) = kept_arrays(constant * x)
-    assert kept is constant.data
+    assert kept is constant._array
     other = leaf(A)
-    assert {id(a) for a in kept_arrays(x * other)} == {id(x.data), id(other.data)}
+    assert {id(a) for a in kept_arrays(x * other)} == {id(x._array), id(other._array)}
 
 
 def test_a_product_with_a_number_keeps_the_number():
@@ -147,7 +147,7 @@ def test_a_graph_is_freed_by_reference_counts_alone(name, use, no_collector):
         watched.append(weakref.ref(ag.gradient(y, x).data))
     elif use == "second order":
         g = ag.gradient(y, x, create_graph=True)
-        watched += [weakref.ref(g), weakref.ref(g.data)]
+        watched += [weakref.ref(g), weakref.ref(g._array)]
         ag.gradient(g.sum(), x, allow_unused=True)
         del g
     del x, middle, y
@@ -182,7 +182,7 @@ def test_saved_values_are_freed_as_the_sweep_passes():
     refs = []
     for _ in range(20):
         y = np.exp(y * 0.01)
-        refs.append(weakref.ref(y.data))
+        refs.append(weakref.ref(y._array))
     last = y.sum()
     del y
     last.backward()
@@ -192,7 +192,7 @@ def test_saved_values_are_freed_as_the_sweep_passes():
 def test_after_a_backward_pass_the_output_keeps_the_structure_but_no_array():
     x = leaf(np.ones(1000))
     middle = np.exp(x)
-    ref = weakref.ref(middle.data)
+    ref = weakref.ref(middle._array)
     y = (middle * middle).sum()
     del middle
     y.backward()
@@ -204,7 +204,7 @@ def test_after_a_backward_pass_the_output_keeps_the_structure_but_no_array():
 def test_a_retained_graph_keeps_its_arrays_for_as_long_as_its_output():
     x = leaf(np.ones(1000))
     middle = np.exp(x)
-    ref = weakref.ref(middle.data)
+    ref = weakref.ref(middle._array)
     y = (middle * middle).sum()
     del middle
     y.backward(retain_graph=True)
@@ -217,7 +217,7 @@ def test_no_grad_keeps_nothing():
     x = leaf(np.ones(1000))
     with ag.no_grad():
         middle = np.exp(x)
-        ref = weakref.ref(middle.data)
+        ref = weakref.ref(middle._array)
         y = (middle * middle).sum()
         del middle
     assert ref() is None

@@ -50,8 +50,8 @@ def array_at_heart(value: Any, where: str) -> Any:
     if library == "scipy" and hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(f"{where}: a sparse matrix cannot be an operand of a tensor; use a.toarray(), or write the product as an op (ag.op)")
     if isinstance(value, ArrayLayer) or not hasattr(kind, "__array__") or hasattr(kind, "__array_function__"):
-        if len(_PLAIN) < 1000 and not hasattr(kind, "__array__"):
-            _PLAIN.add(kind)
+        if len(_PLAIN) < 1000:
+            _PLAIN.add(kind)  # the answer for all of this class
         return value
     return np.asarray(value)  # an array without NumPy's protocols, such as JAX's: as NumPy takes it
 
@@ -64,7 +64,9 @@ def arrays_at_heart(values: Any, where: Callable[[], str]) -> Any:
         return values if all(new is old for new, old in zip(parts, values, strict=True)) else kind(parts)
     if kind is dict:
         return {key: arrays_at_heart(value, where) for key, value in values.items()}
-    return values if kind in _PLAIN and kind is not np.ndarray else array_at_heart(values, where())
+    if kind in _PLAIN and not (kind is np.ndarray and values.dtype.hasobject):
+        return values
+    return array_at_heart(values, where())
 
 
 def _of_subclass(value: Any, where: str) -> Any:

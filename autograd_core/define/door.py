@@ -128,6 +128,8 @@ def op(function: Callable[..., Any] | None = None, **definition: Any) -> Any:
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], Handle):
+            return apply(row, args, kwargs)
         layered = False
         for value in (*args, *kwargs.values()):
             if isinstance(value, Handle) or (isinstance(value, list | tuple) and any(isinstance(v, Handle) for v in value)):

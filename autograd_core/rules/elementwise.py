@@ -300,6 +300,8 @@ def clip(a: Any, a_min: Any = _NOT_GIVEN, a_max: Any = _NOT_GIVEN, out: None = N
     """np.clip, under both names of its bounds (`min` and `max` since NumPy 2.1)."""
     if out is not None:
         raise TypeError("clip: out= is not supported with tensors, which are values; write the result to a name: y = np.clip(x, low, high)")
+    if not new_names and a_min is not _NOT_GIVEN and a_max is not _NOT_GIVEN:
+        return clipped(a, a_min, a_max)
     old_names = {"a_min": a_min, "a_max": a_max}
     given = {name: bound for name, bound in (old_names | new_names).items() if bound is not _NOT_GIVEN}
     if given.keys() not in ({"a_min", "a_max"}, {"min"}, {"max"}, {"min", "max"}):

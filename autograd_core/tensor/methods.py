@@ -51,8 +51,8 @@ def _constant_method(name: str) -> Callable[..., Any]:
 
 
 def _records_plainly(tensor: Any) -> bool:
-    """Whether an operation is recorded, with no instrument looking on and nothing to be guarded."""
-    return tensor.node is not None and not tensor.handed_out and raw_mode() is RECORDING
+    """Whether a view is recorded with no instrument looking on. (Of a view only shapes are saved: there is nothing to guard.)"""
+    return tensor.node is not None and raw_mode() is RECORDING
 
 
 def _view_of(tensor: Any, function: Any, *arguments: Any) -> Any:

@@ -33,7 +33,7 @@ from autograd_core.tensor.handles import SCALARS, Handle, as_operand, results, u
 from autograd_core.tensor.ownership import COPIED
 from autograd_core.tensor.recording import apply
 
-__all__ = ["binary_call", "binary_operator", "quick_call", "reflected_operator", "unary_call", "unary_method"]
+__all__ = ["binary_call", "binary_operator", "quick_call", "quick_calls", "reflected_operator", "unary_call", "unary_method"]
 
 new_object = object.__new__
 
@@ -190,13 +190,13 @@ def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any,
     method = binary_call(operation(function), forward)
     method.__name__ = function.__name__
     method.__doc__ = f"`np.{function.__name__}(self, other)`"
-    _quick[function] = method
+    quick_calls[function] = method
     return method
 
 
 def reflected_operator(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """The method for `other * x` where `other` is no tensor."""
-    call: Any = _quick[function]
+    call: Any = quick_calls[function]
 
     def method(self: Any, other: Any) -> Any:
         return call(other, self)
@@ -207,13 +207,13 @@ def reflected_operator(function: Callable[[Any, Any], Any]) -> Callable[[Any, An
 
 
 # What `np.tanh(x)` and `np.maximum(x, y)` come down to, by ufunc; None for what only `apply` can do.
-_quick: dict[Any, Callable[..., Any] | None] = {}
+quick_calls: dict[Any, Callable[..., Any] | None] = {}
 
 
 def quick_call(ufunc: Any) -> Callable[..., Any] | None:
     """The quick way for calls of `ufunc` with operands alone, if there is one."""
     try:
-        return _quick[ufunc]
+        return quick_calls[ufunc]
     except KeyError:
         op = TABLE.get(ufunc)
         if op is None or not op.rules:
@@ -224,5 +224,5 @@ def quick_call(ufunc: Any) -> Callable[..., Any] | None:
             made = unary_call(op, ufunc)
         elif plain and ufunc.nin == 2 and {"x1", "x2"} <= set(op.rules):
             made = binary_call(op, ufunc)
-        _quick[ufunc] = made
+        quick_calls[ufunc] = made
         return made

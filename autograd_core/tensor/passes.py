@@ -22,7 +22,7 @@ from autograd_core.tape.sweep import Sweep
 from autograd_core.tensor.batches import recorded_loop
 from autograd_core.tensor.handles import Handle, raw, untracked
 from autograd_core.tensor.ownership import read_only
-from autograd_core.tensor.recording import lift
+from autograd_core.tensor.recording import BARE, lift
 
 __all__ = ["ASKS_FOR_GRAPH", "SEEDS_ARE_CONSTANT", "RecordedSweep", "seeds_of", "swept"]
 
@@ -80,7 +80,9 @@ def swept(
             retained.append((node, None))
         return g
 
-    values = [*(t._array for t in outputs), *map(raw, seeds.values())]
+    values = [t._array for t in outputs]
+    values += map(raw, seeds.values())
+    values = [value for value in values if type(value) not in BARE]  # of which it is known that no layer is in them
     mode = current_mode()
     recorded_for_a_rule = not create_graph and _asks_for_graph(seeds)
     if recorded_for_a_rule:
@@ -126,7 +128,7 @@ def _asks_for_graph(seeds: Iterable[Node]) -> bool:
 def _kind_of_sweep(values: Iterable[Any], create_graph: bool) -> type[Sweep]:
     if create_graph:
         return RecordedSweep
-    return BatchedSweep if any(True for _ in batches_in(values)) else QuickSweep
+    return BatchedSweep if values and any(True for _ in batches_in(values)) else QuickSweep
 
 
 def seeds_of(outputs: list[Any], gradients: list[Any], create_graph: bool) -> dict[Node, Any]:
@@ -147,6 +149,9 @@ def seeds_of(outputs: list[Any], gradients: list[Any], create_graph: bool) -> di
     return seeds
 
 
+ONE = np.float64(1.0)
+
+
 def _first_gradient(output: Any, g: Any) -> Any:
     """`g` checked against `output` and in its dtype; ones if it is None."""
     shape, dtype = output.shape, output.dtype
@@ -157,6 +162,8 @@ def _first_gradient(output: Any, g: Any) -> Any:
             )
         if dtype.kind == "c":
             raise TypeError("backward: a complex output needs an explicit gradient; differentiate a real loss, such as np.abs(y) ** 2")
+        if type(output._array) is np.float64:
+            return ONE
         return np.ones_like(output._array)[()] if not shape else np.ones_like(output._array)
     g = array_at_heart(g, "backward: the gradient")
     if not hasattr(g, "dtype"):

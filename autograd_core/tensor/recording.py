@@ -15,13 +15,13 @@ from autograd_core.arrays.duals import without_tangents
 from autograd_core.arrays.foreign import array_at_heart, is_plain
 from autograd_core.arrays.layers import ArrayLayer, computed_in_layers, in_charge, sequence_like
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, Instrument, current_mode, raw_mode
-from autograd_core.tape.node import Node, make_node
+from autograd_core.tape.node import Node, like_of, make_node
 from autograd_core.tape.op import Op
 from autograd_core.tape.plan import FROM_ARGS, FROM_DEFAULT, FROM_KWARGS, FROM_RESULT, ONE_PARENT, Edge, Like, Plan, plan_first, plan_of
 from autograd_core.tensor.handles import SCALARS, Handle, handle, raw, results, untracked, wrap
 from autograd_core.tensor.ownership import COPIED, guarded, note_views, share_memory_of
 
-__all__ = ["apply", "apply_to_view", "lift", "record"]
+__all__ = ["BARE", "apply", "apply_to_view", "lift", "record"]
 
 _SEQUENCES = (list, tuple)  # `list | tuple` would make a new object at each call
 
@@ -47,7 +47,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 # What a call is made of besides tensors and arrays, nearly always; and arrays that say by their class that nothing is behind them.
 _CONSTANTS = frozenset({type(None), str, slice, type(Ellipsis), np.dtype, type, *SCALARS})
-_BARE = frozenset({np.ndarray, np.float64, np.float32})
+_INT = frozenset({int})
+BARE = frozenset({np.ndarray, np.float64, np.float32})
 
 
 def _applied_plainly(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -66,7 +67,7 @@ def _applied_plainly(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
         kind = type(value)
         if kind is results.kind or isinstance(value, Handle):
             array = value._array
-            if type(array) not in _BARE:
+            if type(array) not in BARE:
                 return NotImplemented
             raw_args.append(array)
             if value.handed_out:
@@ -81,39 +82,54 @@ def _applied_plainly(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
             reachable |= 1 << i
         elif kind is tuple or kind is list:
             if not _is_shape(value):
-                if i or not all(type(v) is results.kind and type(v._array) in _BARE for v in value):
+                if i:
                     return NotImplemented
-                tracked += tuple((i, k) for k, v in enumerate(value) if v.node is not None)
-                parents += [v.node for v in value if v.node is not None]
+                elements = []
+                for k, v in enumerate(value):
+                    if type(v) is not results.kind or type(v._array) not in BARE:
+                        return NotImplemented
+                    if v.node is not None:
+                        elements.append((0, k))
+                        parents.append(v.node)
+                tracked = tuple(elements)
                 value = [v._array for v in value]
-            raw_args.append(kind(value) if kind is tuple else list(value))
+            raw_args.append(kind(value))
         else:
             return NotImplemented
-    form = (len(args), *kwargs)
-    plan = op.plans.get(tracked)
-    if plan is None or not parents or form not in op.accepted or op.variadic is not None or op.real_only:
+    if not parents:
         return NotImplemented
-    recipe = plan.recipes.get(form)
-    if recipe is None or (reachable and any(reachable >> key & 1 and raw_args[key].nbytes > COPIED for source, key in recipe if source == FROM_ARGS)):
+    form = (tracked, len(args), *kwargs)
+    known = op.forms.get(form)
+    if known is None:
+        known = _known_form(op, tracked, form)
+        if known is None:
+            return NotImplemented
+    plan, compute, recipe, saved_args = known
+    if op.real_only and any(node.like.dtype.kind == "c" for node in parents):
         return NotImplemented
-    value = (op.quick or op.function)(*raw_args, **kwargs)
-    if type(value) not in _BARE or value.dtype.kind not in "fc":
-        result = record(plan, parents, raw_args, kwargs, value, reachable, RECORDING, form)
+    at_risk = reachable & saved_args  # what is saved and can be reached by the user: copied, if it is small
+    if at_risk and any(raw_args[key].nbytes > COPIED for source, key in recipe if source == FROM_ARGS and at_risk >> key & 1):
+        return NotImplemented
+    value = compute(*raw_args, **kwargs)
+    if type(value) not in BARE or value.dtype.kind not in "fc":
+        result = record(plan, parents, raw_args, kwargs, value, reachable, RECORDING, form[1:])
         if isinstance(value, tuple | list) or getattr(value, "base", None) is not None:
             note_views(op.function, args, kwargs, result)
         return result
     saved = []
     for source, key in recipe:
         if source == FROM_ARGS:
-            saved.append(raw_args[key].copy() if reachable >> key & 1 else raw_args[key])
+            saved.append(raw_args[key].copy() if at_risk >> key & 1 else raw_args[key])
         elif source == FROM_RESULT:
             saved.append(value)
         elif source == FROM_DEFAULT:
             saved.append(key)
         elif source == FROM_KWARGS:
             saved.append(kwargs[key])
+        elif type(raw_args[key]) is list:
+            saved.append(tuple([like_of(v) for v in raw_args[key]]))
         else:
-            saved = plan.saved_values(form, raw_args, kwargs, value)
+            saved = plan.saved_values(form[1:], raw_args, kwargs, value)
             break
     result = handle(value, make_node(plan, parents, saved, value))
     if value.base is not None:
@@ -121,10 +137,25 @@ def _applied_plainly(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     return result
 
 
+def _known_form(op: Op, tracked: tuple[Any, ...], form: tuple[Any, ...]) -> Any:
+    """What `_applied_plainly` needs to know of calls of a form: plan, function, what to save from where, and which arguments that is.
+
+    None for a form that was not met by `_applied`, which checks it, and for what is special.
+    """
+    plan = op.plans.get(tracked)
+    recipe = None if plan is None else plan.recipes.get(form[1:])
+    if plan is None or recipe is None or form[1:] not in op.accepted or op.variadic is not None:
+        return None
+    saved_args = sum(1 << key for source, key in recipe if source == FROM_ARGS)
+    known = op.forms[form] = (plan, op.quick or op.function, recipe, saved_args)
+    return known
+
+
 def _is_shape(value: Any) -> bool:
     """Whether `value` is a tuple or list of whole numbers: axes or a shape."""
-    kind = type(value)
-    return (kind is tuple or kind is list) and all(type(n) is int for n in value)
+    if type(value) is not tuple and type(value) is not list:
+        return False
+    return _INT.issuperset(map(type, value))
 
 
 def _applied(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

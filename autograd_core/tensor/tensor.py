@@ -27,7 +27,7 @@ from autograd_core.tensor.handles import raw, untracked
 from autograd_core.tensor.items import get_item, in_place_operator, set_item
 from autograd_core.tensor.leaving import note_leaving
 from autograd_core.tensor.methods import ArrayMethods
-from autograd_core.tensor.operators import binary_operator, quick_call, reflected_operator, unary_method
+from autograd_core.tensor.operators import binary_operator, quick_call, quick_calls, reflected_operator, unary_method
 from autograd_core.tensor.ownership import hand_out
 from autograd_core.tensor.protocols import array_function, array_ufunc
 from autograd_core.tensor.recording import apply
@@ -336,8 +336,10 @@ class Tensor(ArrayMethods, of_results=True):
     # --- NumPy's protocols ------------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method == "__call__" and not kwargs and (quick := quick_call(ufunc)) is not None:
-            return quick(*inputs)
+        if method == "__call__" and not kwargs:
+            quick = quick_calls.get(ufunc) or quick_call(ufunc)
+            if quick is not None:
+                return quick(*inputs)
         return array_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
