@@ -187,7 +187,16 @@ def test_the_graph_dies_by_reference_count():
 @pytest.mark.parametrize(
     ("attempt", "error", "message"),
     [
-        (lambda: ag.root(lambda x: x**2 + 1.0, 1.0), RuntimeError, "better start|singular"),
+        (lambda: ag.root(lambda x: x**2 + 1.0, 1.0), RuntimeError, "no solution was found near the start: the residual is still 1 .*may have none"),
+        (lambda: ag.root(lambda x: x * 0.0 + 1.0, 1.0), RuntimeError, "no solution was found"),
+        (lambda: ag.root(np.exp, 1.0), RuntimeError, "as if it lay at infinity"),
+        (lambda: ag.root(lambda x: x * np.nan, -1.0), RuntimeError, "not finite at the start"),
+        (
+            lambda: ag.root(lambda x: x - 1.0, 0.0, solver=lambda f, x: x + 5.0),
+            RuntimeError,
+            "the solver returned no solution, the residual there is 4",
+        ),
+        (lambda: ag.fixed_point(np.cos, 0.0, solver=lambda f, x: x), RuntimeError, "the solver returned no solution"),
         (lambda: ag.fixed_point(lambda x: 2.0 * x + 1.0, 1.0), RuntimeError, "write it as a root"),
         (lambda: ag.fixed_point(lambda x: np.cos(x), 1.0, steps=3), RuntimeError, "after 3 steps"),
         (lambda: ag.root(lambda x: x - 1, 1), TypeError, "write 1.0 instead"),
@@ -195,7 +204,20 @@ def test_the_graph_dies_by_reference_count():
         (lambda: ag.fixed_point(lambda x: [x, x], 1.0), ValueError, "a list of 2 in the place of one"),
         (lambda: ag.grad(lambda a: ag.root(lambda x, a: (x - a) ** 2, 1.0, a, solver=lambda f, x: np.array(2.0)))(2.0), RuntimeError, "double root"),
     ],
-    ids=["no root", "diverging", "too few steps", "integers", "another size", "another structure", "double root"],
+    ids=[
+        "no root",
+        "constant",
+        "at infinity",
+        "nan",
+        "wrong solver",
+        "wrong solver of a fixed point",
+        "diverging",
+        "too few steps",
+        "integers",
+        "another size",
+        "another structure",
+        "double root",
+    ],
 )
 def test_what_cannot_be_solved_is_told(attempt, error, message):
     with pytest.raises(error, match=message):

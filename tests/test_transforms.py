@@ -281,3 +281,18 @@ def test_gauss_newton_products_take_containers_and_can_be_differentiated():
 def test_gauss_newton_products_refuse_a_vector_of_another_shape():
     with pytest.raises(ValueError, match="gauss_newton_vp"):
         ag.gauss_newton_vp(np.sin)(np.ones(3), np.ones(2))
+
+
+def test_the_hessian_of_several_values_has_the_values_shape_first():
+    f = lambda x: np.stack([x[0] ** 2 * x[1], x[1] ** 3, x[0], np.sin(x[0] * x[1])]).reshape(2, 2)
+    x = np.array([3.0, 2.0])
+    found = ag.hessian(f)(x)
+    assert found.shape == (2, 2, 2, 2)
+    for i, j in np.ndindex(2, 2):
+        assert np.allclose(found[i, j], ag.hessian(lambda x, i=i, j=j: f(x)[i, j])(x), rtol=1e-13)
+    assert ag.hessian(lambda x: x[:1] ** 2)(x).shape == (1, 2, 2)
+    assert ag.hessian(lambda x: (x[0] ** 3, {"a": x}))(x)[1]["a"].shape == (2, 2, 2)
+    both = ag.hessian(lambda x, y: x * y, argnums=(0, 1))(x, x)
+    assert both[0][1].shape == (2, 2, 2)
+    assert ag.hessian(lambda x: x[0] * x[1] * (1 + 1j))(x).dtype == complex
+    assert np.allclose(ag.vmap(ag.hessian(f))(np.stack([x, 2 * x]))[0], found)

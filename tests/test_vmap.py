@@ -521,3 +521,59 @@ def test_einsum_with_numbered_axes_takes_a_whole_batch(wanted: tuple[list[int], 
     a, b = rng.normal(size=(5, 2, 3)), rng.normal(size=(5, 3, 4))
     found = ag.vmap(lambda x, y: np.einsum(x, [0, 1], y, [1, 2], *wanted))(a, b)
     np.testing.assert_allclose(found, a @ b)
+
+
+# --- derivatives and solutions under a map --------------------------------------------------------------------------------------
+
+
+def _linear_maps():
+    x = np.array([1.0, 2.0, 3.0])
+    f = lambda x: np.stack([x[0] ** 2 * x[1], x[2] ** 3])
+    return {
+        "vjp": (ag.vjp(f, x)[1], np.eye(2), ag.jacobian(f)(x)),
+        "linearize": (ag.linearize(f, x)[1], np.eye(3), ag.jacobian(f)(x).T),
+        "hvp": (lambda v: ag.hvp(lambda x: f(x).sum())(x, v), np.eye(3), ag.hessian(lambda x: f(x).sum())(x)),
+        "jvp": (lambda v: ag.jvp(f, (x,), (v,))[1], np.eye(3), ag.jacobian(f)(x).T),
+    }
+
+
+@pytest.mark.parametrize("kind", ["vjp", "linearize", "hvp", "jvp"])
+def test_a_linear_map_of_derivatives_gives_arrays_under_a_map(kind):
+    apply, units, expected = _linear_maps()[kind]
+    (found,) = found if isinstance(found := ag.vmap(apply)(units), tuple) else (found,)
+    assert type(found) is np.ndarray
+    assert np.allclose(found, expected, rtol=1e-13)
+    assert ag.vmap(lambda u: apply(u)[0] if kind == "vjp" else apply(u))(ag.tensor(units, requires_grad=True)).requires_grad
+
+
+def test_a_vjp_under_a_map_can_be_differentiated_by_its_cotangents():
+    _, back = ag.vjp(lambda x: x**2, np.array([1.0, 3.0]))
+    found = ag.grad(lambda u: (ag.vmap(back)(u)[0] ** 2).sum())(np.eye(2))
+    assert np.allclose(found, 2 * np.eye(2) * np.array([2.0, 6.0]) ** 2)
+
+
+@pytest.mark.parametrize("captured", [False, True], ids=["argument", "captured"])
+def test_each_element_has_its_own_root_under_a_map(captured):
+    def solve(a):
+        return ag.root(lambda x: x**3 + x - a, np.ones(2)) if captured else ag.root(lambda x, a: x**3 + x - a, np.ones(2), a)
+
+    starts = np.array([[1.0, -4.0], [0.0, 2.0], [300.0, 1e-3]])
+    expected = np.stack([solve(a) for a in starts])
+    assert np.allclose(ag.vmap(solve)(starts), expected, rtol=1e-12)
+    slopes = np.stack([ag.jacobian(solve)(a) for a in starts])
+    assert np.allclose(ag.vmap(ag.jacobian(solve))(starts), slopes, rtol=1e-10)
+    second = np.stack([ag.grad(lambda a: (ag.grad(lambda a: solve(a).sum())(a) ** 2).sum())(a) for a in starts])
+    assert np.allclose(ag.vmap(ag.grad(lambda a: (ag.grad(lambda a: solve(a).sum())(a) ** 2).sum()))(starts), second, rtol=1e-8)
+    assert np.allclose(ag.grad(lambda a: ag.vmap(solve)(a).sum())(starts), [ag.grad(lambda a: solve(a).sum())(a) for a in starts], rtol=1e-10)
+
+
+def test_each_element_has_its_own_fixed_point_and_start_under_a_map():
+    solve = lambda x0, a: ag.fixed_point(lambda x: np.cos(x) * a, x0)
+    starts, factors = np.array([0.5, 1.0, 0.1]), np.array([0.1, 0.9, 0.5])
+    assert np.allclose(ag.vmap(solve)(starts, factors), [solve(x, a) for x, a in zip(starts, factors, strict=True)], rtol=1e-12)
+    assert np.allclose(ag.vmap(lambda x0, a: ag.root(lambda x: x * x - a, x0))(np.array([1.0, -1.0]), np.array([4.0, 9.0])), [2.0, -3.0])
+
+
+def test_an_element_without_a_root_is_told_under_a_map():
+    with pytest.raises(RuntimeError, match="no solution was found"):
+        ag.vmap(lambda a: ag.root(lambda x: x**2 - a, 1.0))(np.array([4.0, -1.0]))

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.arrays.batching.array import BatchingError
 from autograd_core.arrays.duals import refuse_tangents
-from autograd_core.arrays.layers import ArrayLayer
+from autograd_core.arrays.layers import ArrayLayer, for_all, for_any
 from autograd_core.arrays.trees import flatten, leaves_like
 from autograd_core.tape.mode import NOT_RECORDING, current_mode, enable_grad, no_grad
 from autograd_core.tape.node import next_number
@@ -45,7 +44,9 @@ def root(
     function   of x and `args`, giving as many numbers as x has; x may be a container, then so is the value
     solver     `(residual, start) -> x` on plain arrays (n,), instead of the built-in damped Newton method
     tolerance  on the largest residual, relative to that at `start` (or 1); by default near the dtype's rounding
-    raises     RuntimeError if the residual does not become that small in `steps` steps, ValueError for a value of another size
+    raises     RuntimeError if no solution is found in `steps` steps, ValueError for a value of another size
+
+    Inside `ag.vmap` each element has a solution of its own; all are looked for together.
 
     >>> import autograd_core as ag
     >>> ag.root(lambda x, a: x ** 2 - a, 1.0, 4.0)
@@ -56,8 +57,12 @@ def root(
     problem = _Problem("root", function, start, args)
     accuracy = problem.accuracy(tolerance)
     with no_grad():
-        solution = solver(problem.plain, problem.start) if solver is not None else _newton(problem, accuracy, steps)
-    return problem.answer(np.array(raw(solution), dtype=problem.dtype).reshape(problem.start.shape))
+        if solver is None:
+            solution = _newton(problem, accuracy, steps)
+        else:
+            solution = problem.fitted(solver(problem.plain, problem.start))
+            _check_solution(problem, solution, np.sqrt(problem.accuracy(None)) if tolerance is None else tolerance)
+    return problem.answer(solution)
 
 
 def fixed_point(
@@ -90,10 +95,11 @@ def fixed_point(
     accuracy = problem.accuracy(tolerance)
     with no_grad():
         if solver is not None:
-            solution = solver(lambda x: x - problem.plain(x), problem.start)
+            solution = problem.fitted(solver(lambda x: x - problem.plain(x), problem.start))
+            _check_solution(problem, solution, np.sqrt(problem.accuracy(None)) if tolerance is None else tolerance)
         else:
             solution = _iterate(problem, accuracy, steps)
-    return problem.answer(np.array(raw(solution), dtype=problem.dtype).reshape(problem.start.shape))
+    return problem.answer(solution)
 
 
 class _Problem:
@@ -108,7 +114,7 @@ class _Problem:
         self.function = function
         self.args = args
         leaves, self.rebuild = flatten(start)
-        arrays = [np.asarray(raw(leaf.detach() if isinstance(leaf, Tensor) else leaf)) for leaf in leaves]
+        arrays = [_as_array(raw(leaf.detach() if isinstance(leaf, Tensor) else leaf)) for leaf in leaves]
         for a in arrays:
             if a.dtype.kind != "f":
                 raise TypeError(f"{what}: the start has to be of real floats, not {a.dtype}; write 1.0 instead of 1")
@@ -141,12 +147,13 @@ class _Problem:
         return found if isinstance(found, Tensor) else tensor(found)
 
     def plain(self, x: Any) -> Any:
-        """F(x) of a plain array, as one."""
+        """F(x) of a plain array, as one; inside `ag.vmap` of one for each element."""
         with no_grad():
-            value = self.residual(tensor(np.asarray(x, dtype=self.dtype).reshape(self.start.shape)))._array
-        if isinstance(value, ArrayLayer):
-            raise BatchingError(f"{self.what} cannot be mapped (ag.vmap), as each element takes steps of its own; solve for all as one unknown")
-        return value
+            return self.residual(tensor(self.fitted(x)))._array
+
+    def fitted(self, x: Any) -> Any:
+        """A solver's x in the start's shape and dtype."""
+        return _as_array(raw(x)).astype(self.dtype).reshape(self.start.shape)
 
     def accuracy(self, tolerance: float | None) -> float:
         return 64 * float(np.finfo(self.dtype).eps) if tolerance is None else tolerance
@@ -155,6 +162,10 @@ class _Problem:
         """The solution in the user's container: tensors where something is differentiated, else arrays."""
         found = _recorded_solution(solution[()], self.residual)
         return self.unpack(found if self.differentiated or found.requires_grad else found._array)
+
+
+def _as_array(value: Any) -> Any:
+    return value if isinstance(value, ArrayLayer) else np.asarray(value)
 
 
 # --- the derivative ------------------------------------------------------------------------------------------------------------
@@ -180,7 +191,7 @@ def _rule(g: Any, out: Any, call: Any) -> list[Any]:
     recorded = isinstance(g, Tensor)
     with enable_grad():
         # A variable of its own in a recorded pass too; what is computed from it depends on the solution all the same.
-        x = +out if recorded else tensor(np.array(out), requires_grad=True)
+        x = +out if recorded else tensor(out.copy(), requires_grad=True)
         value = residual_of(x)
         w: Any = -_transposed_solve(_Pull(value, x), raw(g))
         if recorded:
@@ -233,21 +244,24 @@ def _solved(matrix: Any, b: Any) -> Any:
 # --- finding the solution ------------------------------------------------------------------------------------------------------
 
 
+# Inside `ag.vmap` all elements go on until the last has arrived: what is decided is decided for all of them (`for_all`).
+
+
 def _iterate(problem: _Problem, accuracy: float, steps: int) -> Any:
     """x, f(x), f(f(x)), ... until it stands still."""
     x = problem.start
-    moved = np.inf
+    moved: Any = np.inf
     for _ in range(steps):
         following = x - problem.plain(x)
         moved = np.max(np.abs(following - x), initial=0.0)
         x = following
-        if moved <= accuracy * max(1.0, float(np.max(np.abs(x), initial=0.0))):
+        if for_all(moved <= accuracy * np.maximum(1.0, np.max(np.abs(x), initial=0.0))):
             return x
-        if not np.isfinite(moved):
+        if not for_all(np.isfinite(moved)):
             break
     raise RuntimeError(
-        f"fixed_point: after {steps} steps x still moves by {moved:.2g}; give more steps, a larger tolerance, a better start, or "
-        "write it as a root: ag.root(lambda x: x - f(x), start)"
+        f"fixed_point: no solution was found: after {steps} steps x still moves by {_largest(moved):.2g}; give more steps, a larger tolerance, a "
+        "better start, or write it as a root: ag.root(lambda x: x - f(x), start)"
     )
 
 
@@ -256,24 +270,69 @@ def _newton(problem: _Problem, accuracy: float, steps: int) -> Any:
     x = problem.start
     value = problem.plain(x)
     size = np.linalg.norm(value)
-    enough = accuracy * max(1.0, float(size))
+    enough = accuracy * np.maximum(1.0, size)
+    step: Any = np.zeros_like(x)
     for _ in range(steps):
-        good = size <= enough
-        step = _newton_step(problem, x, value) if size else np.zeros_like(x)
-        for halvings in range(1 if good else 40):
-            trial = x - step * 0.5**halvings
-            there = problem.plain(trial)
-            if np.linalg.norm(there) < size:
-                break
-        else:
+        good = for_all(size <= enough)
+        step = _newton_step(problem, x, value) if for_any(size != 0) else np.zeros_like(x)
+        x, value, now = _with_less_residual(problem, x, value, size, step, halvings=1 if good else 40)
+        improved = for_any(now < size)
+        size = now
+        if good or not improved:
             break
-        x, value = trial, there
-        size = np.linalg.norm(value)
-        if good:
+    if not for_all(size <= enough):
+        raise RuntimeError(_no_solution(size, f"after {steps} Newton steps, or where no step makes it smaller", start=problem.start))
+    if not for_all(np.linalg.norm(step) <= _STILL * np.maximum(1.0, np.linalg.norm(x))):
+        raise RuntimeError(_no_solution(size, f"and x still moves by {_largest(np.linalg.norm(step)):.2g} in a step, as if it lay at infinity"))
+    return x
+
+
+def _with_less_residual(problem: _Problem, x: Any, value: Any, size: Any, step: Any, halvings: int) -> tuple[Any, Any, Any]:
+    """(x, F(x), its norm) after `step`, halved until the norm is below `size`; for each element of a batch by itself."""
+    least = size
+    for halving in range(halvings):
+        trial = x - step * 0.5**halving
+        there = problem.plain(trial)
+        norm = np.linalg.norm(there)
+        if for_all(norm < size) and halving == 0:
+            return trial, there, norm
+        taken = (norm < size) & (least >= size)
+        if for_any(taken):
+            # Where it is taken, x is trial; elsewhere the step is still to be halved from where it was.
+            x, value, least = np.where(taken, trial, x), np.where(taken, there, value), np.where(taken, norm, least)
+            step = np.where(taken, 0.0, step)
+        if for_all(least < size):
             break
-    if size <= enough:
-        return x
-    raise RuntimeError(f"root: the residual is still {size:.2g} after {steps} Newton steps; give a better start, or a solver of your own")
+    return x, value, least
+
+
+_STILL = 0.01  # of x (or of 1): a step that is longer, where the residual is small, tells that there is no solution at hand
+
+
+def _check_solution(problem: _Problem, solution: Any, tolerance: float) -> None:
+    """RuntimeError if what a user's solver found is no solution, so that a derivative would be that of nothing."""
+    size = np.linalg.norm(problem.plain(solution))
+    if not for_all(size <= tolerance * np.maximum(1.0, np.linalg.norm(problem.plain(problem.start)))):
+        raise RuntimeError(
+            f"{problem.what}: the solver returned no solution, the residual there is {_largest(size):.2g}; its x has to solve the equation, as "
+            "the derivative is that of a solution (tolerance= says how well)"
+        )
+
+
+def _no_solution(size: Any, where: str, start: Any = None) -> str:
+    if start is not None and not for_all(np.isfinite(size)):
+        return "root: no solution was found: the residual is not finite at the start; give a start at which the function is defined"
+    return (
+        f"root: no solution was found near the start: the residual is still {_largest(size):.2g} {where}; the equation may have none; give a better "
+        "start, or a solver of your own"
+    )
+
+
+def _largest(number: Any) -> float:
+    """The largest over a batch."""
+    while isinstance(number, ArrayLayer):
+        number = number.primary
+    return float(np.max(number))
 
 
 def _newton_step(problem: _Problem, x: Any, value: Any) -> Any:
@@ -284,7 +343,14 @@ def _newton_step(problem: _Problem, x: Any, value: Any) -> Any:
         b = np.ravel(value)
         if b.size <= _DENSE:
             rows = [pull.flat(unit) for unit in np.eye(b.size, dtype=b.dtype)]
-            return _solved(np.stack(rows), b).reshape(x.shape) if rows else value
+            if not rows:
+                return value
+            matrix = np.stack(rows)
+            try:
+                return np.linalg.solve(matrix, b).reshape(x.shape)
+            except np.linalg.LinAlgError:
+                # On the way to a solution a step of least length does; where there is none, it does not make the residual smaller.
+                return (np.linalg.pinv(matrix) @ b).reshape(x.shape) if for_all(np.isfinite(matrix)) else np.zeros_like(x)
         probe = tensor(np.zeros_like(value), requires_grad=True)  # pull is linear in it, so its gradient is the map itself
         pulled = pull(probe, create_graph=True)
 

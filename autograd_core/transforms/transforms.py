@@ -18,7 +18,17 @@ from autograd_core.arrays.duals import ForwardModeError
 from autograd_core.arrays.trees import flatten, leaves_like
 from autograd_core.tensor.backward import gradients_of
 from autograd_core.tensor.tensor import Tensor
-from autograd_core.transforms.evaluation import Call, DualCall, Linearised, fitting_tangent, is_nested, positions_of, separate, zeros_of
+from autograd_core.transforms.evaluation import (
+    Call,
+    DualCall,
+    Linearised,
+    fitting_tangent,
+    is_nested,
+    keeps_tensors,
+    positions_of,
+    separate,
+    zeros_of,
+)
 from autograd_core.transforms.jacobians import jacobian_blocks
 
 __all__ = ["elementwise_grad", "gauss_newton_vp", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp"]
@@ -126,8 +136,8 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
     def back(cotangent: Any) -> tuple[Any, ...]:
         cotangents = leaves_like(cotangent, call.output, "vjp: cotangent")
         cotangents = [c.astype(t.dtype) if getattr(c, "dtype", t.dtype).kind in "biu" else c for c, t in zip(cotangents, call.tensors, strict=True)]
-        nested = call.nested or is_nested() or any(isinstance(c, Tensor) for c in cotangents)
-        gradients = call.pull(cotangents, create_graph=nested, retain_graph=True)
+        nested, recorded = _how_asked(call, cotangents)
+        gradients = call.pull(cotangents, create_graph=recorded, retain_graph=True)
         return tuple(call.rebuild_inputs([g if nested else call.result(g) for g in gradients]))
 
     return call.own_value(), back
@@ -173,11 +183,20 @@ def linearize(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[.
     def push(*tangents: Any) -> Any:
         given = leaves_like(tangents, args, "linearize: tangents")
         given = [fitting_tangent(t, v, "linearize") for t, v in zip(given, call.variables, strict=True)]
-        nested = call.nested or is_nested() or any(isinstance(t, Tensor) for t in given)
-        pushed = linear(given, create_graph=nested)
+        nested, recorded = _how_asked(call, given)
+        pushed = linear(given, create_graph=recorded)
         return call.rebuild_output([p if nested else call.result(p) for p in pushed])
 
     return call.own_value(), push
+
+
+def _how_asked(call: Call, given: Sequence[Any]) -> tuple[bool, bool]:
+    """Whether the results of a derivative at `given`, asked for after `call`, have to be tensors, and whether they have to be recorded.
+
+    Inside a map they are tensors, of batches; but the variables of an evaluation outside of any transform nobody can differentiate by.
+    """
+    recorded = call.recorded or is_nested() or any(isinstance(part, Tensor) and part.requires_grad for part in given)
+    return recorded or call.nested or keeps_tensors() or any(isinstance(part, Tensor) for part in given), recorded
 
 
 def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -206,14 +225,32 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
 
 
 def hessian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """A function that returns the second derivatives of a real-valued `function`, of shape `x.shape + x.shape`.
+    """A function that returns the second derivatives of `function`, of shape `f(x).shape + x.shape + x.shape`.
+
+    Containers as values and arguments give containers, as in `jacobian`.
 
     >>> import numpy as np, autograd_core as ag
     >>> ag.hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 2.0]))
     array([[4., 6.],
            [6., 0.]])
+    >>> ag.hessian(lambda x: np.stack([x[0] ** 2 * x[1], x[1]]))(np.array([3.0, 2.0])).shape
+    (2, 2, 2)
     """
-    return functools.wraps(function)(jacobian(grad(function, argnums), argnums))
+    return functools.wraps(function)(jacobian(_slope(function, argnums), argnums))
+
+
+def _slope(function: Callable[..., Any], argnums: int | Sequence[int]) -> Callable[..., Any]:
+    """The first derivatives: a gradient of one real number, else a Jacobian."""
+
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
+        call = Call("hessian", function, args, kwargs, positions_of(argnums, args, "hessian"))
+        if len(call.tensors) != 1 or call.tensors[0].shape or call.tensors[0].dtype.kind not in "fiu":
+            return jacobian(function, argnums)(*args, **kwargs)
+        gradients = call.pull([np.ones_like(call.tensors[0]._array)], create_graph=call.recorded, retain_graph=call.recorded)
+        found = call.rebuild_inputs([call.result(g) for g in gradients])
+        return tuple(found) if isinstance(argnums, Iterable) else found[0]
+
+    return differentiated
 
 
 def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
