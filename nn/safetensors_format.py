@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-__all__ = ["DamagedFileError", "read", "write"]
+__all__ = ["DamagedFileError", "mapped", "read", "write"]
 
 DTYPES = {
     "BOOL": "bool",
@@ -134,6 +134,24 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, str]]:
     if expected is not None and expected != f"{checksum:08x}":
         raise DamagedFileError(path, "the numbers are not those that were written (their checksum is another one)", "arrays")
     return arrays, metadata
+
+
+def mapped(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The arrays of a file, read as they are needed; the checksum, which would read them all, is not compared."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        header, _, start = _header_of(path, file, size)
+        entries = dict(_checked_entries(path, header, size - start))
+    if widened := [name for name, (kind, _, _) in entries.items() if kind in WIDENED]:
+        raise DamagedFileError(
+            path, f"NumPy has no {entries[widened[0]][0]}, so it cannot be read in parts; nn.load reads it", f"array {widened[0]!r}"
+        )
+    return {name: _mapped_array(path, DTYPES[kind], shape, start + begin) for name, (kind, shape, begin) in entries.items()}
+
+
+def _mapped_array(path: Any, dtype: str, shape: tuple[int, ...], begin: int) -> Any:
+    # An empty array has no bytes that could be mapped.
+    return np.memmap(path, dtype, "r", begin, shape) if math.prod(shape) else np.empty(shape, dtype)
 
 
 def _header_of(path: Any, file: BinaryIO, size: int) -> tuple[dict[str, Any], dict[str, str], int]:

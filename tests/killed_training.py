@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +33,6 @@ import numpy as np
 import nn
 import optim
 from nn import training
-
-
-class Noise:
-    """Augmentation with a generator of its own."""
-
-    def __init__(self) -> None:
-        self.random = np.random.default_rng(5)
-
-    def __call__(self, images: Any) -> Any:
-        return images + self.random.normal(0, 0.1, images.shape).astype(images.dtype)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"generator": self.random.bit_generator.state}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.random.bit_generator.state = state["generator"]
 
 
 def bytes_of(value: Any) -> bytes:
@@ -72,12 +56,12 @@ def train(checkpoint: Path | None, precision: str | None, epochs: int) -> str:
     nn.manual_seed(1)
     random.seed(1)  # which a fork has seeded anew
     draw = np.random.default_rng(0)
-    x = draw.normal(size=(96, 6)).astype(np.float32)
-    y = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
-    model = nn.Sequential(nn.Linear(6, 24, generator=2), nn.BatchNorm1d(24), nn.ReLU(), nn.Dropout(0.3), nn.Linear(24, 2, generator=3))
+    x = draw.normal(size=(96, 1, 2, 3)).astype(np.float32)
+    y = (x[:, 0, 0, 0] * x[:, 0, 0, 1] > 0).astype(np.int64)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 24, generator=2), nn.BatchNorm1d(24), nn.ReLU(), nn.Dropout(0.3), nn.Linear(24, 2, generator=3))
     optimizer = optim.AdamW(model.parameters(), lr=0.01)
     average = optim.WeightAverage(model.parameters(), decay=0.9)
-    augment = Noise()
+    augment = nn.data.Augment(nn.data.shift(1), nn.data.add_noise(0.1), seed=5)
     stopping, flow = training.EarlyStopping(patience=50), training.GradientFlow(every=3)
     batches = nn.batches(x[:80], y[:80], batch_size=lambda step: 8 + step // 20, shuffle=True, seed=4)
     history = nn.fit(

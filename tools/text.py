@@ -1,4 +1,4 @@
-"""Text as numbers: one for each character that comes up, and random pieces of it to train on."""
+"""Texts, and random pieces of them to train on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Characters", "language_reference", "pieces", "read_text"]
+__all__ = ["language_reference", "pieces", "read_text"]
 
 
 def language_reference() -> str:
@@ -15,33 +15,6 @@ def language_reference() -> str:
     from pydoc_data import topics
 
     return "\n\n".join(text.strip() for _, text in sorted(topics.topics.items()))
-
-
-class Characters:
-    """The characters of a text, sorted, and their numbers.
-
-    >>> letters = Characters("hello")
-    >>> letters.encode("hole"), letters.decode([0, 3])
-    (array([1, 3, 2, 0]), 'eo')
-    """
-
-    def __init__(self, text: str) -> None:
-        self.all = "".join(sorted(set(text)))
-        self._numbers = {character: i for i, character in enumerate(self.all)}
-
-    def __len__(self) -> int:
-        return len(self.all)
-
-    def encode(self, text: str) -> Any:
-        """The characters' numbers; ValueError for one that does not come up in the text."""
-        unknown = set(text) - set(self.all)
-        if unknown:
-            raise ValueError(f"{min(unknown)!r} does not come up in the text, so the model does not know it")
-        return np.array([self._numbers[character] for character in text], dtype=np.int64)
-
-    def decode(self, numbers: Any) -> str:
-        """The text of numbers."""
-        return "".join(self.all[i] for i in numbers)
 
 
 def pieces(tokens: Any, length: int, count: int, random: np.random.Generator) -> tuple[Any, Any]:

@@ -26,9 +26,10 @@ import autograd_core as ag
 import nn
 import optim
 from nn import functional
+from nn.data import Characters
 from nn.saving import replacing
 from tools.command_line import Parser, number, writable_folder
-from tools.text import Characters, pieces, read_text
+from tools.text import pieces, read_text
 
 CHECKPOINT = "checkpoint.safetensors"
 

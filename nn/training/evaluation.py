@@ -29,7 +29,7 @@ def as_batches(data: Any, **options: Any) -> Any:
         raise TypeError("data: a list of numbers is no data; give arrays, such as (np.array(x), np.array(y)), or an iterable of batches")
     if isinstance(data, tuple):
         return batches(*data, **options)
-    if hasattr(data, "__array__") or isinstance(data, ag.Tensor):
+    if hasattr(data, "shape") or hasattr(data, "__array__"):
         return batches(data, **options)
     if not isinstance(data, Iterable) or isinstance(data, str | dict):
         raise TypeError(f"data: expected arrays, a tuple of arrays or an iterable of batches, not a {type(data).__name__}")
