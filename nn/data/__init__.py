@@ -10,9 +10,9 @@ data set that is larger than the memory is trained on like any other.
 """
 
 from nn.data.augmentation import Augment, add_noise, brightness, cutout, flip, rotate, shift
-from nn.data.mini_batches import Batches, batches
 from nn.data.bundled import bundled
 from nn.data.lazy import Mapped, Subset
+from nn.data.mini_batches import Batches, batches
 from nn.data.on_disk import open_arrays
 from nn.data.splits import split
 from nn.data.standardization import Standardization
