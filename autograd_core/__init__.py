@@ -149,7 +149,9 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from autograd_core.tensor.spellings import instead_of_function
+
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead_of_function(name)}", name=name)
     module = importlib.import_module(f"autograd_core.{_MODULE_OF[name]}")
     value = globals()[name] = getattr(module, name, module)  # ag.testing is the module itself
     return value

@@ -21,10 +21,12 @@ from autograd_core.tape.node import Leaf, Node, back_to, next_number
 from autograd_core.tensor.calls import References, function_op, gradients_through, record_call, variable
 from autograd_core.tensor.handles import raw, untracked
 from autograd_core.tensor.tensor import Tensor
+from autograd_core.tensor.transformed import transform
 
 __all__ = ["checkpoint", "referred_nodes"]
 
 
+@transform
 def checkpoint(function: Callable[..., Any], *, generators: Iterable[np.random.Generator] = ()) -> Callable[..., Any]:
     """`function`, whose inner values are not kept for the backward pass but computed again there.
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autograd_core.tape.loading import load_more
-from autograd_core.tape.signatures import NO_VALUE, UFUNC_DEFAULTS, brief, is_default, rule_parameters, signature_of
+from autograd_core.tape.signatures import NO_VALUE, UFUNC_DEFAULTS, brief, check_spelled, is_default, rule_parameters, signature_of
 
 __all__ = ["Op"]
 
@@ -142,12 +142,18 @@ class Op:
         if read.known.issuperset(name for name, _ in given):
             self.accepted.add(form)
             return
+        check_spelled(self.name, kwargs)
+        if not self.rules:
+            raise TypeError(
+                f"{self.name}: this operation has no derivative rule; give it a rule: ag.defvjp({self.name}, {read.names[0]}=lambda g, ...: ...)"
+            )
         for name, value in given:
             if name in read.known or is_default(value, read.defaults.get(name, UFUNC_DEFAULTS.get(name, NO_VALUE))):
                 continue
             raise TypeError(
                 f"{self.name}: no derivative rule handles the argument {name}={brief(value)}; "
-                "leave it at its default, or compute this part on arrays that need no gradient (x.detach())"
+                f"leave it at its default, {f'or give it a rule: ag.defvjp({self.name}, {name}=lambda g, ...: ...), ' if self.in_python else ''}"
+                "or compute this part on arrays that need no gradient (x.detach())"
             )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["NO_VALUE", "UFUNC_DEFAULTS", "brief", "is_default", "rule_parameters", "signature_of"]
+__all__ = ["NO_VALUE", "UFUNC_DEFAULTS", "brief", "check_spelled", "is_default", "rule_parameters", "signature_of"]
 
 NO_VALUE = inspect.Parameter.empty
 
@@ -51,3 +51,13 @@ def brief(value: Any) -> str:
     """`value` in a message: an array by its shape."""
     shape = getattr(value, "shape", None)
     return f"<array of shape {shape}>" if shape else repr(value)[:60]
+
+
+_TORCH_KEYWORDS = {"dim": "axis", "keepdim": "keepdims"}
+
+
+def check_spelled(name: str, keywords: Iterable[str]) -> None:
+    """TypeError for torch's keywords in a call of NumPy's function `name`."""
+    for keyword in keywords:
+        if keyword in _TORCH_KEYWORDS:
+            raise TypeError(f"{name}: {keyword}= is called {_TORCH_KEYWORDS[keyword]}= here, as in NumPy")

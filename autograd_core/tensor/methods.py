@@ -9,11 +9,13 @@ import numpy as np
 
 from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.tape.mode import RECORDING, raw_mode
+from autograd_core.tape.signatures import check_spelled
 from autograd_core.tape.table import operation
 from autograd_core.tensor.handles import Handle, raw
 from autograd_core.tensor.operators import unary_method
 from autograd_core.tensor.ownership import share_memory_of
 from autograd_core.tensor.recording import apply, apply_to_view
+from autograd_core.tensor.spellings import ElementCount
 
 __all__ = ["ArrayMethods", "astype"]
 
@@ -31,6 +33,8 @@ def _method(function: Callable[..., Any], name: str | None = None) -> Callable[.
     """A NumPy function of an array as a method."""
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            check_spelled(function.__name__, kwargs)
         return function(self, *args, **kwargs)
 
     method.__name__ = name or function.__name__
@@ -42,6 +46,8 @@ def _constant_method(name: str) -> Callable[..., Any]:
     """A method of ndarray whose result has no derivative: it returns plain arrays."""
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            check_spelled(name, kwargs)
         data = self._array if isinstance(self._array, ArrayLayer) else np.asanyarray(self._array)
         return getattr(data, name)(*raw(args), **raw(kwargs))
 
@@ -71,7 +77,7 @@ class ArrayMethods(Handle):
     shape = property(lambda self: self._array.shape, doc="The array's shape.")
     dtype = property(lambda self: self._array.dtype, doc="The array's dtype.")
     ndim = property(lambda self: self._array.ndim, doc="The number of axes.")
-    size = property(lambda self: self._array.size, doc="The number of elements.")
+    size = property(lambda self: ElementCount(self._array.size), doc="The number of elements.")
     itemsize = property(lambda self: self._array.itemsize, doc="Bytes of one element.")
     nbytes = property(lambda self: self._array.nbytes, doc="Bytes of all elements.")
 

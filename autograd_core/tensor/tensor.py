@@ -31,6 +31,7 @@ from autograd_core.tensor.operators import binary_operator, quick_call, quick_ca
 from autograd_core.tensor.ownership import hand_out
 from autograd_core.tensor.protocols import array_function, array_ufunc
 from autograd_core.tensor.recording import apply
+from autograd_core.tensor.spellings import Spellings, instead_of_scipys
 
 __all__ = ["Hook", "Tensor", "tensor"]
 
@@ -69,7 +70,7 @@ class Hook:
         self.remove()
 
 
-class Tensor(ArrayMethods, of_results=True):
+class Tensor(ArrayMethods, Spellings, of_results=True):
     """An array that remembers how it was computed. Make one with `ag.tensor`; see its docstring.
 
     data           the array
@@ -244,9 +245,9 @@ class Tensor(ArrayMethods, of_results=True):
     def _refuse_detaching(self, what: str) -> None:
         if self.node is not None and current_mode() is not NOT_RECORDING:
             raise TypeError(
-                f"{what} would silently lose the gradient of a tracked tensor of shape {self.shape}; use t.detach().numpy() (or t.data) if no "
-                "gradient is wanted, np.stack([...]) to build an array of tensors, np.broadcast_to(t, shape) instead of np.full, "
-                "or ag.tensor(zeros) and t[i] = v to fill one"
+                f"{what} would silently lose the gradient of a tracked tensor of shape {self.shape}; {instead_of_scipys(sys._getframe(2))}"
+                "use t.detach().numpy() (or t.data) if no gradient is wanted, np.stack([...]) to build an array of tensors, "
+                "np.broadcast_to(t, shape) instead of np.full, or ag.tensor(zeros) and t[i] = v to fill one"
             )
 
     def __copy__(self) -> Tensor:

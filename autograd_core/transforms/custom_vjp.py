@@ -16,6 +16,7 @@ from autograd_core.tape.mode import NOT_RECORDING, current_mode, enable_grad, no
 from autograd_core.tensor.calls import function_op, record_call
 from autograd_core.tensor.handles import untracked
 from autograd_core.tensor.tensor import Tensor, tensor
+from autograd_core.tensor.transformed import is_named, name_of
 
 __all__ = ["custom_vjp"]
 
@@ -73,6 +74,12 @@ class custom_vjp:
                   gradient for each other argument, in its structure; None stands for no gradient
         """
         self.forward, self.backward = forward, backward
+
+    def __reduce__(self) -> Any:
+        """A decorated function of a module is found by its name, as other functions are; another cannot be pickled."""
+        if not is_named(self):
+            raise TypeError(f"{self.name}: a custom_vjp is pickled by its name in a module; decorate the function there (@ag.custom_vjp)")
+        return name_of(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         args = self._positional(args, kwargs)

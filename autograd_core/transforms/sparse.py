@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.tensor.tensor import Tensor
+from autograd_core.tensor.transformed import transform
 from autograd_core.transforms.evaluation import Call, Linearised
 from autograd_core.transforms.transforms import grad
 
@@ -167,6 +168,7 @@ def _probed(at: _Evaluation, rows: Any, blocks: Any, count: int, size: int, rng:
 # --- what users call -----------------------------------------------------------------------------------------------------------
 
 
+@transform
 def sparse_jacobian(function: Callable[..., Any], pattern: Any = None) -> Callable[..., Any]:
     """A function that returns df/dx as a SciPy array in CSR format, of shape (f(x).size, x.size).
 
@@ -234,6 +236,7 @@ def _check(at: _Evaluation, result: Any) -> None:
         )
 
 
+@transform
 def sparse_hessian(function: Callable[..., Any], pattern: Any = None) -> Callable[..., Any]:
     """A function that returns the second derivatives of a real-valued `function` as a SciPy array (x.size, x.size); see `sparse_jacobian`.
 

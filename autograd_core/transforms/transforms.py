@@ -18,6 +18,7 @@ from autograd_core.arrays.duals import ForwardModeError
 from autograd_core.arrays.trees import flatten, leaves_like
 from autograd_core.tensor.backward import gradients_of
 from autograd_core.tensor.tensor import Tensor
+from autograd_core.tensor.transformed import transform
 from autograd_core.transforms.evaluation import (
     Call,
     DualCall,
@@ -34,6 +35,7 @@ from autograd_core.transforms.jacobians import jacobian_blocks
 __all__ = ["elementwise_grad", "gauss_newton_vp", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp"]
 
 
+@transform
 def value_and_grad(
     function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, allow_unused: bool = True
 ) -> Callable[..., Any]:
@@ -84,6 +86,7 @@ def _untracked(aux: Any, call: Call) -> Any:
     return rebuild([call.result(leaf) for leaf in leaves])
 
 
+@transform
 def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, allow_unused: bool = True) -> Callable[..., Any]:
     """A function that returns the gradient df/dx of a real-valued `function`; arguments as in `value_and_grad`.
 
@@ -105,6 +108,7 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux
     return differentiated
 
 
+@transform
 def elementwise_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """A function that returns the derivative of an elementwise `function` at each element: d(sum f)/dx.
 
@@ -199,6 +203,7 @@ def _how_asked(call: Call, given: Sequence[Any]) -> tuple[bool, bool]:
     return recorded or call.nested or keeps_tensors() or any(isinstance(part, Tensor) for part in given), recorded
 
 
+@transform
 def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """A function that returns df/dx of shape `f(x).shape + x.shape`.
 
@@ -224,6 +229,7 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
     return differentiated
 
 
+@transform
 def hessian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """A function that returns the second derivatives of `function`, of shape `f(x).shape + x.shape + x.shape`.
 
@@ -253,6 +259,7 @@ def _slope(function: Callable[..., Any], argnums: int | Sequence[int]) -> Callab
     return differentiated
 
 
+@transform
 def hvp(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     """A function `(x, v)` -> H(x) v, the Hessian times a vector, at the cost of about two gradients (Pearlmutter 1994).
 
@@ -298,6 +305,7 @@ def _hvp_on_duals(function: Callable[..., Any], points: Sequence[Any], kwargs: d
     return call.rebuild_inputs([call.derivative(g) for g in call.pull([one], create_graph=False, retain_graph=False)])[0]
 
 
+@transform
 def gauss_newton_vp(function: Callable[..., Any], loss: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """A function `(x, v)` -> J^T H J v: the Gauss-Newton matrix of loss(function(x)) times a vector.
 

@@ -28,11 +28,13 @@ from autograd_core.tensor.backward import partial_gradients
 from autograd_core.tensor.calls import function_op, gradients_through, nodes_before, record_call
 from autograd_core.tensor.handles import raw, untracked
 from autograd_core.tensor.tensor import Tensor, tensor
+from autograd_core.tensor.transformed import transform
 from autograd_core.transforms.evaluation import keeps_tensors, mapping, separate
 
 __all__ = ["map_over", "vmap"]
 
 
+@transform
 def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """`function` over a new axis: y[i] = f(x[i]) for all i at once, where f is written for one element.
 
