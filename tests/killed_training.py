@@ -89,6 +89,22 @@ def train(checkpoint: Path | None, precision: str | None, epochs: int) -> str:
     return hashlib.sha256(b"".join(bytes_of(part.state_dict()) for part in parts)).hexdigest()
 
 
+def killed_while_writing(run: Callable[[], str], write: int) -> str:
+    """The run, which kills itself when its checkpoint number `write` is in the file by half."""
+    sync, done = os.fsync, 0
+
+    def half(file: Any) -> None:
+        nonlocal done
+        done += 1
+        if done == write:
+            os.truncate(file, os.fstat(file).st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(file)
+
+    os.fsync = half
+    return run()
+
+
 def forked(run: Callable[[], str], result: Path, kill_after: float | None) -> bool:
     """Whether a fork of this process came to the end of `run`, the result of which is in the file then."""
     child = os.fork()
@@ -110,6 +126,11 @@ def forked(run: Callable[[], str], result: Path, kill_after: float | None) -> bo
     return os.WIFEXITED(status)
 
 
+def has_left_a_file(checkpoint: Path) -> bool:
+    """Whether a process that was killed was writing a checkpoint."""
+    return any(name.startswith(f".{checkpoint.stem}-") for name in os.listdir(checkpoint.parent))
+
+
 def killed_again_and_again(kills: int, epochs: int, seed: int) -> dict[str, Any]:
     """Runs, in float32 and in mixed precision by turns, each killed at random moments until it gets to its end; until there were so many kills."""
     draw = np.random.default_rng(seed)
@@ -128,9 +149,12 @@ def killed_again_and_again(kills: int, epochs: int, seed: int) -> dict[str, Any]
             which = found["runs"] % len(PRECISIONS)
             checkpoint = Path(folder) / f"{found['runs']}.safetensors"
             run = functools.partial(train, checkpoint, PRECISIONS[which], epochs)
+            for write in (1, 3, 6):  # the first one of all, and some that have one before them
+                found["kills"] += not forked(functools.partial(killed_while_writing, run, write), result, None)
+                found["while writing"] += has_left_a_file(checkpoint)
             while not forked(run, result, draw.uniform(0, 0.5 * duration) if found["kills"] < kills else None):
                 found["kills"] += 1
-                found["while writing"] += any(name.startswith(f".{checkpoint.stem}-") for name in os.listdir(folder))
+                found["while writing"] += has_left_a_file(checkpoint)
             found["runs"] += 1
             found["different"] += result.read_text() != expected[which]
         found["left over"] = [name for name in os.listdir(folder) if name.startswith(".")]

@@ -310,7 +310,8 @@ def test_a_run_that_is_killed_at_random_moments_ends_as_if_it_had_not_been() -> 
     program = [sys.executable, str(HERE / "killed_training.py"), "--kills", "12", "--epochs", "3"]
     done = subprocess.run(program, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     found = json.loads(done.stdout)
-    assert found["kills"] == 12
+    assert found["kills"] >= 12
+    assert found["while writing"] >= 6
     assert found["runs"] >= 2  # in float32 and in mixed precision
     assert found["different"] == 0
     assert found["left over"] == []

@@ -62,10 +62,8 @@ def load_digits(seed: int) -> tuple[Any, Any, Any, Any]:
 
 def evaluate(model: nn.Module, images: Any, digits: Any) -> tuple[float, float]:
     """(loss, accuracy in %) without recording."""
-    with ag.no_grad():
-        logits = model(ag.tensor(images))
-        loss = functional.cross_entropy(logits, digits).item()
-    return loss, 100.0 * float((logits.argmax(axis=1) == digits).mean())
+    found = nn.training.evaluate(model, (images, digits), functional.cross_entropy, "accuracy", batch_size=len(digits))
+    return found["loss"], 100.0 * found["accuracy"]
 
 
 def check_gradients(model: nn.Module, images: Any, digits: Any) -> Any:
@@ -81,20 +79,15 @@ def check_gradients(model: nn.Module, images: Any, digits: Any) -> Any:
 
 def train(model: nn.Module, optimizer: optim.Optimizer, batches: nn.Batches, epochs: int, sets: dict[str, tuple[Any, Any]]) -> dict[str, list[Any]]:
     """Train, and return per epoch (0 is before training) the (loss, accuracy) on each set."""
-    from tqdm import tqdm
-
     history: dict[str, list[Any]] = {name: [evaluate(model, *data)] for name, data in sets.items()}
-    with tqdm(total=epochs * len(batches), desc="training", unit="step", dynamic_ncols=True) as bar:
-        for epoch in range(1, epochs + 1):
-            for images, digits in batches:
-                optimizer.zero_grad()
-                loss = functional.cross_entropy(model(ag.tensor(images)), digits)
-                loss.backward()
-                optimizer.step()
-                bar.update()
-            for name, data in sets.items():
-                history[name].append(evaluate(model, *data))
-            bar.set_postfix_str(f"epoch {epoch}/{epochs}, train loss {history['train'][-1][0]:.4f}, test accuracy {history['test'][-1][1]:.1f} %")
+
+    def note(run: Any) -> None:
+        for name, data in sets.items():
+            history[name].append(evaluate(model, *data))
+
+    done = nn.fit(model, batches, functional.cross_entropy, optimizer, epochs=epochs, callbacks=note, metrics="accuracy", progress=True)
+    if done.interrupted:
+        raise KeyboardInterrupt
     return history
 
 
