@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from html import escape
 from typing import Any
 
 from autograd_core.drawing.figure import Look, description, flag_of, group_title, lines_of, shown_by
-from autograd_core.drawing.heat import colour_of
+from autograd_core.drawing.heat import Heat, colour_of
 from autograd_core.drawing.scene import Item, Scene
 
 __all__ = ["MOST_BOXES", "digraph_of", "render"]
@@ -47,6 +48,8 @@ def digraph_of(scene: Scene, direction: str = "down", look: Look | None = None) 
         numbers = (look.heat.of(shown_by(item)) for item in scene.items.values() if item.children is None)
         look.heat.scale_to(number for number in numbers if number is not None)
     _frame(graph, scene.root, look)
+    if look.heat is not None and look.heat.high > 0:
+        graph.node("legend", f"<{_legend(look.heat)}>", shape="plain", style="", fillcolor="none", tooltip="colours")
     for source, target, label in _edges(scene.root):
         ends = (target, source) if look.backward else (source, target)
         graph.edge(*ends, label=label or None)
@@ -54,6 +57,15 @@ def digraph_of(scene: Scene, direction: str = "down", look: Look | None = None) 
     if notes:
         graph.attr(label=_escaped("\n".join(notes)), labeljust="l", fontsize="10")
     return graph
+
+
+def _legend(heat: Heat) -> str:
+    """The scale of colours, as Graphviz's table: its title, colours and numbers."""
+    count = 2 * len(heat.marks()) - 1
+    cells = "".join(f'<TD BGCOLOR="{colour_of(i / (count - 1))[0]}" WIDTH="60" HEIGHT="10"></TD>' for i in range(count))
+    marks = "".join(f"<TD>{escape(dict(heat.marks()).get(i / (count - 1), ''))}</TD>" for i in range(count))
+    title = f'<TR><TD COLSPAN="{count}" ALIGN="LEFT">{escape(heat.title)}</TD></TR>'
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0">{title}<TR>{cells}</TR><TR>{marks}</TR></TABLE>'
 
 
 def _frame(graph: Any, frame: Item, look: Look) -> None:
@@ -84,6 +96,8 @@ def _paint(item: Item, look: Look) -> dict[str, str]:
     if look.heat is not None and number is not None:
         fill, ink = colour_of(look.heat.place(number))
         return {"fillcolor": fill, "fontcolor": ink}
+    if item.output:
+        return {"fillcolor": "#fdebd0", "color": "#c47a12", "peripheries": "2" if item.group is not None and item.group.count > 1 else "1"}
     if item.group is not None:
         return {"fillcolor": "#eceef3", "peripheries": "2" if item.group.count > 1 else "1"}
     if item.kind == "leaf":

@@ -31,18 +31,18 @@ def draw(
     params: Any = None,
     depth: int | None = None,
     expand: str | None = None,
-    fold: bool = True,
+    fold: bool | str = True,
     heat: str | None = None,
     backward: bool = False,
     direction: str = "down",
 ) -> Drawing:
     """A picture of the program that `outputs` were computed by: boxes are operations with shape, dtype and bytes.
 
-    outputs    a Tensor, or a list, tuple or dict (of names) of them
-    params     names for leaves: {"w": w}, or a module with `named_parameters()`
+    outputs    a Tensor, or a list, tuple or dict (of names) of them; or a recording (of `with ag.record() as recording:`)
+    params     names for leaves and modules: {"w": w, "query": layer}, or a module with `named_parameters()`
     depth      how many levels of modules to open; by default as many as fit into about 40 boxes
     expand     also open modules with this dotted name; a pattern such as "encoder.*"
-    fold       draw equal time steps or stacked blocks once, marked ×20
+    fold       draw equal time steps or stacked blocks once, marked ×20; "all": also those that differ in a number, and say in which
     heat       colour boxes by "memory", "saved", "time", "backward time", "gradient", "value" or "update"
     backward   show the backward pass: the gradients' way from the outputs to the leaves, numbered in order, with the rules
     direction  where the program flows to: "down" or "right"
@@ -60,10 +60,12 @@ def draw(
     3 operations, 1 leaf, 16 B saved for backward
     """
     _check_options(direction, depth)
+    if isinstance(outputs, Recorder):
+        return draw_recorded(outputs, params=params, fold=fold, direction=direction, depth=depth, expand=expand, heat=heat, backward=backward)
     return Drawing(document_of_outputs(outputs, params, fold), direction=direction, depth=depth, expand=expand, heat=heat, backward=backward)
 
 
-def draw_recorded(recorder: Recorder, *, params: Any = None, fold: bool = True, **options: Any) -> Drawing:
+def draw_recorded(recorder: Recorder, *, params: Any = None, fold: bool | str = True, **options: Any) -> Drawing:
     """See `Recording.draw`."""
     _check_options(options.get("direction", "down"), options.get("depth"))
     return Drawing(document_of_recorded(recorder, params, fold), **options)

@@ -227,7 +227,8 @@ def group_title(item: Item) -> str:
     group = item.group
     assert group is not None
     title = ": ".join(part for part in (group.name, group.detail) if part)
-    return f"{title} ×{group.count}" if group.count > 1 else title
+    title = f"{title} ×{group.count}" if group.count > 1 else title
+    return f"{title} → {item.output}" if item.output else title
 
 
 def group_line(item: Item) -> str:

@@ -43,6 +43,13 @@ def _not_finite(document: Document) -> list[Finding]:
     for edge in document.edges:
         sources.setdefault(edge.target, []).append(edge.source)
     bad = {v.index for v in document.vertices if _finite(v) is False}
+    given: set[int] = set()  # an infinity that the program was given, such as a mask of -inf, is no anomaly, and may be handed on
+    for i in sorted(bad):
+        vertex = document.vertices[i]
+        handed_on = any(source in given for source in sources.get(i, ())) and not any(source in bad - given for source in sources.get(i, ()))
+        if not vertex.facts["value"]["nans"] and (vertex.facts.get("given_infinity") or handed_on):
+            given.add(i)
+    bad -= given
     first = [i for i in sorted(bad) if not any(source in bad for source in sources.get(i, ()))]
     if not first:
         return []

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from autograd_core.drawing.document.document import COMMUTATIVE, Document, Edge, Group, Vertex
-from autograd_core.drawing.document.grouping import visible_children
+from autograd_core.drawing.document.grouping import hidden_output, visible_children
 
 __all__ = ["Item", "Net", "Scene", "scene_of"]
 
@@ -34,6 +34,7 @@ class Item:
     inputs    values that enter it, with the names of the arguments that they are, in order
     carried   whether the next member of its plate uses its value
     rules     text of the derivative rules for its tracked arguments, "x1: g * x2"
+    output    names of outputs that lie in a closed group, or in members of a plate that are not shown
     ghost     whether it is one of several drawings of the same leaf
     """
 
@@ -50,6 +51,7 @@ class Item:
     ghost: bool = False
     carried: bool = False
     rules: list[str] = field(default_factory=list)
+    output: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -115,6 +117,7 @@ class _Builder:
             if frame.group.key in self.plates:
                 self._note_plate(frame.group)
                 children = visible_children(frame.group)
+                frame.output = hidden_output(frame.group, self.document, plate=True)
             for child in children:
                 if isinstance(child, Group):
                     item = Item(child.key, "group", frame, frame.depth + 1, group=child)
@@ -123,6 +126,7 @@ class _Builder:
                         stack.append(item)
                     else:
                         self.shown.update((v, item) for v in child.vertices())
+                        item.output = hidden_output(child, self.document)
                 else:
                     vertex = self.document.vertices[child]
                     item = Item(f"n{child}", "op", frame, frame.depth + 1, vertex=vertex)
@@ -169,10 +173,22 @@ class _Builder:
 
     def _carried(self, edge: Edge) -> bool:
         """Whether the edge goes from one member of a plate to another."""
-        source, target = self.member.get(edge.source), self.member.get(edge.target)
-        if not source or not target:
-            return False
-        return any(a[0] == b[0] and a[1] != b[1] for a, b in zip(source, target, strict=False))
+        source, target = self._members(edge.source), self._members(edge.target)
+        if any(source[plate] != number for plate, number in target.items() if plate in source):
+            return True
+        # Members that are not shown may be wired otherwise. What stands for a value then may come later than what stands for its use.
+        return bool(source) and self._stands_for(edge.source) >= self._stands_for(edge.target)
+
+    def _members(self, vertex: int) -> dict[str, int]:
+        """The plates that a vertex is in, and in which member; of a plate within a plate, where what stands for it is."""
+        found: dict[str, int] = {}
+        while True:
+            for plate, number in self.member.get(vertex, ()):
+                found.setdefault(plate, number)
+            first = self.represents.get(vertex, vertex)
+            if first == vertex:
+                return found
+            vertex = first
 
     def _connect(self, edge: Edge, target: Item) -> None:
         vertex = self.document.vertices[self._stands_for(edge.source)]

@@ -124,6 +124,7 @@ def _node(entry: Placed, look: Look) -> str:
     kind = item.kind
     if vertex is None:
         title = f"{group_title(item)}: {entry.lines[1][0].text}"
+        kind += " out" * bool(item.output)
     else:
         title = description(vertex)
         if "change" in vertex.facts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from autograd_core.drawing.document.document import Document, Group, Vertex, saved_text
-from autograd_core.drawing.document.grouping import visible_children
+from autograd_core.drawing.document.grouping import hidden_output, visible_children
 from autograd_core.drawing.health import Finding
 from autograd_core.instruments.listing import counted, size_text
 
@@ -35,6 +35,9 @@ def text_of(document: Document, opened: Collection[str], plates: Collection[str]
             lines.append(_vertex(document.vertices[child], branch, names, flags.get(child, "")))
             continue
         title = ": ".join(part for part in (child.name, child.detail) if part) + (f" ×{child.count}" if child.count > 1 else "")
+        if child.key not in opened or child.key in plates:
+            output = hidden_output(child, document, plate=child.key in opened)
+            title += f"  → {output}" if output else ""
         if child.key in opened:
             lines.append((branch + title, "", "", ""))
             inner = "" if indent is None else indent + ("   " if last else "│  ")

@@ -20,6 +20,7 @@ from autograd_core.tape.node import Node, program_order
 from autograd_core.tape.op import Op
 from autograd_core.tape.plan import Plan
 from autograd_core.tape.signatures import NO_VALUE
+from autograd_core.tensor.calls import CALL_PARAMETERS
 from autograd_core.tensor.handles import Handle
 
 __all__ = ["Argument", "Row", "RowMaker", "Tape", "constant_text", "counted", "names_of_nodes", "output_tensors", "size_text", "tape"]
@@ -272,6 +273,8 @@ class _Template:
         self.shown: list[int] = []  # positions of arguments, in order
         self.options: list[tuple[int, Any]] = []  # (position, default) of parameters that were saved
         for position, name in enumerate(parameters):
+            if parameters == CALL_PARAMETERS and position not in self.links:
+                continue  # what a call that is one node (checkpoint, vmap) keeps for itself
             default = defaults.get(name, NO_VALUE)
             if position in self.links or default is NO_VALUE or (position < last and position in self.saves):
                 self.shown.append(position)

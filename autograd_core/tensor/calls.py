@@ -23,7 +23,20 @@ from autograd_core.tensor.handles import untracked
 from autograd_core.tensor.ownership import share_memory_with
 from autograd_core.tensor.recording import record
 
-__all__ = ["FunctionCall", "References", "function_op", "gradients_through", "nodes_before", "pull_call", "record_call", "variable"]
+__all__ = [
+    "CALL_PARAMETERS",
+    "FunctionCall",
+    "References",
+    "function_op",
+    "gradients_through",
+    "nodes_before",
+    "pull_call",
+    "record_call",
+    "variable",
+]
+
+
+CALL_PARAMETERS = ("inputs", "residuals", "call")  # of the operations that calls are recorded under
 
 
 class FunctionCall(Protocol):

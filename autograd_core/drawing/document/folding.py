@@ -1,6 +1,7 @@
 """Folding: equal siblings that follow one another (time steps, stacked blocks) become one group, drawn once and marked x20.
 
-Two things are equal if they have the same operations with the same shapes in the same order, wired alike inside. A sequence is
+Two things are equal if they have the same operations with the same shapes, options and numbers in the same order, wired alike
+inside. Only indices may differ (x[t] at every step), and on request numbers too: the repeat's name then says which. A sequence is
 searched for periods with one array comparison per period, so that 10^5 operations take a fraction of a second.
 """
 
@@ -20,6 +21,7 @@ MOST_PASSES = 30  # folds one after another in one group
 FEWEST_GROUPS = 3  # modules in a row that are worth folding
 FEWEST_MEMBERS = 3  # and of sequences of operations,
 FEWEST_OPERATIONS = 12  # which must have as many operations together, or
+INDEXING = {"getitem", "setitem"}
 FEWEST_SINGLE = 8  # if it is one operation again and again, follow one another as often
 
 
@@ -35,9 +37,12 @@ def fresh_keys() -> Callable[[], str]:
     return key
 
 
-def fold(document: Document, new_key: Callable[[], str]) -> None:
-    """Fold repeats in every group of `document`, the innermost first."""
-    tokens = _Tokens(document)
+def fold(document: Document, new_key: Callable[[], str], constants: bool = True) -> None:
+    """Fold repeats in every group of `document`, the innermost first.
+
+    constants : whether members have to agree in them; else what differs is said in the repeat's name
+    """
+    tokens = _Tokens(document, constants)
     for group in reversed(list(document.root.groups())):
         _fold_children(group, tokens, document, new_key)
 
@@ -45,8 +50,9 @@ def fold(document: Document, new_key: Callable[[], str]) -> None:
 class _Tokens:
     """A number for everything: equal things have equal numbers."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, constants: bool) -> None:
         self.document = document
+        self.constants = constants
         self.numbers: dict[object, int] = {}
         self.known: dict[Group, int] = {}  # a group is asked for when what is in it is folded already
         self.inside: dict[int, list[tuple[int, int]]] = {}  # target -> [(source, place)]
@@ -57,7 +63,7 @@ class _Tokens:
 
     def of(self, item: int | Group) -> int:
         if not isinstance(item, Group):
-            return self.numbers.setdefault(_kind_of(self.document.vertices[item]), len(self.numbers))
+            return self.numbers.setdefault(_kind_of(self.document.vertices[item], self.constants), len(self.numbers))
         if item not in self.known:
             inside = item.members()[:1] if item.kind == "repeat" else item.children
             what = (item.kind, re.sub(r"\d+", "#", item.name), item.detail, item.count, tuple(self.of(child) for child in inside))
@@ -70,9 +76,10 @@ class _Tokens:
         return frozenset((place[source], i, at) for i, vertex in enumerate(vertices) for source, at in self.inside.get(vertex, ()) if source in place)
 
 
-def _kind_of(vertex: Vertex) -> object:
-    # Options count (axis=0), scalars and indices do not: x[t] is the same operation at every step.
-    options = tuple(word for word in vertex.label.split(" ") if "=" in word)
+def _kind_of(vertex: Vertex, constants: bool) -> object:
+    # Options count (axis=0), and numbers; indices do not: x[t] is the same operation at every step.
+    words = vertex.label.split(" ")
+    options = tuple(words if constants and vertex.op not in INDEXING else [word for word in words if "=" in word])
     return vertex.op, vertex.shape, vertex.dtype, options
 
 
@@ -161,17 +168,37 @@ def _vertices(items: Iterable[int | Group]) -> list[int]:
 
 def _repeat(members: list[list[int | Group]], document: Document, new_key: Callable[[], str]) -> Group:
     key = new_key()
+    differs = _differing(members, document)
     if len(members[0]) == 1:
         children = [member[0] for member in members]
         first, last = children[0], children[-1]
         if isinstance(first, Group) and isinstance(last, Group):
             return Group(
-                key, "repeat", _joint_name(first.name, last.name), first.detail, children, _joint_name(first.path, last.path), count=len(members)
+                key,
+                "repeat",
+                _joint_name(first.name, last.name) + differs,
+                first.detail,
+                children,
+                _joint_name(first.path, last.path),
+                count=len(members),
             )
         assert isinstance(first, int)
-        return Group(key, "repeat", document.vertices[first].op, "", children, count=len(members))
+        return Group(key, "repeat", document.vertices[first].op + differs, "", children, count=len(members))
     steps: list[int | Group] = [Group(new_key(), "step", f"step {i}", "", member) for i, member in enumerate(members, 1)]
-    return Group(key, "repeat", _summary(members[0], document), "", steps, count=len(members))
+    return Group(key, "repeat", _summary(members[0], document) + differs, "", steps, count=len(members))
+
+
+def _differing(members: list[list[int | Group]], document: Document) -> str:
+    """` (multiply 1.0 … 12.0)`: the constants and indices that are not the same in all members, as they are in the first and the last."""
+    rows = [_vertices(member) for member in members]
+    found = []
+    for place, first in enumerate(rows[0]):
+        labels = dict.fromkeys(document.vertices[row[place]].label for row in rows)
+        if len(labels) > 1:
+            op = document.vertices[first].op
+            ends = [document.vertices[row[place]].label.removeprefix(op).strip() for row in (rows[0], rows[-1])]
+            found.append(f"{op} {' … '.join(ends)}" if ends[0] != ends[1] else f"{op} of {len(labels)} kinds")
+    return f" ({', '.join(found[:2])}{', …' if len(found) > 2 else ''})" if found else ""
 
 
 def _joint_name(first: str, last: str) -> str:

@@ -5,6 +5,7 @@ The facts of a vertex are plain values under these names, as far as they are kno
     line, code        "train.py:12" and the text of that line, the user's own
     module            dotted name of the module that it ran in
     forward_seconds, backward_seconds, backward_order
+    given_infinity    True where all infinities in the value come from a constant, such as a mask
     value, gradient   summaries: {"size", "low", "high", "mean", "rms", "zeros", "nans", "infs"}
 """
 
@@ -25,7 +26,7 @@ from autograd_core.tape.source_lines import place_text
 __all__ = ["document_of_outputs", "document_of_recorded"]
 
 
-def document_of_outputs(outputs: Any, params: Any, folded: bool = True) -> Document:
+def document_of_outputs(outputs: Any, params: Any, folded: bool | str = True) -> Document:
     """Everything that is known about the program that `outputs` were computed by."""
     known = recorders()
     listing = tape(outputs, params)
@@ -34,11 +35,11 @@ def document_of_outputs(outputs: Any, params: Any, folded: bool = True) -> Docum
     _, leaves = program_order(roots)
     _describe_leaves(document, {leaf.number: leaf for leaf in leaves})
     _add_unreached(document, params)
-    _group(document, listing, known, folded)
+    _group(document, listing, known, folded, params)
     return document
 
 
-def document_of_recorded(recorded: Recorder, params: Any, folded: bool = True) -> Document:
+def document_of_recorded(recorded: Recorder, params: Any, folded: bool | str = True) -> Document:
     """The program of a recording as far as it ran, with the operation that failed as the last one."""
     listing = recorded.tape(params)
     names = [f"output {i}" for i in range(len(listing.outputs))] if len(listing.outputs) > 1 else ["output"] * len(listing.outputs)
@@ -49,7 +50,7 @@ def document_of_recorded(recorded: Recorder, params: Any, folded: bool = True) -
         _add_failure(document, recorded)
     if recorded.error:
         document.notes.append(f"The forward pass raised {recorded.error}")
-    _group(document, listing, [recorded], folded, failed_in=None if recorded.failure is None else recorded.failure.call)
+    _group(document, listing, [recorded], folded, params, failed_in=None if recorded.failure is None else recorded.failure.call)
     return document
 
 
@@ -92,6 +93,8 @@ def _plain(noted: Facts) -> dict[str, Any]:
         plain["line"], plain["code"] = place_text(noted.place), linecache.getline(*noted.place).strip()
     if noted.seconds:
         plain["forward_seconds"] = noted.seconds
+    if noted.given_infinity:
+        plain["given_infinity"] = True
     for name in ("backward_seconds", "backward_order"):
         if getattr(noted, name) is not None:
             plain[name] = getattr(noted, name)
@@ -149,14 +152,14 @@ def _add_failure(document: Document, recorded: Recorder) -> None:
             document.edges.append(Edge(constant.index, index, name, place))
 
 
-def _group(document: Document, listing: Tape, known: list[Recorder], folded: bool, failed_in: int | None = None) -> None:
+def _group(document: Document, listing: Tape, known: list[Recorder], folded: bool | str, params: Any, failed_in: int | None = None) -> None:
     """Give the document its groups: a call's key is (recording, key), since several recordings may have seen parts of it."""
     calls: dict[tuple[int, int], Call] = {}
     call_of: dict[int, tuple[int, int]] = {}
     backward_of: dict[int, int] = {}
     index = {row.number: row.index for row in listing}
     for which, recorded in enumerate(known):
-        calls.update(((which, call.key), call) for call in recorded.calls)
+        calls.update(((which, call.key), call) for call in recorded.named_calls(params))
         for row in listing:
             noted = recorded.facts.get(row.number)
             if noted is None:

@@ -15,7 +15,7 @@ from autograd_core.drawing.document.document import Document, Group
 from autograd_core.drawing.document.folding import fold, fresh_keys
 from autograd_core.drawing.document.recorder import Call
 
-__all__ = ["FIRST_VIEW", "group", "opened_at_first"]
+__all__ = ["FIRST_VIEW", "group", "hidden_output", "opened_at_first"]
 
 FIRST_VIEW = 40  # boxes in a picture unless more are asked for
 MOST_CHILDREN = 120  # of one group, before it is cut into parts
@@ -25,7 +25,7 @@ PART = 40  # boxes in a part, about
 Key = tuple[int, int]  # which recording, which call
 
 
-def group(document: Document, calls: dict[Key, Call], call_of: dict[int, Key], backward_of: dict[int, int], folded: bool = True) -> None:
+def group(document: Document, calls: dict[Key, Call], call_of: dict[int, Key], backward_of: dict[int, int], folded: bool | str = True) -> None:
     """Give `document` its tree of groups.
 
     calls        by key
@@ -35,7 +35,7 @@ def group(document: Document, calls: dict[Key, Call], call_of: dict[int, Key], b
     new_key = fresh_keys()
     _modules(document, calls, call_of, backward_of, new_key)
     if folded:
-        fold(document, new_key)
+        fold(document, new_key, constants=folded != "all")
     for found in list(document.root.groups()):
         most = MOST_CHILDREN if found.kind != "repeat" else PART
         if len(found.children) > most:
@@ -183,6 +183,15 @@ def visible_children(found: Group) -> list[int | Group]:
         return found.children
     first = found.members()[0]
     return first.children if isinstance(first, Group) else [first]
+
+
+def hidden_output(found: Group, document: Document, plate: bool = False) -> str:
+    """Names of the outputs in a closed group; in a plate, those of members that the first stands for."""
+    shown = set()
+    if plate:
+        first = found.members()[0]
+        shown = set(first.vertices() if isinstance(first, Group) else [first])
+    return ", ".join(name for v in found.vertices() if v not in shown and (name := document.vertices[v].output))
 
 
 def _open_while_few(document: Document, open_up: Callable[[Group], None]) -> None:

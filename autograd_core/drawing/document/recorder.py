@@ -13,7 +13,7 @@ import itertools
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -76,6 +76,7 @@ class Facts:
     value, gradient of its result, summarised
     constants       position of an argument -> the constant array there, or the text of a number
     backward_of     number of the node whose backward step recorded it (create_graph), or None
+    given_infinity  whether all infinities in the value come from constants: a mask of -inf
     """
 
     place: tuple[str, int] | None = None
@@ -87,6 +88,7 @@ class Facts:
     gradient: Summary | None = None
     constants: dict[int, Constant | str] = field(default_factory=dict)
     backward_of: int | None = None
+    given_infinity: bool = False
 
 
 @dataclass(slots=True)
@@ -167,6 +169,11 @@ class Recorder(Observer):
                 facts.constants[position] = Constant(self._array_key(argument), argument.shape, str(argument.dtype))
             elif isinstance(argument, bool | int | float | complex | np.generic):
                 facts.constants[position] = constant_text(argument)
+        if facts.value is not None and facts.value.infs:
+            given = [argument for position, argument in enumerate(arguments) if position not in tracked]
+            for position in [where[0] for where in node.plan.tracked if not isinstance(where, int)]:  # a sequence, of which some are tracked
+                given += [part for i, part in enumerate(arguments[position]) if (position, i) not in node.plan.tracked]
+            facts.given_infinity = _infinities_are_given(value, [*given, *keywords.values()])
         self.facts[node.number] = facts
         with self._lock:
             self._see(node)
@@ -280,6 +287,21 @@ class Recorder(Observer):
         self._arrays[id(array)] = (weakref.ref(array), key)
         return key
 
+    def named_calls(self, params: Any = None) -> list[Call]:
+        """The calls, those of outermost modules called as `params` calls them, and what they call below that name."""
+        names = (
+            {id(module): str(name) for name, module in params.items() if hasattr(module, "named_parameters")} if isinstance(params, Mapping) else {}
+        )
+        if not names:
+            return self.calls
+        named: list[Call] = []
+        for call in self.calls:
+            module = None if call.module is None else self._modules[call.module][0]()
+            name = call.name or names.get(id(module), "")
+            above = "" if call.parent is None else named[call.parent].path
+            named.append(replace(call, name=name, path=".".join(part for part in (above, name) if part)))
+        return named
+
     # --- the program as it runs -------------------------------------------------------------------------------------------
 
     def _see(self, node: Node) -> None:
@@ -318,6 +340,20 @@ class Recorder(Observer):
 
     def __repr__(self) -> str:
         return f"<recording of {len(self.facts)} operations in {len(self.calls)} calls{', failed' if self.failure or self.error else ''}>"
+
+
+def _infinities_are_given(value: Any, constants: list[Any]) -> bool:
+    """Whether wherever `value` is infinite, one of the constants that it was computed from is."""
+    given = [np.isinf(c) for c in map(raw, constants) if isinstance(c, float | np.ndarray | np.generic) and np.asarray(c).dtype.kind in "fc"]
+    given = [mask for mask in given if np.any(mask)]
+    if not given or not isinstance(value, np.ndarray | np.generic):
+        return False
+    unexplained = np.isinf(value)
+    for mask in given:
+        if mask.ndim > value.ndim or any(n not in (1, m) for n, m in zip(mask.shape[::-1], value.shape[::-1], strict=False)):
+            return True  # no elementwise operation: which elements they went to is not known
+        unexplained = unexplained & ~mask
+    return not unexplained.any()
 
 
 _known: weakref.WeakSet[Recorder] = weakref.WeakSet()

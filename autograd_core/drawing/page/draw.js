@@ -50,7 +50,7 @@ function numberText(n) {
 const savedText = (v) => [sizeText(v.nbytes), v.freed && v.kind === "op" ? "freed" : v.saved ? `keeps ${sizeText(v.saved)}` : ""].filter(Boolean).join(", ");
 const sizeOf = (v) => `${v.shape} ${v.dtype}`;
 const shownBy = (item) => (item.vertex ? (item.kind === "previous" ? [] : [item.vertex.index]) : verticesOf(item.group));
-const groupTitle = (item) => [item.group.name, item.group.detail].filter(Boolean).join(": ") + (item.group.count > 1 ? ` ×${item.group.count}` : "");
+const groupTitle = (item) => [item.group.name, item.group.detail].filter(Boolean).join(": ") + (item.group.count > 1 ? ` ×${item.group.count}` : "") + (item.output ? ` → ${item.output}` : "");
 
 function groupLine(item) {
   const count = verticesOf(item.group).length;
@@ -210,7 +210,7 @@ function svgOf(figure, graph) {
 
 function nodeSvg({ item, box, lines }, look, graph) {
   const v = item.vertex, key = escape(item.key), radius = item.kind === "op" || item.kind === "group" ? 5 : box.h / 2;
-  let kind = item.kind + (v && v.output && item.kind === "op" ? " out" : "") + (item.ghost ? " ghost" : ""), style = "", paint = "", label = description(item, graph);
+  let kind = item.kind + ((v && v.output && item.kind === "op") || (!v && item.output) ? " out" : "") + (item.ghost ? " ghost" : ""), style = "", paint = "", label = description(item, graph);
   if (v && v.change) kind += ` change-${v.change[0] === "+" ? "added" : v.change[0] === "−" ? "removed" : "changed"}`;
   if (flagOf(item, look)) { kind += " bad"; label += `, ${flagOf(item, look)}`; }
   else if (look.heat) {

@@ -50,7 +50,7 @@ class Scene {
 
   item(key, kind, parent, more) {
     const item = { key, kind, parent, depth: parent ? parent.depth + 1 : 0, vertex: null, group: null, children: null, nets: new Map(),
-      inputs: new Map(), outputs: new Set(), ghost: false, carried: false, rules: [], ...more };
+      inputs: new Map(), outputs: new Set(), ghost: false, carried: false, rules: [], output: "", ...more };
     this.items.set(key, item);
     return item;
   }
@@ -60,13 +60,18 @@ class Scene {
     while (stack.length) {
       const frame = stack.pop();
       let children = frame.group.children;
-      if (this.plates.has(frame.group.key)) { this.notePlate(frame.group); children = visibleChildren(frame.group); }
+      if (this.plates.has(frame.group.key)) {
+        this.notePlate(frame.group);
+        children = visibleChildren(frame.group);
+        const first = membersOf(frame.group).slice(0, 1).map(verticesOf)[0];
+        frame.output = this.outputs(verticesOf(frame.group).filter((v) => !first.includes(v)));
+      }
       for (const child of children) {
         let item;
         if (typeof child === "object") {
           item = this.item(child.key, "group", frame, { group: child });
           if (this.opened.has(child.key)) { item.children = []; stack.push(item); }
-          else for (const v of verticesOf(child)) this.shown.set(v, item);
+          else { for (const v of verticesOf(child)) this.shown.set(v, item); item.output = this.outputs(verticesOf(child)); }
         } else {
           item = this.item(`n${child}`, "op", frame, { vertex: this.graph.vertices[child] });
           this.shown.set(child, item);
@@ -75,6 +80,8 @@ class Scene {
       }
     }
   }
+
+  outputs(vertices) { return vertices.map((v) => this.graph.vertices[v].output).filter(Boolean).join(", "); }
 
   notePlate(group) {
     const members = membersOf(group).map(verticesOf);
@@ -105,10 +112,20 @@ class Scene {
   }
 
   isCarried(edge) {
-    const a = this.member.get(edge.source), b = this.member.get(edge.target);
-    if (!a || !b) return false;
-    for (let i = 0; i < Math.min(a.length, b.length); i++) if (a[i][0] === b[i][0] && a[i][1] !== b[i][1]) return true;
-    return false;
+    const a = this.membersOf(edge.source), b = this.membersOf(edge.target);
+    for (const [plate, number] of b) if (a.has(plate) && a.get(plate) !== number) return true;
+    // Members that are not shown may be wired otherwise. What stands for a value then may come later than what stands for its use.
+    return a.size > 0 && this.standsFor(edge.source) >= this.standsFor(edge.target);
+  }
+
+  membersOf(v) { // the plates that a vertex is in, and in which member; of a plate within a plate, where what stands for it is
+    const found = new Map();
+    for (;;) {
+      for (const [plate, number] of this.member.get(v) || []) if (!found.has(plate)) found.set(plate, number);
+      const first = this.represents.get(v);
+      if (first === undefined || first === v) return found;
+      v = first;
+    }
   }
 
   dataOf(group) {
