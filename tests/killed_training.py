@@ -81,7 +81,7 @@ def train(checkpoint: Path | None, precision: str | None, epochs: int) -> str:
         average=average,
         augment=augment,
         checkpoint=checkpoint,
-        checkpoint_every=1,
+        checkpoint_every=None if checkpoint is None else 1,
         resume=checkpoint is not None,
         progress=False,
     )
@@ -101,7 +101,7 @@ def killed_while_writing(run: Callable[[], str], write: int) -> str:
             os.kill(os.getpid(), signal.SIGKILL)
         sync(file)
 
-    os.fsync = half
+    vars(os)["fsync"] = half
     return run()
 
 

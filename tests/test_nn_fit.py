@@ -480,7 +480,10 @@ def bad_inputs() -> Iterator[Any]:
     yield pytest.param({**usual, "precision": "int8"}, ValueError, "precision must be", id="precision")
     yield pytest.param({**usual, "schedules": {"rate": lambda step: 1.0}}, KeyError, "has no 'rate'; it has lr", id="schedule")
     yield pytest.param({**usual, "schedules": {"lr": 1.0}}, TypeError, "lr must be a function of the step", id="number as schedule")
-    yield pytest.param({**usual, "resume": True}, ValueError, "resume=True needs checkpoint=", id="resume")
+    yield pytest.param({**usual, "resume": True}, ValueError, "resume=True and checkpoint_every need checkpoint=", id="resume")
+    yield pytest.param({**usual, "checkpoint": "c.safetensors", "checkpoint_every": 0}, ValueError, "checkpoint_every must be", id="every")
+    yield pytest.param({**usual, "checkpoint": "nowhere/c.safetensors"}, FileNotFoundError, "there is no folder 'nowhere'", id="folder")
+    yield pytest.param({**usual, "validation": (x[:0], y[:0])}, ValueError, "the data has no batch", id="empty validation")
     yield pytest.param({**usual, "data": [(x, y)], "checkpoint": "c.safetensors"}, TypeError, "a list has no state_dict", id="checkpoint")
     yield pytest.param({**usual, "targets": 2}, ValueError, "nothing is left for the model", id="targets")
 
@@ -495,6 +498,13 @@ def test_what_makes_no_sense_is_refused(arguments: dict[str, Any], error: type[E
 def test_an_optimizer_of_another_model_is_refused() -> None:
     with pytest.raises(ValueError, match="the optimizer has none of the model's parameters"):
         nn.fit(small_model(), two_classes(), nn.CrossEntropyLoss(), optim.SGD(small_model().parameters(), lr=0.1))
+
+
+@pytest.mark.parametrize("arguments", [{"precision": "mixed"}, {"accumulate": 2}])
+def test_an_optimizer_that_evaluates_the_loss_by_itself_cannot_do_everything(arguments: dict[str, Any]) -> None:
+    model = small_model()
+    with pytest.raises(ValueError, match="LBFGS evaluates the loss by itself"):
+        nn.fit(model, two_classes(), nn.CrossEntropyLoss(), optim.LBFGS(model.parameters()), **arguments)
 
 
 def test_labels_out_of_range_are_refused_by_the_loss() -> None:

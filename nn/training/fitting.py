@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,14 +86,13 @@ def fit(
     >>> history["loss"][0] > 10 * history["loss"][-1]
     True
     """
-    _check(model, loss, optimizer, epochs, accumulate, scheduler_every)
+    _check(model, loss, optimizer, epochs, scheduler_every)
+    _check_count("accumulate", accumulate, 1)
+    scaler = _scaler_of(precision)
+    if getattr(optimizer, "needs_closure", False) and (accumulate > 1 or scaler is not None):
+        raise ValueError(f"fit: {type(optimizer).__name__} evaluates the loss by itself: it can neither accumulate batches nor scale the loss")
     batches = as_batches(data, batch_size=batch_size, shuffle=shuffle, seed=seed)
-    if checkpoint is not None and not hasattr(batches, "load_state_dict"):
-        raise TypeError(
-            f"fit: a checkpoint needs data that knows where it stands; a {type(batches).__name__} has no state_dict: give arrays or nn.batches"
-        )
-    if resume and checkpoint is None:
-        raise ValueError("fit: resume=True needs checkpoint=, the file to go on from")
+    _check_checkpoint(batches, checkpoint, checkpoint_every, resume)
     run = Run(
         model,
         batches,
@@ -108,7 +108,7 @@ def fit(
         schedulers_every=scheduler_every,
         clip=clip,
         accumulate=accumulate,
-        scaler=_scaler_of(precision),
+        scaler=scaler,
         average=average,
         augment=augment,
         generators=generators,
@@ -121,23 +121,38 @@ def fit(
     return run.history
 
 
-def _check(model: Any, loss: Any, optimizer: Any, epochs: Any, accumulate: Any, scheduler_every: Any) -> None:
+def _check(model: Any, loss: Any, optimizer: Any, epochs: Any, scheduler_every: Any) -> None:
     if not isinstance(model, Module):
         raise TypeError(f"fit: model must be a nn.Module, not {type(model).__name__}; the order is fit(model, data, loss, optimizer)")
     if isinstance(loss, type) or not callable(loss):
         raise TypeError(f"fit: loss must be a function or module of (prediction, target), such as nn.CrossEntropyLoss(), not {loss!r}")
     if not all(hasattr(optimizer, name) for name in ("step", "zero_grad", "param_groups")):
         raise TypeError(f"fit: optimizer must be an optimizer, such as optim.Adam(model.parameters()), not {type(optimizer).__name__}")
-    for name, value, least in (("epochs", epochs, 0), ("accumulate", accumulate, 1)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"fit: {name} must be an integer >= {least}, not {value!r}")
+    _check_count("epochs", epochs, 0)
     if scheduler_every not in ("epoch", "step"):
         raise ValueError(f'fit: scheduler_every must be "epoch" or "step", not {scheduler_every!r}')
-    if accumulate > 1 and getattr(optimizer, "needs_closure", False):
-        raise ValueError(f"fit: {type(optimizer).__name__} evaluates the loss by itself, so accumulate must be 1; make the batches larger")
     trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not any(id(p) in trained for p in model.parameters()):
         raise ValueError("fit: the optimizer has none of the model's parameters; make it with this model's parameters()")
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"fit: {name} must be an integer >= {least}, not {value!r}")
+
+
+def _check_checkpoint(batches: Any, checkpoint: Any, checkpoint_every: Any, resume: bool) -> None:
+    if checkpoint is None and (resume or checkpoint_every is not None):
+        raise ValueError("fit: resume=True and checkpoint_every need checkpoint=, the file to write to and to go on from")
+    if checkpoint_every is not None:
+        _check_count("checkpoint_every", checkpoint_every, 1)
+    if checkpoint is None:
+        return
+    if not Path(checkpoint).parent.is_dir():  # said now, not after an epoch
+        raise FileNotFoundError(f"fit: checkpoint={os.fspath(checkpoint)!r}: there is no folder {os.fspath(Path(checkpoint).parent)!r}")
+    if not hasattr(batches, "load_state_dict"):
+        kind = type(batches).__name__
+        raise TypeError(f"fit: a checkpoint needs data that knows where it stands, and a {kind} has no state_dict: give arrays or nn.batches")
 
 
 def _scaler_of(precision: str | LossScaler | None) -> LossScaler | None:
