@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
+from autograd_core.instruments.tables import html_table
 from autograd_core.tape.node import Node, program_order
 from autograd_core.tape.op import Op
 from autograd_core.tape.plan import Plan
@@ -26,6 +27,8 @@ from autograd_core.tensor.handles import Handle
 __all__ = ["Argument", "Row", "RowMaker", "Tape", "constant_text", "counted", "names_of_nodes", "output_tensors", "size_text", "tape"]
 
 NOT_KEPT = "_"  # the text of a constant argument that the tape has not kept
+_NOTHING = "nothing recorded: the output is a constant; make an input with requires_grad=True and compute outside of ag.no_grad()"
+_HEADS = ("", "operation", "of", "shape", "dtype", "name")
 LONGEST_PRINT = 2000  # rows; more are printed as the first and the last half
 
 
@@ -141,10 +144,19 @@ class Tape(Sequence[Row]):
     def __str__(self) -> str:
         return self.text(LONGEST_PRINT)
 
+    def _repr_html_(self) -> str:
+        if not self._rows:
+            return html_table(_HEADS, [], [_NOTHING])
+        rows = [_cells(row) for row in self._rows]
+        if len(rows) > LONGEST_PRINT:
+            left_out = f"{len(rows) - LONGEST_PRINT} rows more"
+            rows[LONGEST_PRINT // 2 : -LONGEST_PRINT // 2] = [("", left_out, *[""] * (len(_HEADS) - 2))]
+        return html_table(_HEADS, rows, [self._summary()])
+
     def text(self, longest: int | None = None) -> str:
         """The listing with aligned columns; at most `longest` rows (the first and the last half), all if None."""
         if not self._rows:
-            return "(nothing recorded: the output is a constant; make an input with requires_grad=True and compute outside of ag.no_grad())"
+            return f"({_NOTHING})"
         rows = self._rows
         half = len(rows) if longest is None or len(rows) <= longest else longest // 2
         cells = [_cells(row) for row in (rows if half == len(rows) else rows[:half] + rows[-half:])]

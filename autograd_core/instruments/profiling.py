@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_core.instruments.observer import Observer
+from autograd_core.instruments.tables import html_table
 from autograd_core.tape.mode import Instrument, instrumented, observer
 from autograd_core.tape.node import Node
 from autograd_core.tape.source_lines import place_text, user_place
@@ -99,6 +101,7 @@ class _OfThread(threading.local):
         self.steps: list[_Step] = []
 
 
+_NOTHING = "nothing was recorded inside: operations are measured as they are recorded, outside of ag.no_grad() and on tensors with requires_grad=True"
 _KEYS: dict[str, Callable[[Event], str]] = {
     "op": lambda event: event.name,
     "line": lambda event: place_text(event.place) if event.place else "(not recorded inside)",
@@ -200,6 +203,8 @@ class Profile(Observer):
     def table(self, by: str = "op", rows: int = 20) -> str:
         """`totals(by)` as text: times in milliseconds, memory in megabytes of new arrays."""
         totals = self.totals(by)
+        if not totals:
+            return f"({_NOTHING})"
         width = max([len(by), *(len(total.name) for total in totals[:rows])])
         lines = [f"{by:<{width}}  {'calls':>6}  {'forward ms':>10}  {'backward ms':>11}  {'%':>5}  {'forward MB':>10}  {'backward MB':>11}"]
         whole = sum(total.seconds for total in totals) or 1.0
@@ -212,7 +217,13 @@ class Profile(Observer):
             lines.append(f"... {len(totals) - rows} more")
         return "\n".join(lines)
 
+    @property
+    def _measured(self) -> bool:
+        return any(not event.nested for event in self.events)
+
     def __str__(self) -> str:
+        if not self._measured:
+            return f"{1e3 * self.seconds:.3f} ms; {_NOTHING}"
         forward = sum(e.seconds for e in self.events if not e.nested and e.phase == "forward")
         backward = sum(e.seconds for e in self.events if not e.nested and e.phase == "backward")
         rest = max(0.0, self.seconds - forward - backward)
@@ -222,7 +233,26 @@ class Profile(Observer):
             parts.append(self.table("module"))
         return "\n\n".join(parts)
 
+    def _repr_html_(self) -> str:
+        if not self._measured:
+            return f"<p>{escape(str(self))}</p>"
+        heads = ("operation", "calls", "forward ms", "backward ms", "forward MB", "backward MB")
+        rows = [
+            (
+                total.name,
+                f"{total.calls}",
+                f"{1e3 * total.forward:.3f}",
+                f"{1e3 * total.backward:.3f}",
+                f"{total.forward_bytes / 1e6:.2f}",
+                f"{total.backward_bytes / 1e6:.2f}",
+            )
+            for total in self.totals()
+        ]
+        return html_table(heads, rows, [str(self).partition("\n")[0]])
+
     def __repr__(self) -> str:
+        if not self._measured:
+            return f"<profile of nothing: {_NOTHING}>"
         return f"<profile of {sum(not e.nested for e in self.events)} computations, {1e3 * self.seconds:.3f} ms>"
 
     def chrome_trace(self) -> dict[str, Any]:

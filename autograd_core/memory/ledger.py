@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.arrays.trees import flatten
+from autograd_core.instruments.tables import html_table
 from autograd_core.tape.guard import memory_owner
 from autograd_core.tape.node import Leaf, Node, next_number, program_order
 from autograd_core.tensor.tensor import Tensor
@@ -47,10 +48,15 @@ class Holding:
     def is_shared(self) -> bool:
         return len({holder.number for holder in self.holders}) > 1
 
-    def __str__(self) -> str:
+    def cells(self) -> tuple[str, str, str, str]:
+        """Size, kind, what it is and who holds it, as text."""
         who = ", ".join(f"{h.op}({h.argument})" for h in self.holders[:3]) + (f" and {len(self.holders) - 3} more" if len(self.holders) > 3 else "")
         kind = "leaf's own" if self.leaf else "shared" if self.is_shared else "unique"
-        return f"{_megabytes(self.bytes):>10}  {kind:<10}  {self.dtype} {self.shape}  {who}"
+        return _megabytes(self.bytes), kind, f"{self.dtype} {self.shape}", who
+
+    def __str__(self) -> str:
+        size, kind, what, who = self.cells()
+        return f"{size:>10}  {kind:<10}  {what}  {who}"
 
 
 class Gain(NamedTuple):
@@ -151,6 +157,12 @@ class Ledger:
         if len(self.holdings) > rows:
             lines.append(f"... {len(self.holdings) - rows} more")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        first, last = str(self).splitlines()[0], str(self).splitlines()[-1]
+        more = [f"... {len(self.holdings) - 20} more"] if len(self.holdings) > 20 else []
+        notes = [first, *more, *([last] if self.gains() else [])]
+        return html_table(("size", "kind", "array", "saved by"), [holding.cells() for holding in self.holdings[:20]], notes)
 
     def __str__(self) -> str:
         head = (
