@@ -1,10 +1,12 @@
-"""Which module an error comes from: said by its path, as a note on the error."""
+"""Which module an error comes from: said by its path, as a note on the error, or in its text."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["say_where"]
+__all__ = ["naming_layers", "say_where"]
 
 
 class _Place(NamedTuple):
@@ -48,3 +50,20 @@ def _name_in(module: Any, part: int) -> str:
 def _forget(error: Exception, note: str) -> None:
     if note in error.__notes__:
         error.__notes__.remove(note)
+
+
+# Errors whose text is their first argument; of others it may be made in another way.
+_PLAIN = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+
+
+@contextlib.contextmanager
+def naming_layers() -> Iterator[None]:
+    """An error of a module that is called in here has the note in its text: for who sees the text alone, in a log or a dialogue."""
+    try:
+        yield
+    except _PLAIN as error:
+        place: _Place | None = getattr(error, "_place", None)
+        if place is not None and type(error) in _PLAIN and error.args and isinstance(error.args[0], str):
+            _forget(error, place.note)
+            error.args = (f"{place.note}: {error.args[0]}", *error.args[1:])
+        raise

@@ -228,6 +228,14 @@ def test_mixed_precision_skips_a_step_that_overflows_and_halves_the_factor() -> 
     assert weights(model) == before
 
 
+def test_mixed_precision_gives_up_when_the_loss_itself_overflows_again_and_again() -> None:
+    model = nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 2))
+    for p in model.parameters():
+        p.data[...] = 3e4
+    with pytest.raises(training.NonFiniteError, match="the forward pass made the first"):
+        nn.fit(model, two_classes(), nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1), epochs=50, precision="mixed", progress=False)
+
+
 def test_small_gradients_survive_float16_by_scaling() -> None:
     def gradient(scale: float) -> float:
         model = nn.Linear(1, 1, bias=False)
@@ -465,7 +473,7 @@ def test_nan_that_the_model_masks_is_no_reason_to_stop() -> None:
 def bad_inputs() -> Iterator[Any]:
     x, y = two_classes()
     usual: dict[str, Any] = {"data": (x, y), "loss": nn.CrossEntropyLoss(), "epochs": 1}
-    yield pytest.param({**usual, "data": (x[:, :3], y)}, ValueError, r"layer '0', Linear\(.*, given input of shape \(32, 3\).*4", id="features")
+    yield pytest.param({**usual, "data": (x[:, :3], y)}, ValueError, r"^in 0 \(Linear\) of MLP: .*\(32, 3\).*\(8, 4\)", id="features")
     yield pytest.param({**usual, "data": [1.0, 2.0]}, TypeError, "a list of numbers is no data", id="list")
     yield pytest.param({**usual, "data": iter([(x, y)])}, TypeError, "can be iterated over once only", id="iterator")
     yield pytest.param({**usual, "data": (x, y[:-1])}, ValueError, "different lengths, 48, 47", id="lengths")

@@ -10,6 +10,7 @@ import pytest
 
 import nn
 from nn.models import small_resnet
+from nn.places import naming_layers
 
 
 def notes_of(model: nn.Module, *inputs: Any) -> list[str]:
@@ -63,3 +64,13 @@ def test_hooks_errors_and_repeated_calls_have_one_note_each() -> None:
     with pytest.raises(TypeError, match=r"Linear: input must be a tensor or an array, not list; np.asarray\(...\) makes one of a list"):
         nn.Linear(2, 2)([1.0, 2.0])
     assert nn.Flatten(0)([[1.0], [2.0]]).shape == (2,)
+
+
+def test_the_note_moves_into_the_text_where_that_is_wanted() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(4, 5))
+    with pytest.raises(ValueError, match=r"^in 1 \(Linear\) of Sequential: linear: ") as raised, naming_layers():
+        model(np.ones((1, 2)))
+    assert not raised.value.__notes__
+    with pytest.raises(KeyError) as other, naming_layers():
+        {}["no module has raised this"]
+    assert other.value.args == ("no module has raised this",)

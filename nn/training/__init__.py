@@ -12,7 +12,7 @@ stopping.restore(model)
 """
 
 from nn.training.callbacks import Callback
-from nn.training.diagnosis import NonFiniteError, explain_nonfinite, naming_layers
+from nn.training.diagnosis import NonFiniteError, explain_nonfinite
 from nn.training.early_stopping import EarlyStopping
 from nn.training.evaluation import evaluate, evaluating
 from nn.training.fitting import fit
@@ -45,5 +45,4 @@ __all__ = [
     "explain_nonfinite",
     "fit",
     "in_half_precision",
-    "naming_layers",
 ]

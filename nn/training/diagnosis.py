@@ -1,10 +1,8 @@
-"""What went wrong, and where in the model."""
+"""Where a number that is not finite came from."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy as np
 import autograd_core as ag
 from nn.module import Module
 
-__all__ = ["NonFiniteError", "explain_nonfinite", "naming_layers"]
+__all__ = ["NonFiniteError", "explain_nonfinite"]
 
 
 class NonFiniteError(FloatingPointError):
@@ -68,38 +66,3 @@ def _of_data(i: int, array: Any, places: Any) -> Iterator[str]:
         sample = f", which is sample {int(places[index[0]])} of the data"
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     yield f"the data: array {i} of the batch, of shape {values.shape}, holds {values[index]} at {list(index)}{sample}{more}"
-
-
-@contextlib.contextmanager
-def naming_layers(model: Module) -> Iterator[None]:
-    """An error in the model's forward pass says in which layer it was raised, by its path, and what shapes the layer was given."""
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        where = _layer_of(model, error.__traceback__)
-        if where and error.args and isinstance(error.args[0], str) and type(error) in _PLAIN:
-            error.args = (f"{where}: {error.args[0]}", *error.args[1:])
-        elif where:
-            error.add_note(f"in {where}")
-        raise
-
-
-# Errors whose text is their first argument; of others the text may be made in another way.
-_PLAIN = (ArithmeticError, AttributeError, IndexError, KeyError, LookupError, RuntimeError, TypeError, ValueError)
-
-
-def _layer_of(model: Module, traceback: TracebackType | None) -> str:
-    """The innermost layer of the model whose forward pass is in a traceback, with the shapes of its arguments."""
-    paths = {id(module): path for path, module in model.named_modules()}
-    found = ""
-    while traceback is not None:
-        frame = traceback.tb_frame
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, Module) and id(owner) in paths and frame.f_code.co_name == "forward":
-            names = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
-            given = [(name, getattr(frame.f_locals.get(name), "shape", None)) for name in names]
-            shapes = [f"{name} of shape {shape}" for name, shape in given if shape is not None]
-            kind = f"{type(owner).__name__}({owner.extra_repr()})"
-            found = f"layer {paths[id(owner)] or 'model'!r}, {kind}{', given ' if shapes else ''}{', '.join(shapes)}"
-        traceback = traceback.tb_next
-    return found

@@ -11,7 +11,7 @@ import numpy as np
 import autograd_core as ag
 from nn.data import batches
 from nn.module import Module
-from nn.training.diagnosis import naming_layers
+from nn.places import naming_layers
 from nn.training.history import Mean
 from nn.training.metrics import named_metrics
 
@@ -97,7 +97,7 @@ def evaluate(
     with evaluating(model), ag.no_grad():
         for batch in as_batches(data, batch_size=batch_size):
             inputs, answers = _prepared_batch(batch, targets, dtype)
-            with naming_layers(model):
+            with naming_layers():
                 prediction = (call or model)(*inputs)
             for name, measure in measures.items():
                 means[name].add(_number(measure(prediction, *answers)), len(inputs[0]))

@@ -25,7 +25,8 @@ import autograd_core as ag
 from nn.checkpoint import load_checkpoint, save_checkpoint
 from nn.clipping import clip_grad_norm_
 from nn.module import Module
-from nn.training.diagnosis import NonFiniteError, explain_nonfinite, naming_layers
+from nn.places import naming_layers
+from nn.training.diagnosis import NonFiniteError, explain_nonfinite
 from nn.training.evaluation import dtype_of, evaluate, prepared, split_batch
 from nn.training.generators import Generators
 from nn.training.half_precision import LossScaler, divide_gradients, in_half_precision
@@ -154,7 +155,7 @@ class Run:
         before = _Before(self.model, inputs, self.generators.generators)
 
         def forward() -> tuple[Any, Any]:
-            with naming_layers(self.model):
+            with naming_layers():
                 prediction = self._call_model(*inputs)
             return prediction, _checked_loss(self.loss(prediction, *targets))
 
@@ -175,7 +176,8 @@ class Run:
         with contextlib.nullcontext() if self.scaler is None else np.errstate(over="ignore", invalid="ignore"):
             prediction, loss = forward()
             value = float(loss.item())
-            if not np.isfinite(value) and (self.scaler is None or before.data_is_bad):
+            # An overflow in float16 only costs a step, unless it comes again and again.
+            if not np.isfinite(value) and (self.scaler is None or before.data_is_bad or self.scaler.get_scale() < 1):
                 raise explain()
             self._backward(loss, _samples(inputs))
         self._note(value, prediction, targets, _samples(inputs))
