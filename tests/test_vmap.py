@@ -577,3 +577,72 @@ def test_each_element_has_its_own_fixed_point_and_start_under_a_map():
 def test_an_element_without_a_root_is_told_under_a_map():
     with pytest.raises(RuntimeError, match="no solution was found"):
         ag.vmap(lambda a: ag.root(lambda x: x**2 - a, 1.0))(np.array([4.0, -1.0]))
+
+
+# --- what a mapped function writes to ---------------------------------------------------------------------------------------------
+
+
+def test_a_value_of_the_outside_cannot_be_written_to_and_keeps_its_value():
+    outside = ag.tensor(np.zeros(3))
+    w = ag.tensor(np.ones(3), requires_grad=True)
+    computed = w * 2.0
+    node = computed.node
+
+    def writes(target):
+        def f(x):
+            target[0] = x
+            target[1] = x * 2
+            return x * 2
+
+        return f
+
+    for target, value in [(outside, np.zeros(3)), (computed, np.full(3, 2.0))]:
+        with pytest.raises(BatchingError, match=r"into a tensor of shape \(3,\) that lives on outside"):
+            ag.vmap(writes(target))(np.arange(4.0))
+        assert np.array_equal(target.data, value)
+    assert computed.node is node
+    computed.sum().backward()
+    assert np.array_equal(w.grad.data, np.full(3, 2.0))
+
+
+def test_an_array_of_the_outside_cannot_be_written_to():
+    array = np.zeros(3)
+
+    def f(x):
+        array[0] = x
+        return x
+
+    with pytest.raises((TypeError, ValueError)):
+        ag.vmap(f)(np.arange(4.0))
+    assert np.array_equal(array, np.zeros(3))
+
+
+@pytest.mark.parametrize("in_a_cycle", [False, True])
+def test_a_tensor_that_the_function_makes_may_be_filled(in_a_cycle):
+    def f(x):
+        filled, scratch = ag.tensor(np.zeros(2)), ag.tensor(np.zeros(2))
+        filled[0] = x
+        scratch[1] = x * x
+        if in_a_cycle:
+            holder = [scratch]
+            holder.append(holder)
+        return filled, filled * 2.0 + scratch
+
+    first, second = ag.vmap(f)(np.array([1.0, 2.0]))
+    assert np.array_equal(first, [[1.0, 0.0], [2.0, 0.0]])
+    assert np.array_equal(second, [[2.0, 1.0], [4.0, 4.0]])
+    assert np.array_equal(ag.grad(lambda x: ag.vmap(f)(x)[1].sum())(np.array([1.0, 2.0])), [4.0, 6.0])
+
+
+def test_a_map_within_a_map_cannot_write_into_the_outer_ones_values():
+    def outer(x):
+        kept = ag.tensor(np.zeros(2))
+
+        def inner(y):
+            kept[0] = y
+            return y
+
+        return ag.vmap(inner)(x) + kept.sum()
+
+    with pytest.raises(BatchingError, match="lives on outside"):
+        ag.vmap(outer)(np.ones((2, 3)))

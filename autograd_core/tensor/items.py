@@ -20,6 +20,7 @@ from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.tape.node import Leaf
 from autograd_core.tape.plan import plan_of
 from autograd_core.tape.table import operation
+from autograd_core.tensor.batch_writes import writing
 from autograd_core.tensor.handles import Handle, raw, untracked
 from autograd_core.tensor.ownership import Memory, copied, is_writeable, share_memory_of
 from autograd_core.tensor.recording import apply, apply_to_view, record
@@ -110,6 +111,8 @@ def assign(self: Any, index: Any, value: Any) -> None:
     data = np.array(self._array) if isinstance(self._array, np.generic) else self._array if in_place else copied(self._array)
     if isinstance(raw_value, ArrayLayer) or type(index) is tuple or isinstance(index, ArrayLayer):
         data = able_to_hold(data, (raw_value, index))
+        if type(data) is not type(self._array):
+            writing(self)
     if mode is NOT_RECORDING:
         data[index] = raw_value
         # Without recording, a computed tensor's changed value has no history.
