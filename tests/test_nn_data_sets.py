@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import autograd_core as ag
 import nn
 import optim
 from nn import data, functional
@@ -302,6 +303,16 @@ def test_training_on_disk_needs_no_more_memory_for_more_samples(tmp_path: Path) 
 
     small, large = peak(512), peak(8 * 512)
     assert large < small + 0.15 * (7 * 512 * 512 * 4)  # what the places of the samples need, and the losses
+
+
+def test_lists_and_tensors_are_split_and_standardised_too() -> None:
+    train, test = data.split([[1.0], [2.0], [3.0], [4.0]], fractions=(0.5, 0.5))
+    assert train.shape == test.shape == (2, 1)
+    scale = data.Standardization([[0.0], [4.0]])
+    assert scale([[2.0]]).tolist() == [[0.0]]
+    tensor = ag.tensor([[1.0], [2.0]])
+    assert isinstance(data.split(tensor, fractions=(0.5, 0.5))[0], ag.Tensor)
+    np.testing.assert_array_equal(scale(tensor).numpy(), [[-0.5], [0.0]])
 
 
 def test_lazy_arrays_read_what_is_asked_for_only() -> None:

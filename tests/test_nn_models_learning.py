@@ -230,6 +230,19 @@ def test_an_episode_ends_when_the_pole_has_fallen_or_the_time_is_over() -> None:
     assert ends[-1] is True
 
 
+def test_what_makes_no_sense_to_a_model_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"LSTMClassifier: input of shape \(5, 4\); expected \(batch, length, 4\)"):
+        models.LSTMClassifier(4, 8, 2)(np.ones((5, 4), np.float32))
+    with pytest.raises(ValueError, match=r"DeepSpeech: a spectrogram of shape \(5, 4\); expected \(batch, frames, 4\)"):
+        models.DeepSpeech(4, 3, 2)(np.ones((5, 4), np.float32))
+    with pytest.raises(ValueError, match="count=0"):
+        models.tones(0)
+    with pytest.raises(ValueError, match="there is nothing to remember yet"):
+        models.ReplayMemory(3, 2).sample(1, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"an action is 0 .* or 1 .*, not 2"):
+        models.CartPole(0).step(2)
+
+
 def test_the_memory_forgets_the_oldest_steps() -> None:
     memory = models.ReplayMemory(3, 1)
     for i in range(5):

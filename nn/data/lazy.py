@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Mapped", "Subset"]
+import autograd_core as ag
+
+__all__ = ["Mapped", "Subset", "as_array", "is_in_memory"]
+
+
+def as_array(data: Any) -> Any:
+    """Lists and data frames as arrays; whatever has a shape and is indexed by places, arrays on disk above all, as it is."""
+    return data if hasattr(data, "shape") and not hasattr(data, "iloc") else np.asarray(data)
+
+
+def is_in_memory(data: Any) -> bool:
+    """Whether all of it is there already."""
+    return isinstance(data, np.ndarray | ag.Tensor) and not isinstance(data, np.memmap)
 
 
 class Subset:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nn import init
-from nn.data.lazy import Mapped, Subset
+from nn.data.lazy import Subset, as_array, is_in_memory
 
 __all__ = ["split"]
 
@@ -30,7 +30,7 @@ def split(*arrays: Any, fractions: Sequence[float] = (0.8, 0.2), seed: init.Seed
     """
     if not arrays:
         raise TypeError("split: give at least one array")
-    arrays = tuple(array if hasattr(array, "shape") or isinstance(array, Mapped | Subset) else np.asarray(array) for array in arrays)
+    arrays = tuple(map(as_array, arrays))
     lengths = {len(array) for array in arrays} | ({len(stratify)} if stratify is not None else set())
     if len(lengths) != 1:
         raise ValueError(f"split: the arrays (and stratify) have different lengths, {', '.join(map(str, sorted(lengths)))}")
@@ -65,5 +65,4 @@ def _interleaved(order: Any, classes: Any, random: np.random.Generator) -> Any:
 
 
 def _taken(array: Any, places: Any) -> Any:
-    is_in_memory = isinstance(array, np.ndarray) and not isinstance(array, np.memmap)
-    return array[places] if is_in_memory else Subset(array, places)
+    return array[places] if is_in_memory(array) else Subset(array, places)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nn.data.lazy import Mapped
+from nn.data.lazy import Mapped, as_array, is_in_memory
 
 __all__ = ["Standardization"]
 
@@ -32,6 +32,7 @@ class Standardization:
     """
 
     def __init__(self, data: Any, axis: int | tuple[int, ...] | None = 0) -> None:
+        data = as_array(data)
         if not len(data):
             raise ValueError("Standardization: there is no sample to measure")
         dimensions = len(data.shape)
@@ -42,8 +43,9 @@ class Standardization:
 
     def __call__(self, data: Any) -> Any:
         """The data, standardised; its dtype stays if it is a floating-point one, else it becomes float32."""
+        data = as_array(data)
         self._check(data)
-        return self._scaled(data) if isinstance(data, np.ndarray) and not isinstance(data, np.memmap) else Mapped(data, self._scaled)
+        return self._scaled(data) if is_in_memory(data) else Mapped(data, self._scaled)
 
     def _scaled(self, data: Any) -> Any:
         dtype = data.dtype if data.dtype.kind == "f" else np.dtype(np.float32)

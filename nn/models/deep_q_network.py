@@ -44,6 +44,8 @@ class CartPole:
 
     def step(self, action: int) -> tuple[Any, float, bool, bool]:
         """Push the cart: what is seen then, the reward, whether the pole has fallen, and whether the time is over."""
+        if action not in (0, 1):
+            raise ValueError(f"CartPole: an action is 0 (to the left) or 1 (to the right), not {action!r}")
         position, velocity, angle, turning = self.state
         mass = self.cart_mass + self.pole_mass
         cos, sin = math.cos(angle), math.sin(angle)
@@ -86,7 +88,9 @@ class ReplayMemory:
         self.added += 1
 
     def sample(self, count: int, random: np.random.Generator) -> dict[str, Any]:
-        """Some steps, each drawn from all."""
+        """Some steps, each drawn from all; ValueError if there are none."""
+        if not self.added:
+            raise ValueError("ReplayMemory: there is nothing to remember yet; add steps first")
         places = random.integers(0, len(self), count)
         return {name: array[places] for name, array in self.arrays.items()}
 

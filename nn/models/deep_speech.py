@@ -43,6 +43,8 @@ def tones(count: int, letters: int = 4, longest: int = 4, noise: float = 0.1, ge
 
     returns  spectrograms (count, frames, 33), how many frames count, letters (count, longest) filled with 0, and how many letters count
     """
+    if count < 1 or letters < 1 or longest < 1:
+        raise ValueError(f"tones: count={count}, letters={letters} and longest={longest} must be at least 1")
     random = init.as_generator(generator)
     lengths = random.integers(1, longest + 1, count)
     targets = np.where(np.arange(longest) < lengths[:, None], random.integers(1, letters + 1, (count, longest)), 0)

@@ -41,6 +41,8 @@ class _SequenceClassifier(Module):
         self.head = Linear(hidden_size * (2 if bidirectional else 1), num_classes, dtype=dtype)
 
     def forward(self, input: Any, lengths: Any = None) -> Any:
+        if len(input.shape) != 3:
+            raise ValueError(f"{type(self).__name__}: input of shape {input.shape}; expected (batch, length, {self.rnn.input_size})")
         if lengths is not None:
             input = pack_padded_sequence(input, lengths, batch_first=True, enforce_sorted=False)
         _, state = self.rnn(input)

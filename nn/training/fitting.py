@@ -55,7 +55,8 @@ def fit(
     data        (x, y): arrays, in memory or on disk, from which `nn.batches` are made; or an iterable of batches, such as `nn.batches` itself.
                 Floating-point numbers are given to the model in the dtype of its parameters
     loss        function or module of (prediction, *targets) that gives the mean over the batch
-    optimizer   has `step`, `zero_grad` and `param_groups`; it may evaluate the loss by itself, like `optim.LBFGS`
+    optimizer   has `step`, `zero_grad` and `param_groups`; it may evaluate loss and gradient by itself, like `optim.LBFGS` and `optim.SAM` (but not
+                without the gradient, as `optim.NewtonCG` and the like want it: step these in a loop of your own)
     epochs      how many there are in all, those of a run that is resumed included
     validation  data that is evaluated after each epoch, in batches without order; no gradients
     metrics     "accuracy", functions of (prediction, *targets), a list of these, or a dict of functions by name
