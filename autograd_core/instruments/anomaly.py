@@ -51,7 +51,7 @@ class _Watcher(Observer):
 
     def __init__(self, outer: Instrument | None, forward: bool, backward: bool) -> None:
         super().__init__(outer)
-        self.guards_memory = True
+        self.guards_memory = self.silences_numpy = True
         self._forward = forward
         self._backward = backward
         self._notes: dict[int, tuple[Place | None, str, int | None]] = {}  # node's number -> line, module, node whose rule recorded it
@@ -293,7 +293,8 @@ class detect_anomaly(contextlib.ContextDecorator):
     backward  judge the gradients
     raises    AnomalyError (a FloatingPointError and a RuntimeError); RuntimeError for a saved array that was changed
 
-    NumPy's own warnings (division by zero, overflow, ...) are off inside: what they warn of is an error here, with a reason.
+    NumPy's own warnings of operations on tensors (division by zero, overflow, ...) are off inside: what they warn of is an error here,
+    with a reason.
 
     >>> import numpy as np, autograd_core as ag
     >>> x = ag.tensor([4.0, 0.0], requires_grad=True)
@@ -317,7 +318,6 @@ class detect_anomaly(contextlib.ContextDecorator):
 
     def __enter__(self) -> Self:
         stack = contextlib.ExitStack()
-        stack.enter_context(np.errstate(all="ignore"))
         if current_mode() is not NOT_RECORDING:
             stack.enter_context(instrumented(_Watcher(observer(), self._forward, self._backward)))
         self._inside.append(stack)

@@ -21,6 +21,7 @@ class Observer(Instrument):
     def __init__(self, outer: Instrument | None = None) -> None:
         self._outer = Instrument() if outer is None else outer
         self.guards_memory = self._outer.guards_memory
+        self.silences_numpy = self._outer.silences_numpy
         self._scopes: ContextVar[tuple[Any, ...]] = ContextVar("autograd_core_scopes", default=())
 
     def line(self) -> str | None:

@@ -35,10 +35,12 @@ __all__ = [
 class Instrument:
     """Sees every node that is recorded while it is the mode. Subclasses override what they need.
 
-    guards_memory : fingerprint every saved array in full, with the user's line that saved it
+    guards_memory  : fingerprint every saved array in full, with the user's line that saved it
+    silences_numpy : compute operations without NumPy's warnings of overflow, division by zero, ...
     """
 
     guards_memory = False
+    silences_numpy = False
 
     def line(self) -> str | None:
         """Where in the user's code the operation is being recorded."""

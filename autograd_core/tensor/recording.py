@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -222,7 +223,8 @@ def _applied(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     else:
         mode.computing(op, parents)
         try:
-            value = _computed(op, raw_args, raw_kwargs)
+            # In a context of its own: there is nothing to restore, however it ends.
+            value = copy_context().run(_computed_quietly, op, raw_args, raw_kwargs) if mode.silences_numpy else _computed(op, raw_args, raw_kwargs)
         except BaseException as error:
             mode.failed(op, tuple(raw_args), raw_kwargs, error)
             raise
@@ -258,6 +260,11 @@ def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return op.function(*args, **kwargs)
     except BatchingError as error:
         return each_of_innermost(op.function, args, kwargs, error)
+
+
+def _computed_quietly(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    np.seterr(all="ignore")
+    return _computed(op, args, kwargs)
 
 
 def _is_nested_numbers(value: Any) -> bool:
