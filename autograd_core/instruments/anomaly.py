@@ -311,17 +311,20 @@ class detect_anomaly(contextlib.ContextDecorator):
 
     def __init__(self, forward: bool = True, backward: bool = True) -> None:
         self._forward, self._backward = forward, backward
-        self._inside: list[contextlib.ExitStack] = []
+        self._inside: list[instrumented | None] = []
 
     def _recreate_cm(self) -> detect_anomaly:
         return detect_anomaly(self._forward, self._backward)
 
     def __enter__(self) -> Self:
-        stack = contextlib.ExitStack()
+        switch = None
         if current_mode() is not NOT_RECORDING:
-            stack.enter_context(instrumented(_Watcher(observer(), self._forward, self._backward)))
-        self._inside.append(stack)
+            switch = instrumented(_Watcher(observer(), self._forward, self._backward))
+            switch.__enter__()
+        self._inside.append(switch)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._inside.pop().close()
+        switch = self._inside.pop()
+        if switch is not None:
+            switch.__exit__(*exception)

@@ -93,15 +93,20 @@ class _Switched:
         self.switch = weakref.ref(switch)
         self.is_pinned = False
 
+    def is_alive(self) -> bool:
+        return self.is_pinned or self.switch() is not None
+
 
 def current_mode() -> Instrument:
     """RECORDING, NOT_RECORDING or the instrument that is on."""
     found: Any = raw_mode()
-    while type(found) is _Switched:
-        if found.is_pinned or found.switch() is not None:
-            return found.mode
-        found = found.outer
-    return found
+    if type(found) is not _Switched:
+        return found
+    if not found.is_alive():
+        while type(found) is _Switched and not found.is_alive():
+            found = found.outer
+        _mode.set(found)  # else what interrupted blocks left would pile up
+    return found.mode if type(found) is _Switched else found
 
 
 def set_for_good(mode: Instrument) -> None:

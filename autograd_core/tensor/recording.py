@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from autograd_core.arrays.batching.loop import each_of_innermost
 from autograd_core.arrays.duals import without_tangents
 from autograd_core.arrays.foreign import array_at_heart, is_plain
 from autograd_core.arrays.layers import ArrayLayer, computed_in_layers, in_charge, sequence_like
+from autograd_core.arrays.quiet import quietly
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, Instrument, current_mode, raw_mode
 from autograd_core.tape.node import Node, like_of, make_node
 from autograd_core.tape.op import Op
@@ -223,8 +223,7 @@ def _applied(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     else:
         mode.computing(op, parents)
         try:
-            # In a context of its own: there is nothing to restore, however it ends.
-            value = copy_context().run(_computed_quietly, op, raw_args, raw_kwargs) if mode.silences_numpy else _computed(op, raw_args, raw_kwargs)
+            value = quietly(_computed, op, raw_args, raw_kwargs) if mode.silences_numpy else _computed(op, raw_args, raw_kwargs)
         except BaseException as error:
             mode.failed(op, tuple(raw_args), raw_kwargs, error)
             raise
@@ -260,11 +259,6 @@ def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return op.function(*args, **kwargs)
     except BatchingError as error:
         return each_of_innermost(op.function, args, kwargs, error)
-
-
-def _computed_quietly(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    np.seterr(all="ignore")
-    return _computed(op, args, kwargs)
 
 
 def _is_nested_numbers(value: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd_core.arrays.quiet import quietly
 from autograd_core.tensor.handles import raw
 
 __all__ = ["Summary", "summary_of"]
@@ -48,9 +49,13 @@ def summary_of(value: Any) -> Summary | None:
     infs = values.size - finite.size - nans
     if not finite.size:
         return Summary(values.size, math.nan, math.nan, math.nan, math.nan, 0, nans, infs)
-    with np.errstate(all="ignore"):
-        largest = float(np.abs(finite).max())
-        # Scaled, so that squares of very large or small numbers neither overflow nor vanish.
-        rms = largest * float(np.sqrt(np.mean((finite / largest) ** 2))) if largest else 0.0
-        zeros = int(finite.size - np.count_nonzero(finite))
-        return Summary(values.size, float(finite.min()), float(finite.max()), float(finite.mean()), rms, zeros, nans, infs)
+    rms, mean = quietly(_moments, finite)
+    zeros = int(finite.size - np.count_nonzero(finite))
+    return Summary(values.size, float(finite.min()), float(finite.max()), mean, rms, zeros, nans, infs)
+
+
+def _moments(values: Any) -> tuple[float, float]:
+    """The root of the mean square, and the mean."""
+    largest = float(np.abs(values).max())
+    # Scaled, so that squares of very large or small numbers neither overflow nor vanish.
+    return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if largest else 0.0, float(values.mean())
