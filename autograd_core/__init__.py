@@ -11,6 +11,7 @@ from autograd_core.define.samples import call
 from autograd_core.gradcheck import GradcheckError, gradcheck
 from autograd_core.tape.loading import load_on_miss
 from autograd_core.tape.mode import enable_grad, is_grad_enabled, no_grad, observer, scope
+from autograd_core.tape.numeric_warnings import warn_at_users_lines
 from autograd_core.tensor.backward import gradient
 from autograd_core.tensor.tensor import Tensor, tensor
 
@@ -75,6 +76,7 @@ __version__ = "0.1.0"  # the only place: pyproject.toml reads it here
 
 rules.load(rules.AT_IMPORT)
 load_on_miss(rules.load)
+warn_at_users_lines()
 
 # Two rooms are called like public functions, `ag.tape` and `ag.memory`. Importing a room binds its name here once, and never again.
 for _room in ("memory", "tape"):

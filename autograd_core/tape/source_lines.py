@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd_core.tape.sweep import Sweep
 
-__all__ = ["inside_sweep", "place_text", "user_place"]
+__all__ = ["frame_behind_engine", "inside_sweep", "place_text", "user_place"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Frames of the engine, of NumPy and of the packages that come with the engine are not the user's.
@@ -19,6 +19,7 @@ _NOT_THE_USERS = tuple(
     os.path.join(folder, "")
     for folder in (_PACKAGE, os.path.dirname(np.__file__), *(os.path.join(os.path.dirname(_PACKAGE), name) for name in ("nn", "optim")))
 )
+_OURS = tuple(folder for folder in _NOT_THE_USERS if not folder.startswith(os.path.dirname(np.__file__)))
 _CONTEXTLIB = contextlib.__file__
 _SWEEP = Sweep.run.__code__
 
@@ -32,6 +33,16 @@ def user_place() -> tuple[str, int] | None:
             return name, frame.f_lineno
         frame = frame.f_back
     return None
+
+
+def frame_behind_engine() -> FrameType | None:
+    """The user's innermost frame, if it is the engine (or a package beside it) that computes for him; None if he does so himself."""
+    frame: FrameType | None = sys._getframe(2)
+    ours = False
+    while frame is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+        ours = ours or frame.f_code.co_filename.startswith(_OURS)
+        frame = frame.f_back
+    return frame if ours else None
 
 
 def inside_sweep() -> bool:
