@@ -215,6 +215,17 @@ def test_a_text_file_is_trained_on_as_bytes_without_reading_it_whole(tmp_path: P
         data.bytes_of(tmp_path / "none.txt")
 
 
+def test_a_text_file_becomes_characters_and_back(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("häh?\nha", encoding="utf-8")
+    tokens, letters = data.characters_of(path)
+    assert letters.decode(tokens) == "häh?\nha"
+    assert tokens.max() == len(letters) - 1 == 4
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="no text in UTF-8"):
+        data.characters_of(path)
+
+
 # --- on disk -------------------------------------------------------------------------------------------------------------------------
 
 

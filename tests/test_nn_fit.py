@@ -596,6 +596,47 @@ def test_vanishing_and_exploding_gradients_are_told(activation: Any, gain: float
     assert not model[1]._hooks
 
 
+def test_the_pieces_serve_in_a_loop_of_ones_own() -> None:
+    model, (x, y) = small_model(), two_classes()
+    fitted = small_model()
+    optimizer = optim.Adam(model.parameters(), lr=1.0)
+    rates, flow = training.Hyperparameters(optimizer, {"lr": lambda step: 0.1 / (1 + step)}), training.GradientFlow(every=2)
+    flow.watch(model)
+    stopping = training.EarlyStopping(patience=5)
+    step = 0
+    with training.Interrupts() as interrupts:
+        for _ in range(2):
+            for images, classes in nn.batches(x, y, batch_size=16):
+                rates.set(step)
+                optimizer.zero_grad()
+                functional.cross_entropy(model(ag.tensor(images)), classes).backward()
+                flow.before_step()
+                optimizer.step()
+                flow.after_step()
+                step += 1
+            stopping.update(training.evaluate(model, (x, y), functional.cross_entropy)["loss"], model)
+    stopping.restore(model)
+    flow.unwatch()
+    seen = training.GradientFlow(every=2)
+    other = optim.Adam(fitted.parameters(), lr=1.0)
+    nn.fit(
+        fitted,
+        (x, y),
+        functional.cross_entropy,
+        other,
+        epochs=2,
+        batch_size=16,
+        shuffle=False,
+        validation=(x, y),
+        schedules={"lr": lambda step: 0.1 / (1 + step)},
+        callbacks=[seen, training.EarlyStopping(patience=5)],
+        progress=False,
+    )
+    assert interrupts.count == 0
+    assert weights(model) == weights(fitted)
+    assert (flow.norms, flow.ratios, flow.dead) == (seen.norms, seen.ratios, seen.dead)
+
+
 def test_dead_units_and_update_ratios_are_told() -> None:
     model = nn.Sequential(nn.Linear(4, 8, generator=0), nn.ReLU(), nn.Linear(8, 2, generator=0))
     model[0].bias.data[:6] = -100.0

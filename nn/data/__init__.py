@@ -16,7 +16,7 @@ from nn.data.mini_batches import Batches, batches
 from nn.data.on_disk import open_arrays
 from nn.data.splits import split
 from nn.data.standardization import Standardization
-from nn.data.text import Characters, bytes_of, sequences
+from nn.data.text import Characters, bytes_of, characters_of, sequences
 
 __all__ = [
     "Augment",
@@ -30,6 +30,7 @@ __all__ = [
     "brightness",
     "bundled",
     "bytes_of",
+    "characters_of",
     "cutout",
     "flip",
     "open_arrays",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Characters", "bytes_of", "sequences"]
+__all__ = ["Characters", "bytes_of", "characters_of", "sequences"]
 
 
 class Characters:
@@ -38,16 +38,34 @@ class Characters:
         return "".join(self.all[i] for i in numbers)
 
 
+def characters_of(path: str | os.PathLike[str]) -> tuple[Any, Characters]:
+    """A text file (UTF-8) as tokens, one for each character, and what they stand for; the text is read whole, unlike by `bytes_of`.
+
+    raises  FileNotFoundError, or ValueError for a file that is empty or no text
+    """
+    _check_file("characters_of", path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"characters_of: {os.fspath(path)!r} is no text in UTF-8: {error}") from None
+    characters = Characters(text)
+    return characters.encode(text), characters
+
+
 def bytes_of(path: str | os.PathLike[str]) -> Any:
     """The bytes of a file as tokens from 0 to 255, read as they are needed: for texts that are larger than the memory.
 
     raises  FileNotFoundError, or ValueError for an empty file
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"bytes_of: there is no file {os.fspath(path)!r}")
-    if not Path(path).stat().st_size:
-        raise ValueError(f"bytes_of: {os.fspath(path)!r} is empty")
+    _check_file("bytes_of", path)
     return np.memmap(path, dtype=np.uint8, mode="r")
+
+
+def _check_file(name: str, path: str | os.PathLike[str]) -> None:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{name}: there is no file {os.fspath(path)!r}")
+    if not Path(path).stat().st_size:
+        raise ValueError(f"{name}: {os.fspath(path)!r} is empty")
 
 
 def sequences(tokens: Any, length: int, stride: int | None = None) -> tuple[Any, Any]:

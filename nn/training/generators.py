@@ -27,6 +27,8 @@ class Generators:
     """
 
     def __init__(self, **generators: np.random.Generator) -> None:
+        if "nn" in generators:
+            raise ValueError("generators: 'nn' is nn.init's own, which is saved anyway; call yours something else")
         for name, generator in generators.items():
             if not isinstance(generator, np.random.Generator):
                 raise TypeError(f"generators: {name} must be a numpy.random.Generator, not {type(generator).__name__}")

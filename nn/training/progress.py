@@ -27,6 +27,11 @@ class Progress:
 
             self._bar = tqdm(total=total, initial=done, desc="training", unit="step", dynamic_ncols=True)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is anything to see."""
+        return self._bar is not None
+
     def step(self, text: str, numbers: Mapping[str, float]) -> None:
         """One step more; the text and the numbers are shown when the bar is drawn next."""
         if self._bar is not None:

@@ -256,7 +256,8 @@ class Run:
             for scheduler in self.schedulers:
                 step_scheduler(scheduler, {"loss": loss})
         self._call("step")
-        self.progress.step(f"epoch {self.history.epochs + 1}/{self.epochs}, loss {self.means['loss'].value:.4g}", self._shown())
+        if self.progress.is_shown:
+            self.progress.step(f"epoch {self.history.epochs + 1}/{self.epochs}, loss {self.means['loss'].value:.4g}", self._shown())
 
     def _is_time_to_save(self) -> bool:
         return self.checkpoint_every is not None and self.steps % self.checkpoint_every == 0
