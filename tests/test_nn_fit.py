@@ -218,6 +218,27 @@ def test_mixed_precision_computes_in_float16_and_learns_with_float32_weights() -
     assert {p.dtype for p in model.parameters()} == {np.dtype(np.float32)}
 
 
+@pytest.mark.parametrize("kind", ["layers", "a table that two layers share", "recurrent"])
+def test_gradients_in_half_precision_are_those_in_float32_to_three_digits(kind: str) -> None:
+    if kind == "layers":
+        model: nn.Module = nn.MLP(6, 20, 20, 3, generator=0)
+        x: Any = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+    elif kind == "recurrent":
+        nn.manual_seed(0)
+        model, x = nn.models.GRUClassifier(4, 8, 3), np.random.default_rng(0).normal(size=(10, 5, 4)).astype(np.float32)
+    else:
+        model, x = nn.models.GPT(9, 6, 2, 2, 8, generator=0), np.random.default_rng(0).integers(0, 9, (4, 6))
+    found = []
+    for call in (model, lambda inputs: training.in_half_precision(model, inputs)):
+        model.zero_grad()
+        (1024 * (call(x) ** 2).mean()).backward()
+        found.append({name: p.grad.data for name, p in model.named_parameters() if p.grad is not None})
+    assert found[0].keys() == found[1].keys() == dict(model.named_parameters()).keys()
+    for name, gradient in found[0].items():
+        assert found[1][name].dtype == np.float32
+        np.testing.assert_allclose(found[1][name], gradient, atol=0.01 * np.abs(gradient).max(), err_msg=name)
+
+
 def test_mixed_precision_skips_a_step_that_overflows_and_halves_the_factor() -> None:
     scaler = training.LossScaler(init_scale=2.0**40)
     model = small_model()
@@ -360,6 +381,29 @@ def test_resuming_from_every_step_gives_the_same_run(tmp_path: Path) -> None:
     longer = run(4)
     assert longer[0][:9] == expected[0]
     assert len(longer[0]) == 12
+
+
+def test_a_run_that_has_stopped_early_is_over_when_it_is_resumed(tmp_path: Path) -> None:
+    def run() -> tuple[list[float], bytes]:
+        model, data = small_model(), two_classes(20)
+        history = nn.fit(
+            model,
+            data,
+            nn.CrossEntropyLoss(),
+            optim.SGD(model.parameters(), lr=8.0),
+            epochs=40,
+            validation=two_classes(60, seed=1),
+            callbacks=training.EarlyStopping(patience=2),
+            seed=0,
+            checkpoint=tmp_path / "run.safetensors",
+            resume=True,
+            progress=False,
+        )
+        return history.losses, weights(model)
+
+    first = run()
+    assert 3 <= len(first[0]) < 40
+    assert run() == first
 
 
 def test_the_global_generators_of_numpy_and_python_are_saved_too(tmp_path: Path) -> None:
