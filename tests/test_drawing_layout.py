@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 
 import drawing_programs
 import hypothesis
@@ -16,6 +17,7 @@ import autograd_core as ag
 from autograd_core.drawing.boxes import Box, Wire
 from autograd_core.drawing.drawing import Drawing
 from autograd_core.drawing.layout import arrange
+from autograd_core.drawing.measure import text_width
 from autograd_core.drawing.slots import inversions, isotonic
 
 PROGRAMS = [name for name in drawing_programs.PROGRAMS if name != "lstm 1000"]
@@ -153,3 +155,24 @@ def test_geometry_check_finds_overlaps_and_edges_through_boxes() -> None:
     assert problems({"boxes": [frame, box, over], "wires": [], "right": False}) == ["a overlaps b"]
     assert problems({"boxes": [frame, box], "wires": [through], "right": False}) == ["edge None -> None in frame '' passes through a"]
     assert problems({"boxes": [frame, {**box, "x": 180}], "wires": [], "right": False}) == ["a sticks out of "]
+
+
+@pytest.mark.parametrize("direction", ["down", "right"])
+@pytest.mark.parametrize("streams", [0, 1, 2, 3])
+@pytest.mark.parametrize("small", [["gamma", "beta"], ["running_mean", "running_var", "weight", "bias"], ["a", "momentum", "b", "threshold", "c"]])
+def test_names_of_arguments_do_not_run_into_one_another(small, streams, direction) -> None:
+    names = [f"stream_{i}" for i in range(streams)] + small
+    place = {}
+    exec(f"def fused({', '.join(names)}): return {' + '.join(names)}", place)
+    fused = ag.op(**dict.fromkeys(names, lambda g: g))(place["fused"])
+    x = ag.tensor(np.ones((2, 3)), requires_grad=True)
+    values = [np.exp(x) for _ in range(streams)] + [ag.tensor(1.0, requires_grad=True) for _ in small]
+    for order in (1, -1):
+        inputs = dict(zip(names[::order], values[::order], strict=True))
+        svg = ag.draw(fused(**inputs), direction=direction).svg()
+        found = re.findall(r'<text class="arg" x="([-.\d]+)" y="([-.\d]+)"[^>]*>([^<]*)<', svg)
+        texts = sorted((float(y), float(x), text) for x, y, text in found)
+        assert {text for *_, text in texts} == set(names)
+        for (y, x_, text), (below, after, _) in itertools.pairwise(texts):
+            apart = after - x_ - text_width(text, 9) if y == below and direction == "down" else abs(below - y) - 9
+            assert apart > 0, f"{text} runs into the next name"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from autograd_core.drawing.boxes import Box, Wire
+from autograd_core.drawing.boxes import Box, Wire, default_ports
 from autograd_core.drawing.document.document import COMMUTATIVE, Document, Vertex, saved_text, shape_text
 from autograd_core.drawing.health import Finding, health_of
 from autograd_core.drawing.heat import Heat, heat_of
@@ -111,7 +112,7 @@ def figure_of(scene: Scene, direction: str = "down", look: Look | None = None) -
     while stack:
         item = stack.pop()
         lines = lines_of(item, look)
-        box = boxes[item] = Box(item.key, light=item.kind in ("leaf", "constant", "previous"))
+        box = boxes[item] = Box(item.key, light=item.kind in LIGHT_KINDS)
         box.free = item.vertex is not None and item.vertex.op in COMMUTATIVE
         box.inputs, box.outputs = list(item.inputs), list(item.outputs)
         if item.children is None:
@@ -121,10 +122,11 @@ def figure_of(scene: Scene, direction: str = "down", look: Look | None = None) -
             named = max((text_width(", ".join(names), 9) for names in item.inputs.values() if names), default=0.0)
             down = direction != "right"
             room = (named + 10) * max(len(item.inputs) + 1, 2 * len(item.inputs) - 1.3) if named and down else 0.0
-            box.w = round(max(widest + 16, room, 44.0), 1)
-            box.h = round(
-                max(sum(max(run.size for run in line) * LINE for line in lines) + 8, 0.0 if down or not named else 15 * (len(item.inputs) + 1)), 1
-            )
+            high = sum(max(run.size for run in line) * LINE for line in lines) + 8
+            rows = 0.0 if down or not named else 15.0 * (len(item.inputs) + 1)
+            between = _room_between(item, scene, down) if named else 0.0
+            box.w = round(max(widest + 16, room, between if down else 0.0, 44.0), 1)
+            box.h = round(max(high, rows, 0.0 if down else between), 1)
         else:
             box.children = []
             box.title_width = lines[0][0].width if item.parent is not None else 0.0
@@ -144,6 +146,19 @@ def figure_of(scene: Scene, direction: str = "down", look: Look | None = None) -
     root = boxes[scene.root]
     arrange(root, direction)
     return Figure(placed, wires, root.w, root.h, direction, scene, look)
+
+
+LIGHT_KINDS = ("leaf", "constant", "previous")
+
+
+def _room_between(item: Item, scene: Scene, down: bool) -> float:
+    """How wide (or high, if not `down`) a box has to be, so that the names at its arrows' tips end before the next arrow's."""
+    beside = [scene.items.get(value.partition("@")[2]) for value in item.inputs]
+    probe = Box("", w=1.0, inputs=list(item.inputs))
+    probe.light_inputs = {v for v, s in zip(item.inputs, beside, strict=True) if s is not None and s.kind in LIGHT_KINDS and s.parent is item.parent}
+    default_ports(probe)
+    places = sorted((probe.in_ports[value], text_width(", ".join(names), 9) if names else 0.0) for value, names in item.inputs.items())
+    return max(((width + 10 if down else 14) / (after - at) for (at, width), (after, _) in itertools.pairwise(places) if width), default=0.0)
 
 
 def _fitted(line: Line) -> Line:

@@ -99,6 +99,20 @@ function linesOf(item, look) {
   return lines;
 }
 
+function roomBetween(item, scene, down) { // how wide (or high, if not down) a box has to be, so that the names at its arrows' tips end before the next arrow's
+  const values = [...item.inputs.keys()], lightInputs = new Set();
+  for (const value of values) {
+    const beside = value.includes("@") ? scene.items.get(value.slice(value.indexOf("@") + 1)) : undefined;
+    if (beside && ["leaf", "constant", "previous"].includes(beside.kind) && beside.parent === item.parent) lightInputs.add(value);
+  }
+  const probe = { children: null, w: 1, inputs: values, outputs: [], lightInputs };
+  defaultPorts(probe);
+  const places = [...item.inputs].map(([value, names]) => [probe.inPorts.get(value), names.length ? textWidth(names.join(", "), 9) : 0]).sort((a, b) => a[0] - b[0]);
+  let room = 0;
+  for (let i = 0; i + 1 < places.length; i++) if (places[i][1]) room = Math.max(room, (down ? places[i][1] + 10 : 14) / (places[i + 1][0] - places[i][0]));
+  return room;
+}
+
 function figureOf(scene, direction, look) {
   if (look.backward) direction = "up";
   if (look.heat) look.heat.scaleTo([...scene.items.values()].filter((i) => !i.children).map((i) => look.heat.of(shownBy(i))).filter((n) => n !== null));
@@ -115,9 +129,10 @@ function figureOf(scene, direction, look) {
       const widest = Math.max(...lines.map((line) => line.reduce((sum, r) => sum + runWidth(r), 0)));
       const named = Math.max(0, ...[...item.inputs.values()].filter((n) => n.length).map((n) => textWidth(n.join(", "), 9)));
       const down = direction !== "right", high = lines.reduce((sum, line) => sum + Math.max(...line.map((r) => r.size)) * LINE, 0) + 8;
-      const inputs = item.inputs.size, room = named && down ? (named + 10) * Math.max(inputs + 1, 2 * inputs - 1.3) : 0;
-      box.w = round1(Math.max(widest + 16, room, 44));
-      box.h = round1(Math.max(high, named && !down ? 15 * (item.inputs.size + 1) : 0));
+      const inputs = item.inputs.size;
+      const room = named && down ? (named + 10) * Math.max(inputs + 1, 2 * inputs - 1.3) : 0, between = named ? roomBetween(item, scene, down) : 0;
+      box.w = round1(Math.max(widest + 16, room, down ? between : 0, 44));
+      box.h = round1(Math.max(high, named && !down ? 15 * (item.inputs.size + 1) : 0, down ? 0 : between));
     } else {
       box.children = [];
       box.titleWidth = item.parent ? runWidth(lines[0][0]) + 46 : 0; // room for its buttons
