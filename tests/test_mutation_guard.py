@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
-from autograd_core.tensor import operators, ownership, recording
+from autograd_core.tensor import apply, operators, ownership
 
 ONES = np.ones(3)
 
@@ -459,7 +459,7 @@ def test_a_change_of_a_small_array_after_it_was_saved_does_not_reach_the_gradien
 def test_a_change_of_a_large_array_is_an_error_that_names_the_operation_or_does_not_reach_the_gradient(change, use, monkeypatch):
     monkeypatch.setattr(ownership, "COPIED", -1)  # everything counts as large
     monkeypatch.setattr(operators, "COPIED", -1)
-    monkeypatch.setattr(recording, "COPIED", -1)
+    monkeypatch.setattr(apply, "COPIED", -1)
     assert (outcome_of(change, use) is None) == (change.__name__ in HANDED_OUT_LATE)
 
 

@@ -27,8 +27,8 @@ from autograd_core.gradcheck.subjects.arguments import replaced
 from autograd_core.gradcheck.subjects.subjects import Traced, float_results, leaf, traced
 from autograd_core.tape.loading import load_more
 from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE
+from autograd_core.tensor.apply import apply
 from autograd_core.tensor.protocols import full_name
-from autograd_core.tensor.recording import apply
 from autograd_core.tensor.tensor import Tensor
 
 for _module in pkgutil.iter_modules(autograd_core.rules.__path__, "autograd_core.rules."):

@@ -11,8 +11,8 @@ from autograd_core.define.samples import Arrays, Call, elementwise_calls
 from autograd_core.tape.loading import load_more
 from autograd_core.tape.op import Op
 from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES, Composition, operation
+from autograd_core.tensor.apply import apply
 from autograd_core.tensor.handles import Handle
-from autograd_core.tensor.recording import apply
 
 __all__ = ["composed", "constant", "defvjp", "op", "trust_elementwise"]
 

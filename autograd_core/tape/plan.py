@@ -282,23 +282,20 @@ def plan_of(op: Op, tracked: tuple[Tracked, ...]) -> Plan:
 
 def plan_first(op: Op) -> Plan:
     """The plan of a call whose first argument is tracked, kept at hand for the hot path."""
-    plan: Any = plan_of(op, (0,))
-    op.first = plan
-    return plan
+    op.first = plan_of(op, (0,))
+    return op.first
 
 
 def plan_second(op: Op) -> Plan:
     """The same for the second argument."""
-    plan: Any = plan_of(op, (1,))
-    op.second = plan
-    return plan
+    op.second = plan_of(op, (1,))
+    return op.second
 
 
 def plan_both(op: Op) -> Plan:
     """The same for both."""
-    plan: Any = plan_of(op, (0, 1))
-    op.both = plan
-    return plan
+    op.both = plan_of(op, (0, 1))
+    return op.both
 
 
 def _returns_g(rule: Callable[..., Any]) -> bool:

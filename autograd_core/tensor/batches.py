@@ -14,8 +14,8 @@ from autograd_core.arrays.batching.axes import among_zeros, element_of, has_leve
 from autograd_core.arrays.batching.loop import batches_in, joined
 from autograd_core.arrays.layers import sequence_like
 from autograd_core.tape.op import Op
+from autograd_core.tensor.apply import apply
 from autograd_core.tensor.handles import Handle
-from autograd_core.tensor.recording import apply
 
 __all__ = ["recorded_loop"]
 

@@ -23,10 +23,10 @@ from autograd_core.tape.op import Op
 from autograd_core.tape.plan import Like
 from autograd_core.tape.signatures import rule_parameters
 from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE
+from autograd_core.tensor.apply import apply
 from autograd_core.tensor.backward import gradients_of
 from autograd_core.tensor.handles import Handle, untracked
 from autograd_core.tensor.protocols import full_name
-from autograd_core.tensor.recording import apply
 
 __all__ = ["DualInterpreter"]
 

@@ -20,10 +20,11 @@ from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.tape.node import Leaf
 from autograd_core.tape.plan import plan_of
 from autograd_core.tape.table import operation
+from autograd_core.tensor.apply import apply
 from autograd_core.tensor.batch_writes import writing
 from autograd_core.tensor.handles import Handle, raw, untracked
 from autograd_core.tensor.ownership import Memory, copied, is_writeable, share_memory_of
-from autograd_core.tensor.recording import apply, apply_to_view, record
+from autograd_core.tensor.recording import apply_to_view, record
 from autograd_core.tensor.views import is_shared, is_whole, write_through
 
 __all__ = ["get_item", "in_place_operator", "set_item", "setitem"]

@@ -2,7 +2,7 @@
 
     x * y    2.0 * x    x * array    array * x    x.tanh()    np.tanh(x)    np.maximum(x, 0.0)
 
-The same function serves an operator on either side, a method, and NumPy's ufunc protocol. It does what `recording.apply` does,
+The same function serves an operator on either side, a method, and NumPy's ufunc protocol. It does what `apply` does,
 with everything left out that cannot happen for plain operands, and hands the rest to it. Each line is counted: on small arrays it
 is this code that a user waits for.
 """
@@ -29,9 +29,9 @@ from autograd_core.tape.plan import (
     plan_second,
 )
 from autograd_core.tape.table import TABLE, operation
+from autograd_core.tensor.apply import apply
 from autograd_core.tensor.handles import SCALARS, Handle, as_operand, results, untracked
 from autograd_core.tensor.ownership import COPIED
-from autograd_core.tensor.recording import apply
 
 __all__ = ["binary_call", "binary_operator", "quick_call", "quick_calls", "reflected_operator", "unary_call", "unary_method"]
 

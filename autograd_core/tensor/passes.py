@@ -19,10 +19,11 @@ from autograd_core.tape.op import Op
 from autograd_core.tape.plan import OUT, Edge
 from autograd_core.tape.quick import QuickSweep
 from autograd_core.tape.sweep import Sweep
+from autograd_core.tensor.apply import BARE
 from autograd_core.tensor.batches import recorded_loop
 from autograd_core.tensor.handles import Handle, raw, untracked
 from autograd_core.tensor.ownership import read_only
-from autograd_core.tensor.recording import BARE, lift
+from autograd_core.tensor.recording import lift
 
 __all__ = ["ASKS_FOR_GRAPH", "SEEDS_ARE_CONSTANT", "RecordedSweep", "seeds_of", "swept"]
 

@@ -16,10 +16,10 @@ from autograd_core.tape.loading import load_more
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tape.signatures import rule_parameters
 from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES
+from autograd_core.tensor.apply import apply
 from autograd_core.tensor.batches import recorded_loop
 from autograd_core.tensor.handles import Handle, as_operand, raw, wrap
 from autograd_core.tensor.ownership import note_views
-from autograd_core.tensor.recording import apply
 
 __all__ = ["array_function", "array_ufunc"]
 

@@ -19,21 +19,20 @@ from autograd_core.arrays.duals import without_tangents
 from autograd_core.arrays.foreign import array_at_heart, is_plain
 from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
-from autograd_core.tape.node import Leaf, Watchers, make_leaf, next_number, watch
-from autograd_core.tape.table import TABLE
+from autograd_core.tape.node import Leaf, Watchers, make_leaf, watch
 from autograd_core.tensor.backward import backward
 from autograd_core.tensor.callers import is_storing_an_item
 from autograd_core.tensor.handles import raw, untracked
+from autograd_core.tensor.hooks import Hook
 from autograd_core.tensor.items import get_item, in_place_operator, set_item
 from autograd_core.tensor.leaving import note_leaving
 from autograd_core.tensor.methods import ArrayMethods
 from autograd_core.tensor.operators import binary_operator, quick_call, quick_calls, reflected_operator, unary_method
 from autograd_core.tensor.ownership import hand_out
 from autograd_core.tensor.protocols import array_function, array_ufunc
-from autograd_core.tensor.recording import apply
 from autograd_core.tensor.spellings import Spellings, instead_of_scipys
 
-__all__ = ["Hook", "Tensor", "tensor"]
+__all__ = ["Tensor", "tensor"]
 
 _AS_ITEM = "assigning it to an item of an array (a[i] = t)"
 
@@ -45,29 +44,6 @@ def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
     method.__name__ = compare.__name__
     method.__doc__ = "Elementwise comparison: a plain boolean array, to be used as a mask."
     return method
-
-
-class Hook:
-    """A registered hook; `remove()` takes it off again, also as the end of a `with` block."""
-
-    def __init__(self, hooks: dict[int, Callable[..., Any]], function: Callable[..., Any]) -> None:
-        self._hooks = hooks
-        self._key = next_number()
-        hooks[self._key] = function
-
-    def remove(self) -> None:
-        """Take the hook off; a second call does nothing."""
-        self._hooks.pop(self._key, None)
-
-    def __repr__(self) -> str:
-        function = self._hooks.get(self._key)
-        return f"Hook({getattr(function, '__qualname__', None) or repr(function)})" if function is not None else "Hook(removed)"
-
-    def __enter__(self) -> Hook:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
 
 
 class Tensor(ArrayMethods, Spellings, of_results=True):
@@ -344,9 +320,6 @@ class Tensor(ArrayMethods, Spellings, of_results=True):
         return array_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        op = TABLE.get(function)
-        if op is not None and op.rules:
-            return apply(op, args, kwargs)
         return array_function(function, args, kwargs)
 
     # --- operators --------------------------------------------------------------------------------------------------------

@@ -18,9 +18,9 @@ from autograd_core.tape.loading import load_more
 from autograd_core.tape.mode import no_grad
 from autograd_core.tape.op import Op
 from autograd_core.tape.table import COMPOSITIONS, TABLE
+from autograd_core.tensor.apply import apply
 from autograd_core.tensor.backward import gradient
 from autograd_core.tensor.handles import untracked
-from autograd_core.tensor.recording import apply
 from autograd_core.tensor.tensor import Tensor
 
 __all__ = ["GradientOf", "ModuleCall", "Subject", "Traced", "float_results", "leaf", "traced"]
