@@ -31,10 +31,10 @@ def test_an_integer_or_boolean_leaf_cannot_require_grad(value, make):
 
 
 @pytest.mark.parametrize("value", ["text", ["a", "b"], None, {}, object(), np.array([None, 1.0])])
-def test_a_tensor_of_no_numbers_is_refused_with_what_to_do(value):
+def test_a_tensor_of_no_numbers_is_refused_with_its_dtype(value):
     with pytest.raises(TypeError) as caught:
         ag.tensor(value)
-    says(str(caught.value), "a tensor holds numbers", "astype(float)" if isinstance(value, np.ndarray) else "dtype=")
+    says(str(caught.value), "a tensor holds numbers", "dtype=")
 
 
 def test_a_tensor_of_tracked_tensors_would_lose_their_gradients():
@@ -113,13 +113,7 @@ def test_a_gradient_of_the_wrong_shape_is_refused(g):
     assert x.grad is None
 
 
-def test_a_gradient_of_python_objects_is_refused():
-    with pytest.raises(TypeError) as caught:
-        (leaf() * 2).backward(np.ones(2, object))
-    says(str(caught.value), "backward: the gradient", "not Python objects", "astype(float)")
-
-
-@pytest.mark.parametrize("dtype", [np.int64, np.bool_, np.complex128])
+@pytest.mark.parametrize("dtype", [np.int64, np.bool_, np.complex128, object])
 def test_a_gradient_of_the_wrong_kind_is_refused(dtype):
     x = leaf()
     with pytest.raises(TypeError) as caught:

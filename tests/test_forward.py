@@ -10,7 +10,7 @@ import pytest
 from test_rules import FEW_ULP, differences, every_row, report, subjects
 
 import autograd_core as ag
-from autograd_core.arrays.duals import Dual
+from autograd_core.arrays.duals import Dual, ForwardModeError
 from autograd_core.arrays.layers import new_level
 from autograd_core.gradcheck.numeric.spots import incoming_gradient
 from autograd_core.tape.sweep import Sweep
@@ -77,7 +77,11 @@ def test_the_derivative_of_a_gradient_in_forward_mode_is_that_of_two_backward_pa
         tangents = tangents_for(subject, random)
         with np.errstate(all="ignore"):
             gs = [incoming_gradient(random, y) for y in subject.value(subject.arrays)]
-            found = duals_of_gradients(subject, dual_leaves(subject, tangents), gs)
+            try:
+                found = duals_of_gradients(subject, dual_leaves(subject, tangents), gs)
+            except ForwardModeError as error:
+                assert "found by backward passes" in str(error)  # noqa: PT017 - at a length of 0, or equal values, hvp goes that way
+                continue
             gradient_of = subject.derivative(gs)
             whole = [np.zeros_like(a) if t is None else t for a, t in zip(subject.arrays, tangents, strict=True)]
             expected = gradient_of.vjp([*subject.arrays, *gs], whole)
@@ -171,7 +175,7 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "a gradient that is not recorded": lambda x: np.sum(x * ag.gradient((x**2).sum(), x)),
     "a stopped gradient": lambda x: np.sum(x * ag.stop_gradient(x) ** 2),
     "the data of a tensor": lambda x: np.sum(x * x.data + x**3 * x.detach()),
-    "a Python number": lambda x: np.sum(x) * float(np.sum(x)),
+    "a Python number": lambda x: np.sum(x) * np.sum(x).item(),
     "item assignment": filled,
     "in-place operators": rebound,
     "a straight-through estimator": lambda x: np.sum(rounded_straight_through(x * 1.3) ** 2),

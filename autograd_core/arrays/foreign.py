@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd_core.arrays.layers import ArrayLayer
 
-__all__ = ["array_at_heart", "arrays_at_heart", "is_plain"]
+__all__ = ["array_at_heart", "arrays_at_heart", "is_plain", "numbers"]
 
 # What needs no look: NumPy's own arrays and numbers, Python's, and the engine's.
 _PLAIN: set[type] = {np.ndarray, np.memmap, float, int, complex, bool, str, bytes, slice, type(None), type(Ellipsis), *np.sctypeDict.values()}
@@ -31,24 +31,16 @@ def array_at_heart(value: Any, where: str) -> Any:
     """`value`, or the plain array that it is at heart; anything that is no array is returned as it is.
 
     where  : whose argument it is, for the message: "multiply"
-    raises : TypeError for what has other semantics than NumPy's: masked arrays, np.matrix, sparse matrices, units, objects
+    raises : TypeError for what has other semantics than NumPy's: masked arrays, np.matrix, units, objects
     """
     kind = type(value)
-    if kind is np.ndarray:
-        if value.dtype.hasobject:
-            raise TypeError(
-                f"{where}: a tensor holds numbers (bool, int, float or complex), not Python objects; convert the array with a.astype(float)"
-            )
-        return value
     if kind in _PLAIN:
         return value
     if isinstance(value, np.ndarray):
         return _of_subclass(value, where)
     library = (kind.__module__ or "").partition(".")[0]
     if library in _LABELLED and hasattr(kind, "__array__"):
-        return array_at_heart(np.asarray(value), f"{where}: {library}'s {kind.__name__}")
-    if library == "scipy" and hasattr(value, "toarray") and hasattr(value, "nnz"):
-        raise TypeError(f"{where}: a sparse matrix cannot be an operand of a tensor; use a.toarray(), or write the product as an op (ag.op)")
+        return numbers(np.asarray(value), f"{where}: {library}'s {kind.__name__}")
     if isinstance(value, ArrayLayer) or not hasattr(kind, "__array__") or hasattr(kind, "__array_function__"):
         if len(_PLAIN) < 1000:
             _PLAIN.add(kind)  # the answer for all of this class
@@ -64,9 +56,16 @@ def arrays_at_heart(values: Any, where: Callable[[], str]) -> Any:
         return values if all(new is old for new, old in zip(parts, values, strict=True)) else kind(parts)
     if kind is dict:
         return {key: arrays_at_heart(value, where) for key, value in values.items()}
-    if kind in _PLAIN and not (kind is np.ndarray and values.dtype.hasobject):
-        return values
-    return array_at_heart(values, where())
+    if kind is np.ndarray and values.dtype.hasobject:
+        return numbers(values, where())
+    return values if kind in _PLAIN else array_at_heart(values, where())
+
+
+def numbers(array: Any, where: str) -> Any:
+    """`array`, which must not be one of Python objects."""
+    if array.dtype.hasobject:
+        raise TypeError(f"{where}: a tensor holds numbers, not Python objects; convert the array with a.astype(float)")
+    return array
 
 
 def _of_subclass(value: Any, where: str) -> Any:

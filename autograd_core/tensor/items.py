@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.arrays.duals import without_tangents
-from autograd_core.arrays.foreign import array_at_heart
+from autograd_core.arrays.foreign import array_at_heart, numbers
 from autograd_core.arrays.indices import is_basic, may_repeat, settled
 from autograd_core.arrays.layers import ArrayLayer, able_to_hold, level_of
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode
@@ -103,6 +103,8 @@ def assign(self: Any, index: Any, value: Any) -> None:
     if source is not None and self.dtype.kind not in "fc":
         raise TypeError(f"item assignment of a tracked tensor into one of {self.dtype} would lose its gradient; assign into t.astype(float)")
     raw_value = array_at_heart(raw(value), "item assignment")
+    if isinstance(raw_value, np.ndarray):
+        numbers(raw_value, "item assignment")
     if source is None and isinstance(value, Handle) and value.node is not None:
         raw_value = without_tangents(raw_value)
     if may_repeat(index) and not isinstance(raw_value, ArrayLayer):

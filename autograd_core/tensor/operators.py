@@ -85,12 +85,12 @@ def binary_call(op: Op, forward: Callable[[Any, Any], Any]) -> Callable[[Any, An
         kind = type(x1)
         if kind is results.kind or isinstance(x1, Handle):
             a, left, reach1 = x1._array, x1.node, x1.handed_out
-        elif kind in SCALARS:
+        elif kind in SCALARS and kind is not complex:  # Python's complex times np.float64 would be Python's
             a, left, reach1 = x1, None, False
         elif kind is ndarray and not x1.dtype.hasobject:
             a, left, reach1 = x1, None, True
         else:
-            return apply(op, (as_operand(x1), x2), {}) if _is_operand(x1) else NotImplemented
+            return apply(op, (as_operand(x1), x2), {}) if kind is complex or _is_operand(x1) else NotImplemented
         kind = type(x2)
         if kind is results.kind or isinstance(x2, Handle):
             b, right, reach2 = x2._array, x2.node, x2.handed_out
@@ -171,7 +171,9 @@ def _is_operand(other: Any) -> bool:
     protocol = getattr(type(other), "__array_ufunc__", NotImplemented)
     if protocol is not NotImplemented:
         return protocol is not None
-    return isinstance(other, list | tuple) or hasattr(other, "__array__") or hasattr(other, "toarray")  # a sparse matrix is refused by name
+    if hasattr(other, "toarray") and not hasattr(other, "__array__"):
+        raise TypeError("a sparse matrix cannot be an operand of a tensor; use a.toarray(), or ag.linalg.sparse_matmul(a, t) for the product")
+    return isinstance(other, list | tuple) or hasattr(other, "__array__")
 
 
 # --- the calls as methods, and behind the ufunc protocol ----------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 from autograd_core.arrays.batching.array import BatchingError
 from autograd_core.arrays.batching.loop import each_of_innermost
 from autograd_core.arrays.duals import without_tangents
-from autograd_core.arrays.foreign import array_at_heart, is_plain
+from autograd_core.arrays.foreign import array_at_heart, is_plain, numbers
 from autograd_core.arrays.layers import ArrayLayer, computed_in_layers, in_charge, sequence_like
 from autograd_core.arrays.quiet import quietly
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, Instrument, current_mode
@@ -62,7 +62,7 @@ def applied(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         elif type(value) is np.ndarray:
             reachable |= 1 << position
             if value.dtype.hasobject:
-                array_at_heart(value, op.name)  # which refuses it
+                numbers(value, op.name)  # which refuses it
         elif not is_plain(value) and (at_heart := array_at_heart(value, op.name)) is not value:
             raw_args[i] = at_heart
             reachable |= 1 << position

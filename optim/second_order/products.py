@@ -59,7 +59,6 @@ def hessian_product(loss: Any, vector: Vector) -> tuple[Any, Product]:
     """The gradient g of a recorded loss, and the function v -> H v with its Hessian.
 
     >>> import autograd_core as ag
-    from optim.precision import wide
     >>> x = ag.tensor([1.0, 2.0], requires_grad=True)
     >>> g, product = hessian_product((x ** 3).sum(), Vector([x]))
     >>> g, product(np.array([1.0, 0.0]))
