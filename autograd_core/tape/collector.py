@@ -39,6 +39,7 @@ class Watch:
         self.is_node = is_node
         self.seen = _collections()
         self.numbered = 0  # how many nodes had been made at the last look
+        self.passed = 0  # and when the last tape was used: what is younger may be one long tape
         self.own: tuple[int, int, int] | None = None  # the program's thresholds while others are set
         self.ours: tuple[int, int, int] | None = None
 
@@ -52,7 +53,7 @@ class Watch:
         allocated = (middle - before[0]) * thresholds[0] * thresholds[1]  # at least
         if allocated > 4 * made + thresholds[0] * thresholds[1]:
             self.restore()
-        elif full > before[1] and gc.isenabled() and self._nodes_are_many():
+        elif full > before[1] and number - self.passed > MANY and gc.isenabled() and self._nodes_are_many():
             own = self.own or thresholds
             self.own, self.ours = own, (own[0], own[1], min(LONGER * thresholds[2], SLOWEST * own[2]))
             gc.set_threshold(*self.ours)

@@ -40,8 +40,9 @@ def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_gr
         deque(map(setattr, tensors, repeat("grad"), gradients), maxlen=0)
     finally:
         del seat
+    watched_collector.passed = output.node.number
     if watched_collector.own is not None:
-        watched_collector.restore()  # the tape has been used
+        watched_collector.restore()
     if retained:
         _call_after(retained)
 

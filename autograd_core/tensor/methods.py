@@ -16,7 +16,6 @@ from autograd_core.tensor.handles import Handle, raw
 from autograd_core.tensor.operators import unary_method
 from autograd_core.tensor.ownership import share_memory_of
 from autograd_core.tensor.recording import apply_to_view
-from autograd_core.tensor.spellings import ElementCount
 
 __all__ = ["ArrayMethods", "astype"]
 
@@ -78,7 +77,7 @@ class ArrayMethods(Handle):
     shape = property(lambda self: self._array.shape, doc="The array's shape.")
     dtype = property(lambda self: self._array.dtype, doc="The array's dtype.")
     ndim = property(lambda self: self._array.ndim, doc="The number of axes.")
-    size = property(lambda self: ElementCount(self._array.size), doc="The number of elements.")
+    size = property(lambda self: self._array.size, doc="The number of elements.")
     itemsize = property(lambda self: self._array.itemsize, doc="Bytes of one element.")
     nbytes = property(lambda self: self._array.nbytes, doc="Bytes of all elements.")
 

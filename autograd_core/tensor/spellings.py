@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd_core.tensor.handles import Handle
 
-__all__ = ["DIFFERENTIABLE", "ElementCount", "Spellings", "instead_of_function", "instead_of_scipys"]
+__all__ = ["DIFFERENTIABLE", "Spellings", "instead_of_function", "instead_of_scipys"]
 
 _ON_CPU = "tensors live in main memory, there is nothing to move; leave it out"
 _INSTEAD = {
@@ -115,19 +115,6 @@ class Spellings(Handle):
 
 for _name, _instead in _INSTEAD.items():
     setattr(Spellings, _name, _Spelling(_name, _instead))
-
-
-class ElementCount(int):
-    """The number of elements, which torch's `t.size(0)` does not mean."""
-
-    __slots__ = ()
-
-    def __call__(self, *axis: Any) -> Any:
-        """Refused: `size` is a number."""
-        raise TypeError(f"t.size is the number of elements, as NumPy has it; write t.shape{f'[{axis[0]}]' if axis else ''}")
-
-    def __reduce__(self) -> Any:
-        return int, (int(self),)
 
 
 # SciPy's functions that convert their arguments to arrays, by module: under which names they are differentiable.
