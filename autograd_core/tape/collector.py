@@ -53,7 +53,8 @@ class Watch:
         allocated = (middle - before[0]) * thresholds[0] * thresholds[1]  # at least
         if allocated > 4 * made + thresholds[0] * thresholds[1]:
             self.restore()
-        elif full > before[1] and number - self.passed > MANY and gc.isenabled() and self._nodes_are_many():
+        # Where no young generation was collected since, nodes die as they are made: there is no long tape.
+        elif middle > before[0] and full > before[1] and number - self.passed > MANY and gc.isenabled() and self._nodes_are_many():
             own = self.own or thresholds
             self.own, self.ours = own, (own[0], own[1], min(LONGER * thresholds[2], SLOWEST * own[2]))
             gc.set_threshold(*self.ours)
