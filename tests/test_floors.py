@@ -41,6 +41,7 @@ ROOMS = [
     ("autograd_core/gradcheck",),
     ("autograd_core/memory",),
     ("autograd_core/memory/chains",),
+    ("autograd_core/compiling",),
     ("autograd_core/drawing/document",),
     ("autograd_core/drawing",),
     ("autograd_core/linalg.py", "autograd_core/special.py"),  # public namespaces of rules/
