@@ -16,10 +16,10 @@ import gc
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["BETWEEN_LOOKS", "MANY", "Watch"]
+__all__ = ["MANY", "Watch"]
 
 MANY = 30_000  # nodes, below which full collections are left alone
-BETWEEN_LOOKS = 8192  # nodes; a power of two, so that the hot path can ask by `number & (BETWEEN_LOOKS - 1)`
+BETWEEN_LOOKS = 8192  # nodes
 LONGER, SLOWEST = 16, 64  # times the threshold that is set, and the program's own
 
 
@@ -32,11 +32,13 @@ def _collections() -> tuple[int, int]:
 class Watch:
     """What is seen of the collector, look by look.
 
-    is_node : whether an object is a node of the tape
+    is_node  whether an object is a node of the tape
+    look_at  the number of the node at which to look next, in a list of one: the quickest place for the hot path to read
     """
 
     def __init__(self, is_node: Callable[[Any], bool]) -> None:
         self.is_node = is_node
+        self.look_at = [BETWEEN_LOOKS]
         self.seen = _collections()
         self.numbered = 0  # how many nodes had been made at the last look
         self.passed = 0  # and when the last tape was used: what is younger may be one long tape
@@ -45,6 +47,7 @@ class Watch:
 
     def look(self, number: int) -> None:
         """Set or restore thresholds, as the tape grows or not. `number` nodes have been made so far."""
+        self.look_at[0] = number + BETWEEN_LOOKS
         thresholds = gc.get_threshold()
         if self.ours is not None and thresholds != self.ours:
             self.own = self.ours = None  # somebody else has set them since

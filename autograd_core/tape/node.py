@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.tape.collector import BETWEEN_LOOKS, Watch
+from autograd_core.tape.collector import Watch
 from autograd_core.tape.op import Op
 from autograd_core.tape.plan import NO_PARENT, ONE_PARENT, TWO_PARENTS, Like, Plan
 
 __all__ = [
     "FLOAT64_SCALAR",
-    "OFTEN",
     "Leaf",
     "Node",
     "Watchers",
     "back_to",
     "like_of",
+    "look_at",
     "make_leaf",
     "make_node",
     "map_began",
@@ -157,7 +157,7 @@ class Node:
 
 watched_collector = Watch(lambda value: type(value) is Node)
 watch_collector = watched_collector.look
-OFTEN = BETWEEN_LOOKS - 1  # a node's number shares no bit with it now and then, and that is when to look
+look_at = watched_collector.look_at
 
 
 class Leaf(Node):
@@ -188,7 +188,7 @@ def make_node(plan: Plan, parents: Sequence[Node], saved: Sequence[Any], data: A
     node.like = like_of(data)
     number = node.number = next_number()
     node.gradient = None
-    if not number & OFTEN:
+    if number > look_at[0]:
         watch_collector(number)
     return node
 

@@ -15,7 +15,7 @@ from typing import Any
 from numpy import float64, ndarray
 
 from autograd_core.tape.mode import RECORDING, raw_mode
-from autograd_core.tape.node import FLOAT64_SCALAR, OFTEN, Node, like_of, next_number, watch_collector
+from autograd_core.tape.node import FLOAT64_SCALAR, Node, like_of, look_at, next_number, watch_collector
 from autograd_core.tape.op import Op
 from autograd_core.tape.plan import (
     SAVES_BOTH,
@@ -65,7 +65,7 @@ def unary_call(op: Op, forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
             node.like = like if data.dtype is like.dtype else like_of(data)
         number = node.number = next_number()
         node.gradient = None
-        if not number & OFTEN:
+        if number > look_at[0]:
             watch_collector(number)
         result = new_object(results.kind)
         result._array = data
@@ -143,7 +143,7 @@ def binary_call(op: Op, forward: Callable[[Any, Any], Any]) -> Callable[[Any, An
         node.like = like
         number = node.number = next_number()
         node.gradient = None
-        if not number & OFTEN:
+        if number > look_at[0]:
             watch_collector(number)
         result = new_object(results.kind)
         result._array = data
@@ -188,11 +188,70 @@ def unary_method(function: Callable[[Any], Any], forward: Callable[[Any], Any] |
 
 
 def binary_operator(function: Callable[[Any, Any], Any], forward: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """The method for an operator such as `x * other`; `forward` is Python's operator, which is quicker than the ufunc."""
-    method = binary_call(operation(function), forward)
+    """The method for an operator such as `x * other`; `forward` is Python's operator, which is quicker than the ufunc.
+
+    `x * y` of two tracked tensors whose arrays nobody else knows, and `x * 2`, are written out; all else is `binary_call`'s.
+    """
+    op = operation(function)
+    call = binary_call(op, forward)
+    elementwise = op.elementwise
+
+    def method(self: Any, other: Any) -> Any:
+        left = self.node
+        if left is None or self.handed_out or raw_mode() is not RECORDING:
+            return call(self, other)
+        kind = results.kind
+        if type(other) is kind:
+            right = other.node
+            if right is None or other.handed_out:
+                return call(self, other)
+            a = self._array
+            b = other._array
+            data = forward(a, b)
+            node = Node()
+            plan = node.plan = op.both or plan_both(op)
+            node.first = left
+            node.second = right
+            layout = plan.layout
+            if layout == SAVES_BOTH:
+                node.saved_first = b
+                node.saved_second = a
+            elif layout != SAVES_NOTHING:
+                _save(node, plan.saves, (a, b, data))
+            like = left.like
+            # Equal shapes are one object (node.py) and broadcast to the same: nothing to look up.
+            node.like = like if elementwise and right.like is like else like_of(data)
+        elif type(other) in SCALARS:
+            data = forward(self._array, other)
+            node = Node()
+            plan = node.plan = op.first or plan_first(op)
+            node.first = left
+            layout = plan.layout
+            if layout == SAVES_SECOND:
+                node.saved_first = other
+            elif layout != SAVES_NOTHING:
+                _save(node, plan.saves, (self._array, other, data))
+            like = left.like
+            if type(data) is float64:
+                node.like = FLOAT64_SCALAR
+            else:
+                node.like = like if data.dtype is like.dtype and data.shape == like.shape else like_of(data)
+        else:
+            return call(self, other)
+        number = node.number = next_number()
+        node.gradient = None
+        if number > look_at[0]:
+            watch_collector(number)
+        result = new_object(kind)
+        result._array = data
+        result.node = node
+        result.grad = None
+        result.handed_out = False
+        return result
+
     method.__name__ = function.__name__
     method.__doc__ = f"`np.{function.__name__}(self, other)`"
-    quick_calls[function] = method
+    quick_calls[function] = call
     return method
 
 
