@@ -1,4 +1,4 @@
-"""Shape algebra shared by the sweep and the rules: undoing broadcasts, normalising axes."""
+"""Shape algebra shared by the sweep and the rules: undoing broadcasts, normalising axes, bringing axes together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 import operator
 from typing import Any
 
-__all__ = ["keep_reduced_axes", "normalise_axes", "reduced_size", "unbroadcast"]
+import numpy as np
+
+__all__ = ["as_rows", "from_rows", "keep_reduced_axes", "normalise_axes", "reduced_size", "unbroadcast"]
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -69,3 +71,33 @@ def keep_reduced_axes(g: Any, axis: Any, keepdims: Any, ndim: int) -> Any:
     axes = normalise_axes(axis, ndim)
     shape = iter(g.shape)
     return g.reshape(tuple(1 if a in axes else next(shape) for a in range(ndim)))
+
+
+# --- reducing over several axes at once: the reduced axes as one last axis, and back ---------------------------------------------
+
+
+def _order(axis: Any, ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    axes = normalise_axes(axis, ndim)
+    return tuple(k for k in range(ndim) if k not in axes), axes
+
+
+def as_rows(a: Any, axis: Any) -> Any:
+    """`a` with the axes of `axis` moved to the end and made one.
+
+    >>> as_rows(np.zeros((2, 3, 4)), (0, 2)).shape
+    (3, 8)
+    """
+    kept, axes = _order(axis, a.ndim)
+    shape = (*[a.shape[k] for k in kept], math.prod(a.shape[k] for k in axes))
+    return np.transpose(a, (*kept, *axes)).reshape(shape)
+
+
+def from_rows(rows: Any, axis: Any, shape: tuple[int, ...]) -> Any:
+    """What `as_rows` made of an array of `shape`, turned back.
+
+    >>> from_rows(np.zeros((3, 8)), (0, 2), (2, 3, 4)).shape
+    (2, 3, 4)
+    """
+    kept, axes = _order(axis, len(shape))
+    order = (*kept, *axes)
+    return np.transpose(rows.reshape(tuple(shape[k] for k in order)), sorted(range(len(shape)), key=order.__getitem__))

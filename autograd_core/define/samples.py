@@ -5,8 +5,6 @@ They stand beside the rule, as `samples=lambda a: [call(a(2, 3), axis=0), ...]`,
 An elementwise function needs none: its `domain` says where its arguments may lie, and the shapes are made here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,6 +13,7 @@ import numpy as np
 __all__ = ["Arrays", "Call", "call", "calls_of", "elementwise_calls"]
 
 
+# Without `from __future__ import annotations`: a named tuple compiles each annotation that is text, when it is imported.
 class Call(NamedTuple):
     """One sample: the arguments of a call, and why the gradient checker is not to vary them ("" if it may)."""
 
@@ -22,7 +21,7 @@ class Call(NamedTuple):
     kwargs: dict[str, Any]
     as_it_is: str = ""
 
-    def only(self, because: str) -> Call:
+    def only(self, because: str) -> "Call":
         """The same sample, which is checked as it is: of an operation that relies on what its callers make sure of."""
         return self._replace(as_it_is=because)
 
@@ -83,11 +82,11 @@ def elementwise_calls(arity: int, domain: Any) -> Callable[[Arrays], list[Call]]
     domain : (low, high) for every argument, or one such pair per argument
     """
     domains = domain if isinstance(domain[0], tuple) else (domain,) * arity
-    one = [(), (3,), (2, 3), (0, 3), (2, 1, 2)]
-    two = [((), ()), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 3)), ((0, 3), (1, 3)), ((1,), (2, 3))]
-    shapes = [(s,) * arity for s in one] if arity == 1 else [(*pair, *[pair[0]] * (arity - 2)) for pair in two]
 
     def make(a: Arrays) -> list[Call]:
+        one = [(), (3,), (2, 3), (0, 3), (2, 1, 2)]
+        two = [((), ()), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 3)), ((0, 3), (1, 3)), ((1,), (2, 3))]
+        shapes = [(s,) for s in one] if arity == 1 else [(*pair, *[pair[0]] * (arity - 2)) for pair in two]
         return [call(*(a(*s, low=low, high=high) for s, (low, high) in zip(row, domains, strict=True))) for row in shapes]
 
     return make

@@ -14,8 +14,6 @@ import importlib
 import sys
 from collections.abc import Iterable
 
-from autograd_core.define.door import trust_elementwise
-
 __all__ = ["AT_IMPORT", "due", "load"]
 
 AT_IMPORT = ("constants", "elementwise", "reductions")
@@ -39,6 +37,4 @@ def load(families: Iterable[str] | None = None) -> bool:
     families = due() if families is None else list(families)
     for family in families:
         importlib.import_module(f"autograd_core.rules.{family}")
-    if families:
-        trust_elementwise()
     return bool(families)

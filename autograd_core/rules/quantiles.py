@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_core.arrays.shapes import normalise_axes
+from autograd_core.arrays.shapes import as_rows, from_rows, normalise_axes
 from autograd_core.define.door import defvjp, op
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.indexing import scatter
-from autograd_core.rules.rows import as_rows, from_rows
 from autograd_core.rules.shapes import array_of
 from autograd_core.tensor.handles import plain
 

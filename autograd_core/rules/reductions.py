@@ -17,11 +17,10 @@ import numpy as np
 from numpy import _NoValue
 
 from autograd_core.arrays.layers import for_all
-from autograd_core.arrays.shapes import keep_reduced_axes, reduced_size
+from autograd_core.arrays.shapes import as_rows, from_rows, keep_reduced_axes, reduced_size
 from autograd_core.define.door import composed, defvjp, op
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.lengths import LENGTHS, limit, proportional
-from autograd_core.rules.rows import as_rows, from_rows
 from autograd_core.tensor.handles import plain
 
 __all__ = [

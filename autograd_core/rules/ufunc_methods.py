@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy import _NoValue
 
-from autograd_core.arrays.shapes import keep_reduced_axes, normalise_axes
+from autograd_core.arrays.shapes import as_rows, keep_reduced_axes, normalise_axes
 from autograd_core.define.door import composed, op
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.rules.reductions import everywhere, running_recurrence
-from autograd_core.rules.rows import as_rows
 from autograd_core.rules.shapes import array_of
 from autograd_core.tape.signatures import rule_parameters
 from autograd_core.tape.table import TABLE

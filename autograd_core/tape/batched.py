@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numpy import ndarray
-
-from autograd_core.arrays.batching.array import Batched, BatchingError
+from autograd_core.arrays.batching.array import BatchingError
 from autograd_core.arrays.batching.loop import each_of_innermost
 from autograd_core.tape.node import Node
 from autograd_core.tape.plan import Edge
 from autograd_core.tape.sweep import Sweep
 
-__all__ = ["IN_PLACE", "BatchedSweep"]
-
-IN_PLACE: frozenset[type] = frozenset({ndarray, Batched})
+__all__ = ["BatchedSweep"]
 
 
 class BatchedSweep(Sweep):

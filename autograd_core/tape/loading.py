@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import RLock  # `threading` takes a millisecond to import
 from collections.abc import Callable
 
 __all__ = ["load_more", "load_on_miss"]
 
 # What imports the rules that are not imported with the package (rules/__init__.py), and says whether there were any.
 _loaders: list[Callable[[], bool]] = []
-_loading = threading.RLock()
+_loading = RLock()
 _times_loaded = 0
 
 

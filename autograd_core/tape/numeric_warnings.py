@@ -8,19 +8,16 @@ drops the engine's.
 
 from __future__ import annotations
 
-import re
-import threading
 import warnings
+from _thread import _local  # `threading` takes a millisecond to import
 from typing import Any, cast
-
-from autograd_core.tape.source_lines import frame_behind_engine
 
 __all__ = ["warn_at_users_lines"]
 
-_OF_NUMPY = re.compile(r"(overflow|underflow|divide by zero|invalid value) encountered in ")
+_OF_NUMPY = tuple(f"{what} encountered in " for what in ("overflow", "underflow", "divide by zero", "invalid value"))
 
 
-class _Text(threading.local):
+class _Text(_local):
     """Asked first: whether a warning's text is one of NumPy's. It keeps the text, which the other one is not told.
 
     passing_on : a warning of the user's line is under way, which the other filters are to see
@@ -31,7 +28,7 @@ class _Text(threading.local):
 
     def match(self, text: str) -> bool:
         self.last = text
-        return not self.passing_on and _OF_NUMPY.match(text) is not None
+        return not self.passing_on and text.startswith(_OF_NUMPY)
 
 
 class _Place:
@@ -42,7 +39,11 @@ class _Place:
 
     def match(self, module: str) -> bool:
         text = self.text.last
-        frame = None if self.text.passing_on or not _OF_NUMPY.match(text) else frame_behind_engine()
+        if self.text.passing_on or not text.startswith(_OF_NUMPY):
+            return False
+        from autograd_core.tape.source_lines import frame_behind_engine
+
+        frame = frame_behind_engine()
         if frame is None:
             return False
         registry = frame.f_globals.setdefault("__warningregistry__", {})

@@ -74,7 +74,7 @@ class Op:
     def define(self, rules: Mapping[str, Callable[..., Any]], **attributes: Any) -> None:
         """Add or replace rules; plans made from the old ones are forgotten."""
         self.rules.update(rules)
-        self.exact = False  # until `define.trust_elementwise` says so of the engine's own
+        self.exact = False  # until `defvjp` says so of the engine's own
         for attribute, value in attributes.items():
             setattr(self, attribute, value)
         self._forget_plans()

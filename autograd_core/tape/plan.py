@@ -8,7 +8,7 @@ plan's choice of values, and the backward pass calls the plan's edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from autograd_core.tape.loading import load_more
 from autograd_core.tape.op import Op
@@ -36,7 +36,7 @@ _RETURNS_G = (lambda g: g).__code__
 Tracked = int | tuple[int, int]
 
 
-class Edge(NamedTuple):
+class Edge:
     """How a gradient goes back to one argument.
 
     name        the argument's
@@ -46,11 +46,17 @@ class Edge(NamedTuple):
     accumulate  adds into an existing gradient instead, or None
     """
 
-    name: str
-    place: Any
-    pull: Callable[[Any, Any], Any]
-    passes_g: bool
-    accumulate: Callable[..., Any] | None
+    __slots__ = ("accumulate", "name", "passes_g", "place", "pull")
+
+    def __init__(self, name: str, place: Any, pull: Callable[[Any, Any], Any], passes_g: bool, accumulate: Callable[..., Any] | None) -> None:
+        self.name = name
+        self.place = place
+        self.pull = pull
+        self.passes_g = passes_g
+        self.accumulate = accumulate
+
+    def without_accumulate(self) -> Edge:
+        return Edge(self.name, self.place, self.pull, self.passes_g, None)
 
 
 class Like:
@@ -135,7 +141,7 @@ class Plan:
         # A rule with `accumulate` may use up g (item assignment clears it in place), so it goes last.
         found.sort(key=lambda pair: pair[0].accumulate is not None)
         self.edges = tuple(edge for edge, _ in found)
-        self.graph_edges = tuple(e if getattr(e.accumulate, "graph", False) else e._replace(accumulate=None) for e in self.edges)
+        self.graph_edges = tuple(e if getattr(e.accumulate, "graph", False) else e.without_accumulate() for e in self.edges)
         self.quick_edges = tuple(quick for _, quick in found)
         self.saves = tuple(saves)
         self.layout = _LAYOUTS.get(self.saves, SAVES_OTHERWISE)

@@ -8,11 +8,15 @@ forked child gets a new one.
 from __future__ import annotations
 
 import os
-import queue
+import time
 import weakref
+from collections import deque
 from typing import Any
 
 __all__ = ["Seat", "Turns"]
+
+
+BETWEEN_LOOKS = 2e-4  # seconds
 
 
 class Seat:
@@ -31,8 +35,7 @@ class Turns:
 
     def renew(self) -> None:
         """A seat that nobody has: after a fork, the thread that had it does not exist here."""
-        self._tickets: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._tickets.put("the first")
+        self._tickets: deque[Any] = deque(["the first"])
         self._keeper: Any = None
 
     def take(self, timeout: float = 0.0) -> Seat | None:
@@ -40,8 +43,17 @@ class Turns:
         seat = Seat()
         tickets = self._tickets
         try:
-            # One line, so that nothing can happen between taking the ticket and seeing to its return, which is put's, at the seat's death.
-            self._keeper = (tickets.get(timeout > 0, timeout or None), weakref.ref(seat, tickets.put))[1]
-        except queue.Empty:
-            return None
+            # One line, so that nothing can happen between taking the ticket and seeing to its return, which is append's, at the seat's death.
+            self._keeper = (tickets.pop(), weakref.ref(seat, tickets.append))[1]
+        except IndexError:
+            return self._waited(time.monotonic() + timeout) if timeout > 0 else None
         return seat
+
+    def _waited(self, until: float) -> Seat | None:
+        """The seat, as soon as it is free; turns are short, and seldom in another's way."""
+        while time.monotonic() < until:
+            time.sleep(BETWEEN_LOOKS)
+            seat = self.take()
+            if seat is not None:
+                return seat
+        return None

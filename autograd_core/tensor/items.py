@@ -20,11 +20,10 @@ from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.tape.node import Leaf
 from autograd_core.tape.plan import plan_of
 from autograd_core.tape.table import operation
-from autograd_core.tensor.apply import apply
-from autograd_core.tensor.batch_writes import writing
+from autograd_core.tensor.apply import apply, apply_to_view
 from autograd_core.tensor.handles import Handle, raw, untracked
 from autograd_core.tensor.ownership import Memory, copied, is_writeable, share_memory_of
-from autograd_core.tensor.recording import apply_to_view, record
+from autograd_core.tensor.recording import record
 from autograd_core.tensor.views import is_shared, is_whole, write_through
 
 __all__ = ["get_item", "in_place_operator", "set_item", "setitem"]
@@ -115,6 +114,8 @@ def assign(self: Any, index: Any, value: Any) -> None:
     if isinstance(raw_value, ArrayLayer) or type(index) is tuple or isinstance(index, ArrayLayer):
         data = able_to_hold(data, (raw_value, index))
         if type(data) is not type(self._array):
+            from autograd_core.tensor.batch_writes import writing
+
             writing(self)
     if mode is NOT_RECORDING:
         data[index] = raw_value

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 from autograd_core.arrays.duals import has_tangents
 from autograd_core.tape.node import Node, program_order
@@ -23,12 +23,15 @@ __all__ = ["Leaver", "leavers", "lost", "note_leaving"]
 MOST = 1000  # are remembered of one evaluation
 
 
-class Leaver(NamedTuple):
+class Leaver:
     """A number that left: the node of its tensor, whether it carried a derivative forward, and the user's line."""
 
-    node: Node | None
-    carried: bool
-    place: str
+    __slots__ = ("carried", "node", "place")
+
+    def __init__(self, node: Node | None, carried: bool, place: str) -> None:
+        self.node = node
+        self.carried = carried
+        self.place = place
 
 
 _leavers: ContextVar[list[Leaver] | None] = ContextVar("autograd_core_leavers", default=None)

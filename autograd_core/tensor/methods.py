@@ -11,11 +11,10 @@ from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.tape.mode import RECORDING, raw_mode
 from autograd_core.tape.signatures import check_spelled
 from autograd_core.tape.table import operation
-from autograd_core.tensor.apply import apply
+from autograd_core.tensor.apply import apply, apply_to_view
 from autograd_core.tensor.handles import Handle, raw
 from autograd_core.tensor.operators import unary_method
 from autograd_core.tensor.ownership import share_memory_of
-from autograd_core.tensor.recording import apply_to_view
 
 __all__ = ["ArrayMethods", "astype"]
 

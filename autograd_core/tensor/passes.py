@@ -1,4 +1,4 @@
-"""Which sweep a backward pass is, what it begins with, and the sweep that is recorded itself (`create_graph`)."""
+"""Which sweep a backward pass is, and what it begins with."""
 
 from __future__ import annotations
 
@@ -8,53 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.arrays.batching.array import BatchingError
-from autograd_core.arrays.batching.loop import batches_in
+from autograd_core.arrays.batching.array import Batched
 from autograd_core.arrays.duals import has_tangents
 from autograd_core.arrays.foreign import array_at_heart
-from autograd_core.tape.batched import IN_PLACE, BatchedSweep
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode
 from autograd_core.tape.node import Node, program_order
 from autograd_core.tape.op import Op
-from autograd_core.tape.plan import OUT, Edge
 from autograd_core.tape.quick import QuickSweep
 from autograd_core.tape.sweep import Sweep
 from autograd_core.tensor.apply import BARE
-from autograd_core.tensor.batches import recorded_loop
 from autograd_core.tensor.handles import Handle, raw, untracked
 from autograd_core.tensor.ownership import read_only
-from autograd_core.tensor.recording import lift
 
-__all__ = ["ASKS_FOR_GRAPH", "SEEDS_ARE_CONSTANT", "RecordedSweep", "seeds_of", "swept"]
-
-
-class RecordedSweep(BatchedSweep):
-    """A sweep over tensors: the rules compute with the tensors of the graph, so what they do is recorded."""
-
-    def _links(self, node: Node) -> tuple[Any, ...]:
-        return lifted_links(node)
-
-    def _edges(self, node: Node) -> tuple[Edge, ...]:
-        return node.plan.graph_edges
-
-    def _for_each(self, pull: Callable[..., Any], args: tuple[Any, ...], error: BatchingError) -> Any:
-        return recorded_loop(pull, args, {}, error)
+__all__ = ["ASKS_FOR_GRAPH", "SEEDS_ARE_CONSTANT", "seeds_of", "swept"]
 
 
-def lifted_links(node: Node) -> tuple[Any, ...]:
-    """The links with their saved values as tensors of the graph, so that rules record what they do."""
-    plan = node.plan
-    lifted = list(node.links)
-    for at, where in enumerate(plan.lifts, plan.arity):
-        if where is None:
-            continue
-        if where == OUT:
-            lifted[at] = lift(lifted[at], node)
-        elif isinstance(where, int):
-            lifted[at] = lift(lifted[at], lifted[where])
-        else:
-            lifted[at] = [lift(value, lifted[where[i]]) if i in where else value for i, value in enumerate(lifted[at])]
-    return tuple(lifted)
+IN_PLACE: frozenset[type] = frozenset({np.ndarray, Batched})
 
 
 def swept(
@@ -127,9 +96,18 @@ def _asks_for_graph(seeds: Iterable[Node]) -> bool:
 
 
 def _kind_of_sweep(values: Iterable[Any], create_graph: bool) -> type[Sweep]:
+    # What is needed now and then is imported then.
     if create_graph:
+        from autograd_core.tensor.recorded import RecordedSweep
+
         return RecordedSweep
-    return BatchedSweep if values and any(True for _ in batches_in(values)) else QuickSweep
+    if values:
+        from autograd_core.arrays.batching.loop import batches_in
+        from autograd_core.tape.batched import BatchedSweep
+
+        if any(True for _ in batches_in(values)):
+            return BatchedSweep
+    return QuickSweep
 
 
 def seeds_of(outputs: list[Any], gradients: list[Any], create_graph: bool) -> dict[Node, Any]:

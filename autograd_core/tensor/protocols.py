@@ -17,7 +17,6 @@ from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tape.signatures import rule_parameters
 from autograd_core.tape.table import COMPOSITIONS, CONSTANTS, TABLE, UPDATES
 from autograd_core.tensor.apply import apply
-from autograd_core.tensor.batches import recorded_loop
 from autograd_core.tensor.handles import Handle, as_operand, raw, wrap
 from autograd_core.tensor.ownership import note_views
 
@@ -58,6 +57,8 @@ def array_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         try:
             return composition.compute(*args, **kwargs)
         except BatchingError as error:
+            from autograd_core.tensor.batches import recorded_loop
+
             return recorded_loop(composition.compute, tuple(args), kwargs, error)
     update = UPDATES.get(function)
     if update is not None:

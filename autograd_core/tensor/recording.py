@@ -1,7 +1,7 @@
 """How a call becomes a node: unwrap the tensors, compute on raw arrays, and record what the rules will need.
 
 `applied` does it for any operation, with all that can happen; users' calls come by shorter ways for what they mostly are (apply.py,
-operators.py, and `apply_to_view` for views).
+operators.py).
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ from typing import Any
 import numpy as np
 
 from autograd_core.arrays.batching.array import BatchingError
-from autograd_core.arrays.batching.loop import each_of_innermost
 from autograd_core.arrays.duals import without_tangents
 from autograd_core.arrays.foreign import array_at_heart, is_plain, numbers
 from autograd_core.arrays.layers import ArrayLayer, computed_in_layers, in_charge, sequence_like
-from autograd_core.arrays.quiet import quietly
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, Instrument, current_mode
 from autograd_core.tape.node import Node, make_node
 from autograd_core.tape.op import Op
-from autograd_core.tape.plan import ONE_PARENT, Edge, Like, Plan, plan_first, plan_of
+from autograd_core.tape.plan import ONE_PARENT, Edge, Like, Plan, plan_of
 from autograd_core.tensor.handles import Handle, handle, raw, untracked, wrap
-from autograd_core.tensor.ownership import guarded, note_views, share_memory_of
+from autograd_core.tensor.ownership import guarded, note_views
 
-__all__ = ["applied", "apply_to_view", "lift", "record"]
+__all__ = ["applied", "lift", "record"]
 
 _SEQUENCES = (list, tuple)  # `list | tuple` would make a new object at each call
 
@@ -102,25 +100,18 @@ def applied(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     else:
         mode.computing(op, parents)
         try:
-            value = quietly(_computed, op, raw_args, raw_kwargs) if mode.silences_numpy else _computed(op, raw_args, raw_kwargs)
+            if mode.silences_numpy:
+                from autograd_core.arrays.quiet import quietly
+
+                value = quietly(_computed, op, raw_args, raw_kwargs)
+            else:
+                value = _computed(op, raw_args, raw_kwargs)
         except BaseException as error:
             mode.failed(op, tuple(raw_args), raw_kwargs, error)
             raise
     result = record(plan, parents, raw_args, raw_kwargs, value, reachable, mode, form)
     if getattr(value, "base", None) is not None or isinstance(value, tuple | list):
         note_views(op.function, args, kwargs, result)
-    return result
-
-
-def apply_to_view(op: Op, tensor: Any, arguments: tuple[Any, ...], data: Any) -> Any:
-    """`apply` for an operation on `tensor`, which is tracked, whose result `data` is known: a third of its time."""
-    plan = op.first or plan_first(op)
-    values = (*arguments, data)  # OUT is -1: the result comes last
-    result = handle(data, make_node(plan, (tensor.node,), [values[save] for save in plan.saves], data))
-    base, own = getattr(data, "base", None), tensor._array
-    # A copy may have a base too: reshape makes a view of what it has just copied.
-    if (base is not None and (base is own or base is own.base)) or isinstance(data, ArrayLayer):
-        share_memory_of(tensor, result, op.function, arguments[1:])
     return result
 
 
@@ -137,6 +128,8 @@ def _computed(op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
     try:
         return op.function(*args, **kwargs)
     except BatchingError as error:
+        from autograd_core.arrays.batching.loop import each_of_innermost
+
         return each_of_innermost(op.function, args, kwargs, error)
 
 

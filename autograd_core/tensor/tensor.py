@@ -25,7 +25,6 @@ from autograd_core.tensor.callers import is_storing_an_item
 from autograd_core.tensor.handles import raw, untracked
 from autograd_core.tensor.hooks import Hook
 from autograd_core.tensor.items import get_item, in_place_operator, set_item
-from autograd_core.tensor.leaving import note_leaving
 from autograd_core.tensor.methods import ArrayMethods
 from autograd_core.tensor.operators import binary_operator, quick_call, quick_calls, reflected_operator, unary_method
 from autograd_core.tensor.ownership import hand_out
@@ -177,6 +176,8 @@ class Tensor(ArrayMethods, Spellings, of_results=True):
 
     def _note_leaving(self) -> None:
         if (self.node is not None or isinstance(self._array, ArrayLayer)) and current_mode() is not NOT_RECORDING:
+            from autograd_core.tensor.leaving import note_leaving
+
             note_leaving(self)
 
     def __index__(self) -> int:
