@@ -2,7 +2,7 @@
 
 A test that compares with a peer library asks for it by name, `torch = pytest.importorskip("torch")`, and is skipped where it
 is not installed. With NO_SKIPS=1 (continuous integration, which installs the peers) a skipped test fails the run, unless it
-needs a program that no package index has, such as a browser.
+needs a program that no package index has: a browser, or a C compiler, by which the loops of `ag.compile` are built in this checkout.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+from autograd_core.compiling import loops, loops_build
 
 SEED = int(os.environ.get("SEED", "20"))
 NO_SKIPS = os.environ.get("NO_SKIPS", "") not in ("", "0")
@@ -25,10 +26,35 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 _skipped: list[str] = []
+PROGRAMS_FROM_ELSEWHERE = ("needs Chromium", "needs a C compiler")
+
+
+def _why_no_loops() -> str:
+    """Builds the loops if they are missing or older than their source, as an editable installation would; says why it cannot."""
+    try:
+        loops.library()
+    except loops.NoLoopsError:
+        try:
+            loops_build.build(loops_build.SOURCE.parent)
+            loops.library()
+        except (loops_build.CannotBuildError, loops.NoLoopsError) as error:
+            return str(error)
+    return ""
+
+
+WHY_NO_LOOPS = _why_no_loops()
 
 
 def pytest_report_header() -> str:
-    return f"seed: {SEED} (set SEED for another), skipped tests {'fail the run' if NO_SKIPS else 'are allowed'}"
+    replayed = f"Python only: {WHY_NO_LOOPS}" if WHY_NO_LOOPS else "Python and NumPy's loops"
+    return f"seed: {SEED} (set SEED for another), skipped tests {'fail the run' if NO_SKIPS else 'are allowed'}, programs are replayed by {replayed}"
+
+
+@pytest.fixture(scope="session")
+def compiled_loops() -> None:
+    """For tests of the loops back-end."""
+    if WHY_NO_LOOPS:
+        pytest.skip(f"needs a C compiler: {WHY_NO_LOOPS}")
 
 
 @pytest.fixture
@@ -55,7 +81,11 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if NO_SKIPS and any("needs Chromium" not in line for line in _skipped) and session.exitstatus == pytest.ExitCode.OK:
+    if (
+        NO_SKIPS
+        and any(not any(reason in line for reason in PROGRAMS_FROM_ELSEWHERE) for line in _skipped)
+        and session.exitstatus == pytest.ExitCode.OK
+    ):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

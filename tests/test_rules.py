@@ -220,8 +220,6 @@ def test_complex_rules_agree_with_numeric_derivatives_where_numpy_takes_complex(
     random = np.random.default_rng(1)
     wrong = []
     for call in samples(name):
-        if call.as_it_is:  # imaginary parts drawn here would break what its callers make sure of, such as sin and cos of one angle
-            continue
         as_complex = with_arrays(call, lambda a: with_imaginary_part(a, random) if a.dtype.kind == "f" else a)
         try:
             value = function(*as_complex.args, **as_complex.kwargs)
@@ -355,7 +353,7 @@ def test_elementwise_gradients_of_broadcast_arguments_with_stride_0(name: str) -
     report(wrong)
 
 
-@pytest.mark.parametrize("function", sorted((f for f in CONSTANTS if _ours(f)), key=full_name), ids=full_name)
+@pytest.mark.parametrize("function", [f for f in CONSTANTS if _ours(f)], ids=full_name)
 def test_functions_without_derivative_have_no_rules(function: Any) -> None:
     assert function not in COMPOSITIONS
     assert function not in TABLE or not TABLE[function].rules
