@@ -13,8 +13,10 @@ import inspect
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import ContextVar, Token
+from contextvars import ContextVar, Token, copy_context
 from typing import Any, Self
+
+import numpy as np
 
 __all__ = [
     "NOT_RECORDING",
@@ -29,6 +31,7 @@ __all__ = [
     "raw_mode",
     "scope",
     "set_for_good",
+    "silence_numpy_for_good",
 ]
 
 
@@ -112,6 +115,23 @@ def current_mode() -> Instrument:
 def set_for_good(mode: Instrument) -> None:
     """Set the mode in this context, with nothing to restore it: for a context that was copied to run one function in (`Context.run`)."""
     _mode.set(mode)
+
+
+@functools.cache
+def _numpy_quiet() -> tuple[ContextVar[Any], Any] | None:
+    """The context variable in which NumPy keeps its error state, and its value where nothing is reported."""
+    context = copy_context()
+    context.run(np.seterr, all="ignore")
+    return next(((variable, value) for variable, value in context.items() if variable.name == "numpy.ufunc.extobj"), None)
+
+
+def silence_numpy_for_good() -> None:
+    """np.seterr(all="ignore") in this context, likewise with nothing to restore it; in a tenth of its time."""
+    quiet = _numpy_quiet()
+    if quiet is None:
+        np.seterr(all="ignore")
+    else:
+        quiet[0].set(quiet[1])
 
 
 class _Entered:

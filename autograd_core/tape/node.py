@@ -132,7 +132,7 @@ class Node:
     @property
     def links(self) -> tuple[Any, ...]:
         """The parents' nodes, then the saved values."""
-        return self.parents + self.saved if self.plan.compact else self.rest
+        return self.plan.links_of(self)
 
     def free(self) -> None:
         """Forget the saved values; the structure stays, for listings and pictures."""

@@ -8,6 +8,7 @@ plan's choice of values, and the backward pass calls the plan's edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from autograd_core.tape.loading import load_more
@@ -106,6 +107,7 @@ class Plan:
         "keeps",
         "layout",
         "lifts",
+        "links_of",
         "op",
         "quick_edges",
         "recipes",
@@ -148,6 +150,7 @@ class Plan:
         self.keeps = len(self.saves) > 0
         self.lifts = tuple(self._lift(save, groups) for save in saves)
         self.compact = self.arity <= 2 and len(saves) <= 2
+        self.links_of = _links_of(self.compact, self.arity, len(saves))
         self.walk = (NO_PARENT, ONE_PARENT, TWO_PARENTS)[self.arity] if self.compact else MORE_PARENTS
         self.selects = op.selects
         self.exact = op.exact
@@ -247,6 +250,7 @@ class Plan:
         twin = object.__new__(Plan)
         for slot in Plan.__slots__:
             setattr(twin, slot, changes.get(slot, getattr(self, slot, None)))
+        twin.links_of = _links_of(twin.compact, twin.arity, len(twin.saves))
         if not twin.is_freed:
             twin.freed = twin._as_freed()
         return twin
@@ -309,6 +313,14 @@ def _returns_g(rule: Callable[..., Any]) -> bool:
     return code is not None and code.co_code == _RETURNS_G.co_code and code.co_varnames == ("g",)
 
 
+def _links_of(compact: bool, arity: int, saved: int) -> Callable[[Any], tuple[Any, ...]]:
+    """What reads the links of a node: a tuple, or the slots of a compact one."""
+    slots = (*("first", "second")[:arity], *("saved_first", "saved_second")[:saved])
+    if not compact or len(slots) > 1:
+        return attrgetter(*slots) if compact else attrgetter("rest")
+    return (lambda node: (node.first,)) if slots else lambda node: ()
+
+
 def _pull_of(rule: Callable[..., Any], places: Sequence[int]) -> Callable[[Any, Any], Any]:
     """The rule as (g, links) -> contribution, where it takes the links at `places`."""
     match places:
@@ -318,6 +330,8 @@ def _pull_of(rule: Callable[..., Any], places: Sequence[int]) -> Callable[[Any, 
             return lambda g, links: rule(g, links[i])
         case [i, j]:
             return lambda g, links: rule(g, links[i], links[j])
+        case [i, j, k]:
+            return lambda g, links: rule(g, links[i], links[j], links[k])
         case _:
             return lambda g, links: rule(g, *[links[i] for i in places])
 

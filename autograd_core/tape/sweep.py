@@ -15,12 +15,11 @@ from contextvars import ContextVar, copy_context
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 from numpy import ndarray
 
 from autograd_core.tape.fitting import fitted, without_structural_zeros
 from autograd_core.tape.guard import check_unchanged, handed_out
-from autograd_core.tape.mode import Instrument, set_for_good
+from autograd_core.tape.mode import Instrument, set_for_good, silence_numpy_for_good
 from autograd_core.tape.node import Node, program_order
 from autograd_core.tape.plan import Edge
 
@@ -72,7 +71,7 @@ class Sweep:
         copy_context().run(self._run)
 
     def _run(self) -> None:
-        np.seterr(all="ignore")  # a gradient that is infinite is documented (sqrt at 0), not worth a RuntimeWarning from here
+        silence_numpy_for_good()  # a gradient that is infinite is documented (sqrt at 0), not worth a RuntimeWarning from here
         if self.mode is not None:
             set_for_good(self.mode)
         for variable, value in self.settings.items():

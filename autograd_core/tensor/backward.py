@@ -17,9 +17,9 @@ from autograd_core.tape.mode import enable_grad
 from autograd_core.tape.node import Node, map_began, watched_collector
 from autograd_core.tape.sweep import Sweep
 from autograd_core.tape.turns import Turns
-from autograd_core.tensor.handles import Handle, raw, untracked
+from autograd_core.tensor.handles import Handle, handle, raw, untracked
 from autograd_core.tensor.ownership import own_array, own_tensor
-from autograd_core.tensor.passes import seeds_of, swept
+from autograd_core.tensor.passes import seeds_of, swept, swept_plainly
 
 __all__ = ["backward", "gradient", "gradients_of", "partial_gradients"]
 
@@ -31,13 +31,19 @@ _nothing = contextlib.nullcontext()
 
 def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_graph: bool) -> None:
     """See `Tensor.backward`."""
-    seeds = seeds_of([output], [gradient], create_graph)
-    sweep, retained = swept(seeds, [output], wanted=None, retain_graph=retain_graph, create_graph=create_graph)
+    plain = swept_plainly(output, retain_graph) if gradient is None and not create_graph else None
+    if plain is None:
+        seeds = seeds_of([output], [gradient], create_graph)
+        plain = swept(seeds, [output], wanted=None, retain_graph=retain_graph, create_graph=create_graph)
+    sweep, retained = plain
     seat = _turns.take(LONGEST_TURN)
     try:
-        tensors, gradients = _with_gradients(sweep, seeds, retained, create_graph)
+        tensors, gradients = _with_gradients(sweep, retained, create_graph)
         # All or none, and only now, when no rule and no hook can raise any more: no signal is handled within this one call.
-        deque(map(setattr, tensors, repeat("grad"), gradients), maxlen=0)
+        if len(tensors) == 1:
+            tensors[0].grad = gradients[0]
+        else:
+            deque(map(setattr, tensors, repeat("grad"), gradients), maxlen=0)
     finally:
         del seat
     watched_collector.passed = output.node.number
@@ -47,11 +53,11 @@ def backward(output: Any, gradient: Any, *, retain_graph: bool | None, create_gr
         _call_after(retained)
 
 
-def _with_gradients(sweep: Sweep, seeds: dict[Node, Any], retained: list[tuple[Any, Any]], create_graph: bool) -> tuple[list[Any], list[Any]]:
+def _with_gradients(sweep: Sweep, retained: list[tuple[Any, Any]], create_graph: bool) -> tuple[list[Any], list[Any]]:
     """The tensors whose `grad` a pass changes, and what it will be: what it was, and what the pass found."""
     tensors: list[Any] = []
     gradients: list[Any] = []
-    taken = {id(seed) for seed in seeds.values()} if create_graph else set()
+    taken = {id(seed) for seed in sweep.seeds.values()} if create_graph else set()
     with enable_grad() if create_graph else _nothing:
         while sweep.leaf_gradients:
             # popitem: an array that only this loop holds can become the leaf's gradient without a copy.
@@ -82,7 +88,7 @@ def _with_gradients(sweep: Sweep, seeds: dict[Node, Any], retained: list[tuple[A
 def _added(tensor: Any, g: Any) -> Any:
     """The `grad` of `tensor` with the array `g`, which nobody else holds, added."""
     previous = tensor.grad
-    return untracked(g if previous is None else raw(previous) + g)
+    return handle(g if previous is None else raw(previous) + g, None)
 
 
 def _call_after(retained: list[tuple[Any, Any]]) -> None:

@@ -12,8 +12,11 @@ import numpy as np
 
 from autograd_core.arrays.duals import without_tangents
 from autograd_core.arrays.layers import sequence_like
+from autograd_core.tape.node import Node, make_node
+from autograd_core.tape.op import Op
+from autograd_core.tape.plan import ONE_PARENT, Edge, Plan
 
-__all__ = ["SCALARS", "Handle", "as_operand", "handle", "plain", "raw", "results", "untracked", "wrap"]
+__all__ = ["SCALARS", "Handle", "as_operand", "handle", "lift", "plain", "raw", "results", "untracked", "wrap"]
 
 # Never shared memory, never worth a fingerprint, and always fine as the other operand.
 SCALARS = frozenset({float, int, complex, bool, *np.sctypeDict.values()})
@@ -98,3 +101,49 @@ def wrap(value: Any) -> Any:
 def as_operand(other: Any) -> Any:
     """A list or tuple as the array that NumPy's arithmetic takes it for; anything else as it is."""
     return np.asarray(other) if isinstance(other, list | tuple) else other
+
+
+# --- tensors around results -----------------------------------------------------------------------------------------------
+
+
+def lift(data: Any, node: Node) -> Any:
+    """A tensor that stands where `node` stands in its graph, with the raw value `data`."""
+    if isinstance(data, tuple | list):
+        return sequence_like(data, [_output(value, node, i) for i, value in enumerate(data)])
+    return handle(data, node)
+
+
+# --- operations with several results -------------------------------------------------------------------------------------
+
+
+def _add_output(total: Any, total_owned: bool, g: Any, g_owned: bool, node: Node, index: int) -> Any:
+    """The gradient of an operation with several results is the list of theirs, with None for those not used."""
+    gradients = [None] * len(node.dtype) if total is None else total
+    gradients[index] = g if gradients[index] is None else gradients[index] + g
+    return gradients
+
+
+_pick_plans: dict[int, Plan] = {}
+
+
+def _pick_plan(index: int) -> Plan:
+    plan = _pick_plans.get(index)
+    if plan is None:
+
+        def accumulate(total: Any, total_owned: bool, g: Any, g_owned: bool, links: Any) -> Any:
+            return _add_output(total, total_owned, g, g_owned, links[0], index)
+
+        def pull(g: Any, links: Any) -> Any:
+            return _add_output(None, False, g, False, links[0], index)
+
+        edges = (Edge("results", 0, pull, False, accumulate),)
+        plan = Plan(Op(lambda results: results[index], name=f"output {index}", signature="results"), ())
+        plan = _pick_plans[index] = plan.changed(arity=1, walk=ONE_PARENT, edges=edges, graph_edges=edges, special=True)
+    return plan
+
+
+def _output(value: Any, node: Node, index: int) -> Any:
+    """The tensor for one of several results."""
+    if not hasattr(value, "dtype") or value.dtype.kind not in "fc":
+        return wrap(value)
+    return lift(value, make_node(_pick_plan(index), (node,), (), value))

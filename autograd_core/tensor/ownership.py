@@ -266,11 +266,9 @@ _ALONE = _references_when_alone()
 
 def own_array(g: Any) -> Any:
     """`g` as an array that nobody else holds and that can be written to: itself if its caller's name is the only one, else a copy."""
-    if isinstance(g, np.generic):
-        return g
     if isinstance(g, np.ndarray):
         return g if sys.getrefcount(g) <= _ALONE and g.base is None and g.flags.writeable else np.array(g, order="K")
-    return g if sys.getrefcount(g) <= _ALONE and owns_memory(g) else g.copy()
+    return g if isinstance(g, np.generic) or (sys.getrefcount(g) <= _ALONE and owns_memory(g)) else g.copy()
 
 
 def own_tensor(g: Any, taken: set[int]) -> Any:

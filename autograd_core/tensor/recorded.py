@@ -10,7 +10,7 @@ from autograd_core.tape.batched import BatchedSweep
 from autograd_core.tape.node import Node
 from autograd_core.tape.plan import OUT, Edge
 from autograd_core.tensor.batches import recorded_loop
-from autograd_core.tensor.recording import lift
+from autograd_core.tensor.handles import lift
 
 __all__ = ["RecordedSweep"]
 

@@ -13,24 +13,17 @@ import numpy as np
 from autograd_core.arrays.batching.array import BatchingError
 from autograd_core.arrays.duals import without_tangents
 from autograd_core.arrays.foreign import array_at_heart, is_plain, numbers
-from autograd_core.arrays.layers import ArrayLayer, computed_in_layers, in_charge, sequence_like
+from autograd_core.arrays.layers import ArrayLayer, computed_in_layers, in_charge
 from autograd_core.tape.mode import NOT_RECORDING, RECORDING, Instrument, current_mode
 from autograd_core.tape.node import Node, make_node
 from autograd_core.tape.op import Op
-from autograd_core.tape.plan import ONE_PARENT, Edge, Like, Plan, plan_of
-from autograd_core.tensor.handles import Handle, handle, raw, untracked, wrap
+from autograd_core.tape.plan import Like, Plan, plan_of
+from autograd_core.tensor.handles import Handle, lift, raw, untracked, wrap
 from autograd_core.tensor.ownership import guarded, note_views
 
-__all__ = ["applied", "lift", "record"]
+__all__ = ["applied", "record"]
 
 _SEQUENCES = (list, tuple)  # `list | tuple` would make a new object at each call
-
-
-def lift(data: Any, node: Node) -> Any:
-    """A tensor that stands where `node` stands in its graph, with the raw value `data`."""
-    if isinstance(data, tuple | list):
-        return sequence_like(data, [_output(value, node, i) for i, value in enumerate(data)])
-    return handle(data, node)
 
 
 def applied(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -187,39 +180,3 @@ def record(
     if mode is not RECORDING:
         mode.recorded(node, tuple(args), kwargs, value)
     return lift(value, node)
-
-
-# --- operations with several results -------------------------------------------------------------------------------------
-
-
-def _add_output(total: Any, total_owned: bool, g: Any, g_owned: bool, node: Node, index: int) -> Any:
-    """The gradient of an operation with several results is the list of theirs, with None for those not used."""
-    gradients = [None] * len(node.dtype) if total is None else total
-    gradients[index] = g if gradients[index] is None else gradients[index] + g
-    return gradients
-
-
-_pick_plans: dict[int, Plan] = {}
-
-
-def _pick_plan(index: int) -> Plan:
-    plan = _pick_plans.get(index)
-    if plan is None:
-
-        def accumulate(total: Any, total_owned: bool, g: Any, g_owned: bool, links: Any) -> Any:
-            return _add_output(total, total_owned, g, g_owned, links[0], index)
-
-        def pull(g: Any, links: Any) -> Any:
-            return _add_output(None, False, g, False, links[0], index)
-
-        edges = (Edge("results", 0, pull, False, accumulate),)
-        plan = Plan(Op(lambda results: results[index], name=f"output {index}", signature="results"), ())
-        plan = _pick_plans[index] = plan.changed(arity=1, walk=ONE_PARENT, edges=edges, graph_edges=edges, special=True)
-    return plan
-
-
-def _output(value: Any, node: Node, index: int) -> Any:
-    """The tensor for one of several results."""
-    if not hasattr(value, "dtype") or value.dtype.kind not in "fc":
-        return wrap(value)
-    return lift(value, make_node(_pick_plan(index), (node,), (), value))
