@@ -60,6 +60,25 @@ def test_value_and_gradient_at_extremes_and_kinks_are_torchs(name: str, x: Any, 
     np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-12, atol=1e-21)
 
 
+# Either side of where a maximum is taken off before powers of e are made.
+@pytest.mark.parametrize("largest", [1.0, 39.9, 40.1, 87.0, 89.0, 299.0, 301.0, 800.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_and_cross_entropy_are_exact_for_logits_of_any_size(largest: float, dtype: Any, rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    logits = (rng.uniform(-1, 1, (6, 5)) * largest).astype(dtype)
+    logits[0], labels = [largest, -largest, 0, 0, 0], np.array([0, 1, 2, 3, 4, 0], np.uint8)
+    tolerance = {"rtol": 200 * np.finfo(dtype).eps, "atol": 1e-30}
+    ours, theirs = ag.tensor(logits, requires_grad=True), torch.tensor(logits.astype(np.float64), requires_grad=True)
+    loss = functional.cross_entropy(ours, labels, reduction="none")
+    their_loss = torch.nn.functional.cross_entropy(theirs, torch.tensor(labels.astype(int)), reduction="none")
+    assert loss.dtype == dtype
+    np.testing.assert_allclose(loss.detach().numpy(), their_loss.detach().numpy(), rtol=tolerance["rtol"], atol=4 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(functional.softmax(ours, 1).detach().numpy(), torch.softmax(theirs, 1).detach().numpy(), **tolerance)
+    loss.sum().backward()
+    their_loss.sum().backward()
+    np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=tolerance["rtol"], atol=4 * np.finfo(dtype).eps)
+
+
 def test_soft_margin_loss_is_finite_where_torchs_is_not() -> None:
     x = ag.tensor(BIG, requires_grad=True)
     loss = functional.soft_margin_loss(x, np.ones(7), reduction="sum")

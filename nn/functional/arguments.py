@@ -15,11 +15,11 @@ def as_array(input: Any) -> Any:
 
 
 def one_axis(name: str, input: Any, axis: int | None, dim: int | None, default: int) -> int:
-    """The axis that `axis` or `dim` means; TypeError if both are given, ValueError if `input` does not have it."""
+    """The axis of an array that `axis` or `dim` means; TypeError if both are given, ValueError if `input` does not have it."""
     if axis is not None and dim is not None:
         raise TypeError(f"{name}: axis and dim are two names of one argument; give one of them")
     chosen = default if axis is None and dim is None else dim if axis is None else axis
-    rank = max(np.ndim(input), 1)  # a number counts as a list of one
+    rank = input.ndim or 1  # a number counts as a list of one
     if chosen is None or not -rank <= chosen < rank:
-        raise ValueError(f"{name}: axis {chosen} is out of bounds for an input of shape {np.shape(input)}")
+        raise ValueError(f"{name}: axis {chosen} is out of bounds for an input of shape {input.shape}")
     return int(chosen)

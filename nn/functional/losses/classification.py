@@ -6,6 +6,7 @@ own, so that it can be differentiated again.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -13,9 +14,13 @@ import numpy as np
 
 import autograd_core as ag
 from nn.functional.losses.arguments import as_input, check_labels, chosen_reduction, class_weights, like_input, reduced, require_labels, weights_of
-from nn.functional.softmax import log_softmax, softmax
+from nn.functional.softmax import log_softmax, safe_powers, shifted_powers, softmax
+from nn.functional.sums import row_sums
 
 __all__ = ["cross_entropy", "kl_div", "nll_loss"]
+
+
+_FEW = 1024  # labels, which the tape copies by itself
 
 
 # --- labels ---------------------------------------------------------------------------------------------------------------
@@ -34,10 +39,17 @@ def _known_labels(name: str, index: Any, shape: tuple[int, ...], classes: int, i
 def _labels(name: str, target: Any, shape: tuple[int, ...], classes: int, ignore_index: int) -> tuple[Any, Any]:
     """Flat labels that exist, and a mask of those that are not to be ignored, or None if all count; ValueError for a wrong label."""
     index = target if target.ndim == 1 else target.reshape(-1)
-    if not (0 <= ignore_index < classes or ag.for_any((index < 0) | (index >= classes))):
+    if not 0 <= ignore_index < classes and _are_classes(index, classes):
         return index, None
     kept: tuple[Any, Any] = _known_labels(name, index, shape, classes, ignore_index)
     return kept
+
+
+def _are_classes(index: Any, classes: int) -> bool:
+    """Whether all labels lie in 0..classes - 1."""
+    if type(index) is np.ndarray:  # to look for the extremes takes a quarter of the time of comparing all
+        return not index.size or bool(index.item(index.argmin()) >= 0 and index.item(index.argmax()) < classes)
+    return not ag.for_any((index < 0) | (index >= classes))
 
 
 def _factors(weight: Any, index: Any, kept: Any, dtype: Any) -> Any:
@@ -73,6 +85,39 @@ def _one_hot(index: Any, classes: int) -> Any:
     return index[:, None] == np.arange(classes)
 
 
+@functools.lru_cache(maxsize=64)
+def _row_starts(count: int, classes: int) -> Any:
+    """Where each row begins in an array (count, classes) laid flat. Kept, so not to be written to."""
+    starts = np.arange(0, count * classes, max(classes, 1))
+    starts.flags.writeable = False
+    return starts
+
+
+def _flat_places(index: Any, classes: int) -> Any:
+    """Where each row's label is in an array (samples, classes) laid flat: one list of places is looked up in half of the time of two."""
+    count = len(index)
+    starts = _row_starts(count, classes) if count <= _FEW else np.arange(0, count * classes, max(classes, 1))
+    return index.astype(np.intp, copy=False) + starts
+
+
+def _picked(x: Any, index: Any) -> Any:
+    """The element of each row that its label says."""
+    if type(x) is type(index) is np.ndarray:
+        return x.take(_flat_places(index, x.shape[1]))
+    return x[np.arange(len(index)), index]
+
+
+def _slope_in_place(logits: Any, index: Any, g: Any) -> Any:
+    """(softmax(logits) - one_hot(index)) * g, with g for each row or all, in one array."""
+    result = safe_powers(logits)
+    if result is None:
+        result = shifted_powers(logits, 1)
+    factor = g / row_sums(result)
+    result *= factor[:, None]
+    result.reshape(-1)[_flat_places(index, result.shape[1])] -= g
+    return result
+
+
 def _softmax_rule(g: Any, logits: Any) -> Any:
     probabilities = softmax(logits, 1)
     return probabilities * (g - (g * probabilities).sum(axis=1, keepdims=True))
@@ -87,17 +132,13 @@ def _softmax_rule(g: Any, logits: Any) -> Any:
     samples=lambda a: [ag.call(a(4, 3), np.array([0, 2, 1, 1])), ag.call(a(0, 3), np.zeros(0, dtype=int))],
 )
 def _softmax_minus_one_hot(logits: Any, index: Any) -> Any:
-    result = logits - logits.max(axis=1, keepdims=True)
-    np.exp(result, out=result)
-    result /= result.sum(axis=1, keepdims=True)
-    if not isinstance(result, np.ndarray) or not isinstance(index, np.ndarray):
-        return result - _one_hot(index, result.shape[1])
-    result[np.arange(len(index)), index] -= 1
-    return result
+    return softmax(logits, 1) - _one_hot(index, logits.shape[1])
 
 
 def _logits_rule(g: Any, logits: Any, index: Any, factor: Any, scale: float) -> Any:
     g = g * scale if factor is None else g * scale * factor
+    if type(logits) is type(index) is np.ndarray and isinstance(g, np.ndarray | np.floating) and logits.size:
+        return _slope_in_place(logits, index, g)
     return _softmax_minus_one_hot(logits, index) * (g[:, None] if g.ndim else g)
 
 
@@ -127,10 +168,12 @@ def _index_samples(a: Any) -> list[Any]:
 )
 def _index_cross_entropy(logits: Any, index: Any, factor: Any = None, scale: float = 1.0, total: bool = False) -> Any:
     """Scale * factor[i] * (log(sum(exp(logits[i]))) - logits[i, index[i]]), or the sum of it."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    picked = shifted[np.arange(len(index)), index]
-    np.exp(shifted, out=shifted)
-    losses = np.log(shifted.sum(axis=1)) - picked
+    powers = safe_powers(logits)
+    if powers is None:
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        losses = np.log(np.exp(shifted).sum(axis=1)) - _picked(shifted, index)
+    else:  # the logarithm of a quotient, which is near 1 for a small loss: no digits are lost to large logits
+        losses = np.log(row_sums(powers) / _picked(powers, index))
     if factor is not None:
         losses = np.where(factor == 0, 0.0, losses * factor)  # a sample that does not count may be infinite
     if total:
@@ -194,7 +237,7 @@ def cross_entropy(
         return losses.reshape(batch) if reduction == "none" else reduced(losses, reduction)
     target = require_labels("cross_entropy", target, batch, input, ", or probabilities of the input's shape")
     index, kept = _labels("cross_entropy", target, input.shape, classes, ignore_index)
-    if isinstance(logits, ag.Tensor) and not isinstance(index, ag.Tensor):
+    if isinstance(logits, ag.Tensor) and type(index) is np.ndarray and index.size > _FEW:
         index = ag.tensor(index)  # of its own: the tape need not watch for changes by the user
     factor = _factors(weight, index, kept, input.dtype)
     if label_smoothing:
