@@ -9,6 +9,7 @@ import os
 
 import numpy as np
 import pytest
+from numeric_gradient import numeric_gradient
 
 import autograd_core as ag
 
@@ -191,6 +192,115 @@ def test_reading_rows_while_filling_costs_the_same_for_each_row():
         assert id(h._array) == first
     h[-1].sum().backward()
     np.testing.assert_allclose(x.grad.data, 4 * 1.5**49)
+
+
+# Views that NumPy's functions make, and numbers, of which there are none: forward mode and maps have to see what NumPy does.
+
+
+def function_of_the_whole(function):
+    def write(y):
+        v = function(y)
+        v *= 2.0
+
+    write.__name__ = getattr(function, "__name__", "view")
+    return write
+
+
+def number_is_no_view(y):
+    v = y[0][1]
+    v += 10.0
+    y[1] *= v
+
+
+def number_is_kept(y):
+    v = y[0][1]
+    y[0] = 5.0
+    y[2] *= v
+
+
+def numbers_of_a_loop(y):
+    for number in y[0]:
+        number += 1.0
+        y[2] += number
+
+
+def copy_by_reshape(y):
+    v = y.T.reshape(-1)
+    v *= 2.0
+    y[0] += v[3]
+
+
+def copy_by_reshape_after_a_write(y):
+    v = y.T
+    y[0] = 5.0
+    w = v.reshape(-1)
+    w *= 2.0
+    y[1] += w[3]
+
+
+def total_is_no_view(y):
+    s = y.sum()
+    v = np.reshape(s, 1)
+    v[0] = 3.0
+    y[1] *= s
+
+
+def view_of_one_number(y):
+    v = y[0, :1]
+    w = np.squeeze(v)
+    z = np.squeeze(w)
+    v[...] -= z
+
+
+VIEWS_BY_FUNCTIONS = [function_of_the_whole(f) for f in (np.squeeze, np.ravel, np.transpose, np.flip, np.real, np.fliplr, np.rot90)]
+VIEWS_BY_FUNCTIONS += [
+    function_of_the_whole(lambda y: np.expand_dims(y, 0)),
+    function_of_the_whole(lambda y: np.reshape(y, (9, 1))),
+    function_of_the_whole(lambda y: np.swapaxes(y, 0, 1)),
+    function_of_the_whole(lambda y: np.moveaxis(y, 0, 1)),
+    function_of_the_whole(lambda y: np.split(y, 3)[1]),
+    function_of_the_whole(lambda y: y.real),
+    function_of_the_whole(lambda y: y.squeeze()),
+    number_is_no_view,
+    number_is_kept,
+    numbers_of_a_loop,
+    copy_by_reshape,
+    copy_by_reshape_after_a_write,
+    total_is_no_view,
+    view_of_one_number,
+]
+
+
+@pytest.mark.parametrize("write", VIEWS_BY_FUNCTIONS, ids=lambda f: f.__name__)
+def test_what_is_a_view_and_what_is_none_is_numpys_choice_in_all_kinds_of_passes(write):
+    def f(x):
+        return loss_of(write, x)
+
+    expected, t, both = f(X), np.cos(X), np.stack([X, 2 * X])
+    value, g = ag.value_and_grad(f)(X)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(g, numeric_gradient(f, X), atol=1e-7)
+    value, slope = ag.jvp(f, (X,), (t,))
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(slope, (g * t).sum(), rtol=1e-12)
+    np.testing.assert_allclose(ag.vmap(f)(both), [f(x) for x in both], rtol=1e-12)
+    np.testing.assert_allclose(ag.vmap(f, in_axes=2)(np.moveaxis(both, 0, 2)), [f(x) for x in both], rtol=1e-12)
+    np.testing.assert_allclose(ag.vmap(ag.grad(f))(both), [ag.grad(f)(x) for x in both], rtol=1e-10)
+    np.testing.assert_allclose(ag.hvp(f)(X, t), ag.jvp(ag.grad(f), (X,), (t,))[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("view", [lambda p: p[...], lambda p: p[None], lambda p: p[..., None]])
+def test_a_view_of_a_leaf_of_one_number_shows_it(view):
+    p = ag.tensor(0.5, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        view(p)[...] = 2.0
+    with ag.no_grad():
+        view(p)[...] = 2.0
+    assert p.item() == 2.0
+    assert p.is_leaf
+    t = (p * 1.0).copy()  # an array, for NumPy too
+    view(t)[...] *= p
+    assert t.item() == 4.0
 
 
 # --- random programs ------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ __all__ = [
     "interprets",
     "is_foreign",
     "level_of",
+    "memory_of",
     "new_level",
     "owns_memory",
     "refused",
@@ -186,6 +187,13 @@ class ArrayLayer:
 def finite(array: Any) -> Any:
     """`np.isfinite` of an array, and of all that it carries if it is a layer."""
     return array.is_finite() if isinstance(array, ArrayLayer) else np.isfinite(array)
+
+
+def memory_of(array: Any) -> Any:
+    """The array at the bottom of `array`'s layers, in which its elements are."""
+    while isinstance(array, ArrayLayer):
+        array = array.primary
+    return array
 
 
 def owns_memory(array: Any) -> bool:

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.tape.mode import RECORDING, raw_mode
 from autograd_core.tape.node import Node, like_of, make_node
 from autograd_core.tape.op import Op
 from autograd_core.tape.plan import FROM_ARGS, FROM_DEFAULT, FROM_KWARGS, FROM_RESULT, plan_first
 from autograd_core.tensor.handles import SCALARS, Handle, handle, results
-from autograd_core.tensor.ownership import COPIED, note_views, share_memory_of
+from autograd_core.tensor.ownership import COPIED, note_views, share_memory_of, shows
 from autograd_core.tensor.recording import applied, record
 
 __all__ = ["BARE", "apply", "apply_to_view"]
@@ -38,9 +37,7 @@ def apply_to_view(op: Op, tensor: Any, arguments: tuple[Any, ...], data: Any) ->
     plan = op.first or plan_first(op)
     values = (*arguments, data)  # OUT is -1: the result comes last
     result = handle(data, make_node(plan, (tensor.node,), [values[save] for save in plan.saves], data))
-    base, own = getattr(data, "base", None), tensor._array
-    # A copy may have a base too: reshape makes a view of what it has just copied.
-    if (base is not None and (base is own or base is own.base)) or isinstance(data, ArrayLayer):
+    if shows(data, tensor):
         share_memory_of(tensor, result, op.function, arguments[1:])
     return result
 
@@ -113,7 +110,7 @@ def _applied_plainly(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     value = compute(*raw_args, **kwargs)
     if type(value) not in BARE or value.dtype.kind not in "fc":
         result = record(plan, parents, raw_args, kwargs, value, reachable, RECORDING, form[1:])
-        if isinstance(value, tuple | list) or getattr(value, "base", None) is not None:
+        if isinstance(value, tuple | list) or getattr(value, "base", None) is not None or value is raw_args[0]:
             note_views(op.function, args, kwargs, result)
         return result
     saved = []
@@ -132,7 +129,7 @@ def _applied_plainly(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
             saved = plan.saved_values(form[1:], raw_args, kwargs, value)
             break
     result = handle(value, make_node(plan, parents, saved, value))
-    if value.base is not None:
+    if value.base is not None or value is raw_args[0]:
         note_views(op.function, args, kwargs, result)
     return result
 

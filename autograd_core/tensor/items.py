@@ -22,7 +22,7 @@ from autograd_core.tape.plan import plan_of
 from autograd_core.tape.table import operation
 from autograd_core.tensor.apply import apply, apply_to_view
 from autograd_core.tensor.handles import Handle, raw, untracked
-from autograd_core.tensor.ownership import Memory, copied, is_writeable, share_memory_of
+from autograd_core.tensor.ownership import Memory, copied, is_writeable, share_memory_of, shows
 from autograd_core.tensor.recording import record
 from autograd_core.tensor.views import is_shared, is_whole, write_through
 
@@ -67,7 +67,7 @@ def get_item(self: Any, index: Any) -> Any:
             share_memory_of(self, result, operator.getitem, (index,))
             return result
         return apply_to_view(_getitem, self, (self._array, index), data)
-    if getattr(data, "base", None) is not None or isinstance(data, ArrayLayer):
+    if shows(data, self):
         share_memory_of(self, result, operator.getitem, (index,))
     return result
 

@@ -14,7 +14,6 @@ from autograd_core.tape.table import operation
 from autograd_core.tensor.apply import apply, apply_to_view
 from autograd_core.tensor.handles import Handle, raw
 from autograd_core.tensor.operators import unary_method
-from autograd_core.tensor.ownership import share_memory_of
 
 __all__ = ["ArrayMethods", "astype"]
 
@@ -58,14 +57,6 @@ def _constant_method(name: str) -> Callable[..., Any]:
 def _records_plainly(tensor: Any) -> bool:
     """Whether a view is recorded with no instrument looking on. (Of a view only shapes are saved: there is nothing to guard.)"""
     return tensor.node is not None and raw_mode() is RECORDING
-
-
-def _view_of(tensor: Any, function: Any, *arguments: Any) -> Any:
-    """`function(tensor, *arguments)`, which is a view: of a layer too, whose memory does not tell."""
-    result = function(tensor, *arguments)
-    if isinstance(tensor._array, ArrayLayer) and result is not tensor:
-        share_memory_of(tensor, result, function, arguments)
-    return result
 
 
 class ArrayMethods(Handle):
@@ -135,7 +126,7 @@ class ArrayMethods(Handle):
         if order == "C" and _records_plainly(self):
             return apply_to_view(_reshape, self, (self._array, wanted, order), self._array.reshape(wanted))
         # Not every array library's reshape has an order.
-        return _view_of(self, np.reshape, wanted) if order == "C" else np.reshape(self, wanted, order=order)
+        return np.reshape(self, wanted) if order == "C" else np.reshape(self, wanted, order=order)
 
     def transpose(self: Any, *axes: Any) -> Any:
         """The axes in another order, reversed if none is given."""
@@ -144,13 +135,13 @@ class ArrayMethods(Handle):
         wanted = tuple(axes) or None
         if _records_plainly(self):
             return apply_to_view(_transpose, self, (self._array, wanted), self._array.transpose(*wanted or ()))
-        return _view_of(self, np.transpose, wanted)
+        return np.transpose(self, wanted)
 
     def swapaxes(self: Any, axis1: SupportsIndex, axis2: SupportsIndex) -> Any:
         """Two axes in each other's place."""
         if _records_plainly(self):
             return apply_to_view(_swapaxes, self, (self._array, axis1, axis2), self._array.swapaxes(axis1, axis2))
-        return _view_of(self, np.swapaxes, axis1, axis2)
+        return np.swapaxes(self, axis1, axis2)
 
     def flatten(self: Any, order: Any = "C") -> Any:
         """A one-dimensional copy."""

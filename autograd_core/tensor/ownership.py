@@ -18,18 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.arrays.layers import instances_in, owns_memory, sequence_like
+from autograd_core.arrays.layers import ArrayLayer, instances_in, memory_of, owns_memory, sequence_like
 from autograd_core.tape.guard import fingerprint, full_fingerprint, note_handed_out
 from autograd_core.tape.mode import RECORDING, Instrument
-from autograd_core.tape.node import next_number
+from autograd_core.tape.node import Leaf, next_number
 from autograd_core.tape.plan import OUT, Plan
-from autograd_core.tensor.handles import Handle
+from autograd_core.tensor.handles import Handle, raw
 
 __all__ = [
     "Memory",
     "copied",
     "guarded",
     "hand_out",
+    "is_view",
     "is_writeable",
     "note_views",
     "own_array",
@@ -37,6 +38,7 @@ __all__ = [
     "read_only",
     "share_memory_of",
     "share_memory_with",
+    "shows",
 ]
 
 COPIED = 16_384  # bytes up to which an array is quicker copied than looked at before and after
@@ -100,6 +102,28 @@ def hand_out(tensor: Any) -> Any:
     return tensor._array
 
 
+def is_view(data: Any, tensor: Any) -> bool:
+    """Whether `data`, a result of `tensor`, shows its memory; or is its array, as of a function with nothing to do (np.squeeze).
+
+    Of layers their plain arrays tell. One number for each element of a batch is an array there, and to the program a scalar, of which
+    NumPy has no views, unless it is a view itself.
+    """
+    array = tensor._array
+    if isinstance(array, ArrayLayer) and not tensor.ndim and memory_of(array).ndim and type(tensor.handed_out) is not Memory:
+        return False
+    data, array = memory_of(data), memory_of(array)
+    return isinstance(data, np.ndarray) and isinstance(array, np.ndarray) and np.may_share_memory(data, array)
+
+
+def shows(data: Any, tensor: Any) -> bool:
+    """The same of what an index or a reshape gives, in less time. A leaf of one number is a place, although it is kept as a scalar."""
+    base, array = getattr(data, "base", None), tensor._array
+    if base is None:
+        return isinstance(data, ArrayLayer) and is_view(data, tensor)
+    # A copy may have a base too: reshape makes a view of what it has just copied.
+    return base is array or base is getattr(array, "base", None) or (isinstance(tensor.node, Leaf) and isinstance(array, np.generic))
+
+
 def share_memory_of(tensor: Any, view: Any, function: Any, arguments: tuple[Any, ...]) -> None:
     """Let `view`, which is `function(tensor, *arguments)`, and `tensor` know of one another: what happens to the memory of one happens to both."""
     memory = tensor.handed_out
@@ -111,7 +135,8 @@ def share_memory_of(tensor: Any, view: Any, function: Any, arguments: tuple[Any,
 def note_views(function: Any, args: Any, kwargs: Any, result: Any) -> None:
     """Let each tensor in `result`, of `function(*args, **kwargs)`, that is a view know of the argument whose memory it shows."""
     for i, part in enumerate(instances_in(result, Handle)):
-        if getattr(part._array, "base", None) is not None:
+        array = part._array
+        if isinstance(array, ArrayLayer) or getattr(array, "base", None) is not None or any(array is raw(value) for value in args):
             _share_memory(function, args, kwargs, part, i if isinstance(result, tuple | list) else None)
 
 
@@ -119,13 +144,14 @@ def _share_memory(function: Any, args: Any, kwargs: Any, view: Any, part: int | 
     """`share_memory_of` the tensor among the arguments whose memory `view` shows."""
     data = view._array
     for value in instances_in((args, kwargs), Handle):
-        if value is not view and isinstance(value._array, np.ndarray) and np.may_share_memory(value._array, data):
+        if value is not view and is_view(data, value):
             if function is None:
                 share_memory_of(value, view, None, ())
             else:
                 share_memory_of(value, view, _called_again, (function, _without_arrays(args, value), _without_arrays(kwargs, value), part))
             return
     # Not all arrays with a base are views of an argument: tensordot reshapes what it has just computed.
+    data = memory_of(data)
     view.handed_out = any(np.may_share_memory(array, data) for array in instances_in((args, kwargs), np.ndarray))
 
 

@@ -103,7 +103,7 @@ def applied(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             mode.failed(op, tuple(raw_args), raw_kwargs, error)
             raise
     result = record(plan, parents, raw_args, raw_kwargs, value, reachable, mode, form)
-    if getattr(value, "base", None) is not None or isinstance(value, tuple | list):
+    if getattr(value, "base", None) is not None or isinstance(value, tuple | list | ArrayLayer) or (raw_args and value is raw_args[0]):
         note_views(op.function, args, kwargs, result)
     return result
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.arrays.indices import is_basic
+from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tape.node import Leaf
 from autograd_core.tensor.handles import handle
@@ -138,7 +139,7 @@ def _write(root: Any, tensor: Any, sharers: list[Any], index: Any, value: Any, a
         own = _positions_of(root, tensor)
         assign(changed, index, value)
         whole = handle(root._array, root.node)
-        assign(whole, np.unravel_index(own, root.shape) if root.shape else (), changed)
+        assign(whole, np.unravel_index(own, root.shape) if root.shape else (), changed if root.shape else changed.reshape(()))
     keeps_history = current_mode() is NOT_RECORDING and isinstance(root.node, Leaf)
     flat = whole.reshape(-1)
     new = {id(root): (root, whole)} | ({} if tensor is root else {id(tensor): (tensor, changed)})
@@ -156,6 +157,11 @@ def _write(root: Any, tensor: Any, sharers: list[Any], index: Any, value: Any, a
 
 def _laid_out(values: Any, view: Any, whole: Any, root: Any) -> Any:
     """`values` as a view of `whole`, where `view` was one of `root`: whether a later reshape of it is a view, its strides decide."""
+    if isinstance(values, ArrayLayer):
+        layers = (values, view, whole, root)
+        if any(type(layer) is not type(values) or layer.level != values.level for layer in layers):
+            return values
+        return values if whole is values else values.rebuilt([_laid_out(*parts) for parts in zip(*(layer.parts for layer in layers), strict=True)])
     if whole is values or not all(isinstance(a, np.ndarray) for a in (values, view, whole, root)):
         return values
     if whole.strides != root.strides or not np.may_share_memory(view, root):

@@ -20,7 +20,10 @@ __all__ = ["get", "put"]
 def get(own: int, batch: Batched, index: Any) -> Any:
     """`batch[index]`."""
     if is_basic(index):
-        return Batched(batch.payload[(slice(None), *index) if type(index) is tuple else (slice(None), index)], batch.level)
+        found = batch.payload[(slice(None), *index) if type(index) is tuple else (slice(None), index)]
+        if found.ndim == 1 and index is not Ellipsis and not (type(index) is tuple and Ellipsis in index):
+            found = found.copy()  # of one element NumPy makes a scalar, which is no view
+        return Batched(found, batch.level)
     entries = index if type(index) is tuple else (index,)
     level = max(level_of(entries), batch.level)
     if level > batch.level:
