@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["Interrupt", "Place", "every_interrupt", "lines_of"]
+__all__ = ["OURS", "ROOT", "Interrupt", "Place", "every_interrupt", "interrupted", "lines_of"]
 
 ROOT = str(Path(__file__).parent.parent)
 OURS = tuple(f"{ROOT}/{package}/" for package in ("autograd_core", "nn", "optim"))
@@ -82,6 +82,16 @@ def lines_of(make: Callable[[], Any], run: Callable[[Any], Any], folders: tuple[
     subject, tracer = make(), _Tracer(folders, None)
     tracer.run(lambda: run(subject))
     return tracer.lines
+
+
+def interrupted(run: Callable[[], Any], line: int, folders: tuple[str, ...] = OURS) -> str | None:
+    """Where `run` was when it came to its line number `line` and was interrupted there; None if it came to its end before."""
+    tracer = _Tracer(folders, line)
+    if not tracer.run(run):
+        return tracer.where
+    if tracer.where:
+        raise AssertionError(f"{tracer.where}: an interrupt was swallowed")
+    return None
 
 
 def every_interrupt(make: Callable[[], Any], run: Callable[[Any], Any], folders: tuple[str, ...] = OURS) -> Iterator[Place]:
