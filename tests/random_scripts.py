@@ -97,7 +97,7 @@ KINDS = {name: kind for name, kind in KINDS.items() if _installed(kind.needs)}
 
 REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "masked": (lambda a: np.ma.masked_array(a, a > 0), "masked array"),
-    "matrix": (lambda a: np.atleast_2d(a).view(np.matrix), "matrix"),
+    "matrix": (lambda a: a.reshape(1, -1).view(np.matrix), "matrix"),
     "objects": (lambda a: a.astype(object), "Python objects"),
 }
 
@@ -532,10 +532,12 @@ class Maker:
         except Exception:  # noqa: BLE001  whatever NumPy has to say: the line is not for these arrays
             self.restore()
             return
-        for value in self.world.variables().values():
-            # What NumPy makes of one number is a scalar: a view of one that is kept as an array means nothing to its users.
-            of_a_number = value.base is not None and value.base.ndim == 0 and value.flags.writeable
-            if of_a_number or value.dtype.kind not in "fc" or not 0 < value.size <= MOST_ELEMENTS or not np.abs(value).max() <= LARGEST:
+        values = list(self.world.variables().values())
+        for value in values:
+            # What NumPy makes of one number is a scalar: a view of one that is kept as an array here means nothing to its users.
+            number = value if value.base is None else value.base
+            has_views = number.ndim == 0 and value.flags.writeable and sum(other is number or other.base is number for other in values) > 1
+            if has_views or value.dtype.kind not in "fc" or not 0 < value.size <= MOST_ELEMENTS or not np.abs(value).max() <= LARGEST:
                 self.restore()
                 return
         self.script.lines.append(line)

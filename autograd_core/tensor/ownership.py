@@ -52,14 +52,16 @@ class Memory(list[bool]):
     A list, because an empty one is false at the speed of C: operations ask at each call.
 
     root    the tensor that was there first, and shows all of the memory
+    shape   its shape
     places  the others by id: (weak reference, place of what it is a view of or None for the root, function, arguments): see views.py
     """
 
-    __slots__ = ("places", "root")
+    __slots__ = ("places", "root", "shape")
 
     def __init__(self, root: Any, handed_out: bool) -> None:
         super().__init__([True] if handed_out else [])
         self.root: Any = weakref.ref(root)
+        self.shape = root._array.shape
         self.places: dict[int, Place] = {}
 
     def add(self, view: Any, of: Any, function: Any, arguments: tuple[Any, ...]) -> None:

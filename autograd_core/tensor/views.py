@@ -11,6 +11,7 @@ told by making the view again, of positions. All of that is recorded by ordinary
 
 from __future__ import annotations
 
+import math
 import operator
 from collections import deque
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.arrays.indices import is_basic
-from autograd_core.arrays.layers import ArrayLayer
+from autograd_core.arrays.layers import ArrayLayer, memory_of
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tape.node import Leaf
 from autograd_core.tensor.handles import handle
@@ -59,7 +60,7 @@ def write_through(tensor: Any, index: Any, value: Any, assign: Callable[[Any, An
     root = memory.root()
     sharers = _sharers(memory, tensor)
     if root is None or root.handed_out is not memory:
-        if any(_may_overlap(other._array, tensor._array) for other in sharers):
+        if any(_may_overlap(memory, other, tensor) for other in sharers):
             raise RuntimeError(
                 f"item assignment to a view (shape {tensor.shape}) while another one of the same memory is alive, but no tensor that shows all "
                 "of it: it would be lost for the other; keep the whole (t = ...; v = t[1:]), or assign to a copy (v = v.copy())"
@@ -78,8 +79,13 @@ def write_through(tensor: Any, index: Any, value: Any, assign: Callable[[Any, An
     return True
 
 
-def _may_overlap(a: Any, b: Any) -> bool:
-    return not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or np.may_share_memory(a, b)
+def _may_overlap(memory: Memory, a: Any, b: Any) -> bool:
+    """Whether two views show the same elements. That their arrays are apart says so only where both are in one memory still."""
+    one, other = memory_of(a._array), memory_of(b._array)
+    if getattr(one, "base", None) is not None and one.base is getattr(other, "base", None) and not np.may_share_memory(one, other):
+        return False
+    places = [_positions(memory.shape, memory.places[id(view)]) for view in (a, b)]
+    return bool(np.intersect1d(*places).size)
 
 
 def _touches(root: Any, index: Any, sharers: list[Any]) -> bool:
@@ -104,21 +110,21 @@ def _part(grid: Any, index: Any) -> Any:
     return grid[entries if Ellipsis in entries else (*entries, ...)]
 
 
-def _positions(root: Any, place: Place | None) -> Any:
-    """Where in the flattened root the elements of a view are, as an array of its shape: what made the view, made of positions."""
+def _positions(shape: Any, place: Place | None) -> Any:
+    """Where in the flattened root, of this shape, the elements of a view are, as an array of its shape: what made the view, made of positions."""
     if place is None:
-        return np.arange(root.size).reshape(root.shape)
+        return np.arange(math.prod(shape)).reshape(shape)
     _, behind, function, arguments = place
     if function is None:
         raise RuntimeError(
-            f"item assignment to what shows the memory of a tensor of shape {root.shape} cannot be followed here; assign to the whole "
+            f"item assignment to what shows the memory of a tensor of shape {shape} cannot be followed here; assign to the whole "
             "(y[1, 0] = v instead of y[1][0] = v), or to a copy"
         )
-    return function(_positions(root, behind), *arguments)
+    return function(_positions(shape, behind), *arguments)
 
 
 def _positions_of(root: Any, view: Any) -> Any:
-    positions = _positions(root, root.handed_out.places[id(view)])
+    positions = _positions(root.shape, root.handed_out.places[id(view)])
     if positions.shape != view.shape or view.dtype != root.dtype:
         raise RuntimeError(
             f"item assignment cannot be followed from a view of shape {view.shape}, {view.dtype} to a tensor of shape {root.shape}, {root.dtype}; "
@@ -162,6 +168,8 @@ def _laid_out(values: Any, view: Any, whole: Any, root: Any) -> Any:
         if any(type(layer) is not type(values) or layer.level != values.level for layer in layers):
             return values
         return values if whole is values else values.rebuilt([_laid_out(*parts) for parts in zip(*(layer.parts for layer in layers), strict=True)])
+    if isinstance(values, np.generic):
+        values = np.asarray(values)  # one element, of which there may be views again
     if whole is values or not all(isinstance(a, np.ndarray) for a in (values, view, whole, root)):
         return values
     if whole.strides != root.strides or not np.may_share_memory(view, root):
