@@ -73,6 +73,7 @@ from nn.losses import (
     HuberLoss,
     KLDivLoss,
     L1Loss,
+    LinearCrossEntropyLoss,
     MarginRankingLoss,
     MSELoss,
     MultiLabelMarginLoss,
@@ -100,6 +101,7 @@ from nn.normalisation import (
     LayerNorm,
     LocalResponseNorm,
     RMSNorm,
+    SyncBatchNorm,
 )
 from nn.padding import (
     CircularPad1d,
@@ -118,7 +120,7 @@ from nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from nn.parameter import Parameter
+from nn.parameter import Buffer, Parameter
 from nn.parameter_containers import ParameterDict, ParameterList
 from nn.pooling import (
     AdaptiveAvgPool1d,
@@ -130,6 +132,8 @@ from nn.pooling import (
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
+    FractionalMaxPool2d,
+    FractionalMaxPool3d,
     LPPool1d,
     LPPool2d,
     LPPool3d,
@@ -182,6 +186,7 @@ __all__ = [
     "BatchNorm3d",
     "Batches",
     "Bilinear",
+    "Buffer",
     "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",
@@ -210,6 +215,8 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
@@ -246,6 +253,7 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
@@ -303,6 +311,7 @@ __all__ = [
     "Softsign",
     "SqueezeExcitation",
     "Summary",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from nn import functional
+from nn.casting import dtype_of_new
+from nn.functional.arguments import axis_or_dim
 from nn.module import Module
 from nn.parameter import Parameter
 
@@ -104,10 +106,10 @@ class PReLU(_Activation):
 
     options = ("num_parameters",)
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = np.float32) -> None:
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         self.num_parameters = num_parameters
         self.init = init
-        self.weight = Parameter(np.full(num_parameters, init, dtype=dtype))
+        self.weight = Parameter(np.full(num_parameters, init, dtype_of_new("PReLU", device, dtype)))
 
     def reset_parameters(self) -> None:
         """Set the slopes to their first value."""
@@ -168,19 +170,18 @@ class Hardswish(_InPlace):
 class Hardshrink(_Activation):
     """X where |x| > lambd, else 0, elementwise."""
 
-    options = ("lambd",)
-
     def __init__(self, lambd: float = 0.5) -> None:
         self.lambd = lambd
 
     def forward(self, input: Any) -> Any:
         return functional.hardshrink(input, self.lambd)
 
+    def extra_repr(self) -> str:
+        return str(self.lambd)
+
 
 class Softshrink(_Activation):
     """X moved towards 0 by `lambd`, and 0 where |x| <= lambd, elementwise."""
-
-    options = ("lambd",)
 
     def __init__(self, lambd: float = 0.5) -> None:
         if not lambd >= 0:
@@ -189,6 +190,9 @@ class Softshrink(_Activation):
 
     def forward(self, input: Any) -> Any:
         return functional.softshrink(input, self.lambd)
+
+    def extra_repr(self) -> str:
+        return str(self.lambd)
 
 
 class Threshold(_Activation):
@@ -325,6 +329,7 @@ class _AlongAxis(_Activation):
     """A function along the axis `dim`, which may be given as `axis` too."""
 
     options = ("dim",)
+    dim: int | None
 
     def __init__(self, dim: int | None = None, *, axis: int | None = None) -> None:
         if dim is not None and axis is not None:
@@ -365,8 +370,10 @@ class Softmax2d(_Activation):
 class GLU(_AlongAxis):
     """a * sigmoid(b), where a and b are the halves of x along an axis, the last by default."""
 
-    def __init__(self, dim: int | None = None, *, axis: int | None = None) -> None:
-        super().__init__(-1 if dim is None and axis is None else dim, axis=axis)
+    dim: int
+
+    def __init__(self, dim: int = -1, *, axis: int | None = None) -> None:
+        super().__init__(axis_or_dim("GLU", axis, dim, -1))
 
     def forward(self, input: Any) -> Any:
         return functional.glu(input, self.dim)
@@ -377,9 +384,9 @@ class Maxout(_Activation):
 
     options = ("pool_size", "dim")
 
-    def __init__(self, pool_size: int, dim: int = 1) -> None:
+    def __init__(self, pool_size: int, dim: int = 1, *, axis: int | None = None) -> None:
         self.pool_size = pool_size
-        self.dim = dim
+        self.dim = axis_or_dim("Maxout", axis, dim, 1)
 
     def forward(self, input: Any) -> Any:
         return functional.maxout(input, self.pool_size, self.dim)

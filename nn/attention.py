@@ -8,6 +8,7 @@ import numpy as np
 
 from nn import init
 from nn.caches import KeyValueCache
+from nn.casting import dtype_of_new
 from nn.functional.dropout import check_probability
 from nn.functional.multihead import multi_head_attention_forward
 from nn.linear import Linear
@@ -27,6 +28,7 @@ class MultiheadAttention(Module):
     add_zero_attn  a key and value of zeros after all others
     kdim, vdim     widths of keys and values, if they are not embed_dim
     batch_first    (batch, length, width) instead of (length, batch, width)
+    device, dtype  of the parameters: the CPU; float32 if none is given
     generator      where the initial values come from: a generator, a seed, or None for `nn.init`'s own
     in_proj_weight, in_proj_bias  (3 embed_dim, embed_dim) and (3 embed_dim,): of query, key and value, one below the other;
                    with kdim or vdim q_proj_weight, k_proj_weight and v_proj_weight instead
@@ -61,12 +63,15 @@ class MultiheadAttention(Module):
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
-        dtype: Any = np.float32,
+        device: Any = None,
+        dtype: Any = None,
+        *,
         generator: init.Seed = None,
     ) -> None:
         if embed_dim <= 0 or num_heads <= 0 or embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: embed_dim={embed_dim} must be a positive multiple of num_heads={num_heads}")
         check_probability("MultiheadAttention", dropout)
+        dtype = dtype_of_new("MultiheadAttention", device, dtype)
         self.embed_dim = embed_dim
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim

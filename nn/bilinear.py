@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nn import functional, init
+from nn.casting import dtype_of_new
 from nn.module import Module
 from nn.parameter import Parameter
 
@@ -19,7 +20,7 @@ class Bilinear(Module):
 
     in1_features, in2_features, out_features  sizes of the last axes of x1, x2 and y
     bias       whether there is a bias
-    dtype      of the parameters
+    device, dtype  of the parameters: the CPU; float32 if none is given
     generator  where the initial values come from: a generator, a seed, or None
     weight     (out_features, in1_features, in2_features), uniform in +-1/sqrt(in1_features)
     bias       (out_features,), likewise
@@ -37,12 +38,15 @@ class Bilinear(Module):
         in2_features: int,
         out_features: int,
         bias: bool = True,
-        dtype: Any = np.float32,
+        device: Any = None,
+        dtype: Any = None,
+        *,
         generator: init.Seed = None,
     ) -> None:
         for name, size in (("in1_features", in1_features), ("in2_features", in2_features), ("out_features", out_features)):
             if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
                 raise ValueError(f"Bilinear: {name} must be an integer >= 1, not {size!r}")
+        dtype = dtype_of_new("Bilinear", device, dtype)
         self.in1_features = int(in1_features)
         self.in2_features = int(in2_features)
         self.out_features = int(out_features)

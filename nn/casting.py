@@ -1,4 +1,4 @@
-"""Another dtype for a module's tensors, as `Module.to` gives it."""
+"""Dtype and device, as a layer's constructor takes them for new parameters and `Module.to` for those that are there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 import autograd_core as ag
 
-__all__ = ["convert", "dtype_asked_for"]
+__all__ = ["convert", "dtype_asked_for", "dtype_of_new"]
 
 
 def dtype_asked_for(owner: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> np.dtype[Any] | None:
@@ -26,6 +26,13 @@ def dtype_asked_for(owner: str, args: Sequence[Any], kwargs: Mapping[str, Any]) 
             continue
         found = _dtype_of(owner, value)
     return found
+
+
+def dtype_of_new(owner: str, device: Any, dtype: Any) -> np.dtype[Any]:
+    """The dtype of new parameters: float32 unless one is given; errors as of `dtype_asked_for`."""
+    if device is not None and not _is_cpu(owner, device):
+        raise ValueError(f"{owner}: device must be None or 'cpu', not {device!r}; dtypes are given as dtype=")
+    return np.dtype(np.float32) if dtype is None else _dtype_of(owner, dtype)
 
 
 def _is_cpu(owner: str, value: Any) -> bool:

@@ -1,4 +1,7 @@
-"""Clipping of gradients, in place, between `backward()` and `step()`."""
+"""Clipping of gradients, in place, between `backward()` and `step()`.
+
+torch's `foreach`, a choice between its ways to compute, is accepted and changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def _bound(name: str, what: str, value: float) -> float:
     return float(value)
 
 
-def get_total_norm(tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Any:
+def get_total_norm(tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None) -> Any:
     """The norm of all elements of all tensors together: (sum |x|^p)^(1/p), or max |x| for norm_type=inf.
 
     raises  RuntimeError if it is not finite and `error_if_nonfinite`
@@ -74,7 +77,7 @@ def _norm(line: Any, p: float) -> float:
     return largest * float(np.linalg.norm(line.astype(np.result_type(line.dtype, np.float64)) / largest, p))
 
 
-def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any) -> None:
+def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any, foreach: bool | None = None) -> None:
     """Multiply all gradients by min(1, max_norm / (total_norm + 1e-6))."""
     # 1e-6 as in torch: it keeps the quotient finite where there is no gradient.
     factor = _bound("clip_grads_with_norm_", "max_norm", max_norm) / (float(total_norm) + 1e-6)
@@ -85,7 +88,9 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any)
             np.multiply(array, factor, out=array, dtype=np.result_type(array.dtype, np.float32), casting="same_kind")
 
 
-def clip_grad_norm_(parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Any:
+def clip_grad_norm_(
+    parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Any:
     """Scale all gradients by one factor, so that the norm of all of them together is at most `max_norm`.
 
     returns  the norm before
@@ -100,7 +105,7 @@ def clip_grad_norm_(parameters: Tensors, max_norm: float, norm_type: float = 2.0
     return total
 
 
-def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
+def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """Bring each element of the gradients into [-clip_value, clip_value]."""
     bound = _bound("clip_grad_value_", "clip_value", clip_value)
     for p in _listed("clip_grad_value_", parameters):

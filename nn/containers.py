@@ -15,8 +15,8 @@ __all__ = ["ModuleDict", "ModuleList", "Sequential"]
 class ModuleList(Module):
     """A list of modules that are found by `parameters()`; the names are "0", "1", ..."""
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        self.extend(modules)
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        self.extend(modules or ())
 
     def append(self, module: Module) -> Self:
         """Add a module at the end, and return this list."""
@@ -36,10 +36,10 @@ class ModuleList(Module):
         items.insert(index, (str(len(items)), module))
         return self._hold(items)
 
-    def pop(self, index: int | slice = -1) -> Any:
-        """Take the module at `index` out, and return it."""
-        taken = self[index]
-        del self[index]
+    def pop(self, key: int | slice = -1) -> Any:
+        """Take the module at a place out, and return it."""
+        taken = self[key]
+        del self[key]
         return taken
 
     def __delitem__(self, index: int | slice) -> None:
@@ -78,8 +78,8 @@ class ModuleList(Module):
         return self.extend(other)
 
 
-class ModuleDict(Module):
-    """Modules by name, found by `parameters()`. Any name will do that has no dot: they are kept apart from the attributes."""
+class _Named(Module):
+    """What holds its modules in a dict of its own."""
 
     _named: dict[str, Module | None]
 
@@ -88,11 +88,15 @@ class ModuleDict(Module):
         module.__dict__["_named"] = {}
         return module
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
-        self.update(modules or {})
-
     def _places(self) -> tuple[MutableMapping[str, Any], ...]:
         return (self.__dict__, self._named)
+
+
+class ModuleDict(_Named):
+    """Modules by name, found by `parameters()`. Any name will do that has no dot: they are kept apart from the attributes."""
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
+        self.update(modules or {})
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Take modules in by their names."""
@@ -124,10 +128,10 @@ class ModuleDict(Module):
     def __delitem__(self, name: str) -> None:
         del self._named[name]
 
-    def pop(self, name: str) -> Module:
+    def pop(self, key: str) -> Module:
         """Take the module of that name out, and return it."""
-        module = self[name]
-        del self[name]
+        module = self[key]
+        del self[key]
         return module
 
     def clear(self) -> None:

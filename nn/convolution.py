@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nn import functional, init
+from nn.casting import dtype_of_new
 from nn.functional.convolution import output_padding_for
 from nn.functional.windows import is_integer, per_axis
 from nn.module import Module
@@ -37,10 +38,12 @@ class _Convolution(Module):
         groups: int,
         bias: bool,
         padding_mode: str,
+        device: Any,
         dtype: Any,
         generator: init.Seed,
     ) -> None:
         name = type(self).__name__
+        dtype = dtype_of_new(name, device, dtype)
         for argument, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
             if not is_integer(value) or value < 1:
                 raise ValueError(f"{name}: {argument} must be an integer >= 1, not {value!r}")
@@ -97,14 +100,15 @@ class _Conv(_Convolution):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = np.float32,
         generator: init.Seed = None,
     ) -> None:
         name = type(self).__name__
         if padding_mode not in _PADDING_MODES:
             raise ValueError(f"{name}: padding_mode must be one of {', '.join(map(repr, _PADDING_MODES))}, not {padding_mode!r}")
-        self._set_up(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype, generator)
+        self._set_up(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype, generator)
         if isinstance(padding, str) and padding not in ("same", "valid"):
             raise ValueError(f'{name}: padding must be "same", "valid", a number, or one per axis, not {padding!r}')
         if padding == "same" and set(self.stride) != {1}:
@@ -152,7 +156,7 @@ class Conv2d(_Conv):
     groups        each of so many equal parts of the output channels sees only its part of the input channels
     bias          whether there is a bias
     padding_mode  what is beyond the edges: "zeros", "reflect", "replicate" or "circular"
-    dtype         of the parameters
+    device, dtype  of the parameters: the CPU; float32 if none is given
     generator     where the initial values come from: a `np.random.Generator`, a seed, or None for `nn.init`'s own
     weight        (out_channels, in_channels / groups, *kernel_size), uniform in +-1/sqrt(in_channels / groups * kernel's places)
     bias          (out_channels,), likewise
@@ -192,8 +196,9 @@ class _ConvTranspose(_Convolution):
         bias: bool = True,
         dilation: Any = 1,
         padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = np.float32,
         generator: init.Seed = None,
     ) -> None:
         name = type(self).__name__
@@ -202,7 +207,7 @@ class _ConvTranspose(_Convolution):
         if isinstance(padding, str):
             raise TypeError(f"{name}: padding must be a number or one per axis, not {padding!r}")
         self.output_padding = per_axis(name, "output_padding", output_padding, self.ndim, 0)
-        self._set_up(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype, generator)
+        self._set_up(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype, generator)
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
         convolve = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)[self.ndim - 1]
@@ -235,7 +240,7 @@ class ConvTranspose2d(_ConvTranspose):
     kernel_size, stride, padding, output_padding, dilation  one number for both axes or a pair
     groups     each of so many equal parts of the input channels has its part of the output channels
     bias       whether there is a bias
-    dtype      of the parameters
+    device, dtype  of the parameters: the CPU; float32 if none is given
     generator  where the initial values come from: a `np.random.Generator`, a seed, or None for `nn.init`'s own
     weight     (in_channels, out_channels / groups, *kernel_size), uniform in +-1/sqrt(out_channels / groups * kernel's places), as in torch
     bias       (out_channels,), likewise

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from nn import functional, init
+from nn.casting import dtype_of_new
 from nn.functional.embeddings import normalised_padding
 from nn.module import Module
 from nn.parameter import Parameter
@@ -28,6 +29,7 @@ class _Table(Module):
         sparse: bool,
         weight: Any,
         freeze: bool,
+        device: Any,
         dtype: Any,
         generator: init.Seed,
     ) -> None:
@@ -42,7 +44,7 @@ class _Table(Module):
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
         self.sparse = sparse
-        shape = (num_embeddings, embedding_dim)
+        shape, dtype = (num_embeddings, embedding_dim), dtype_of_new(layer, device, dtype)
         if weight is None:
             self.weight = Parameter(np.zeros(shape, dtype), requires_grad=not freeze)
             self.reset_parameters(generator)
@@ -58,11 +60,11 @@ class _Table(Module):
         if self.padding_idx is not None:
             self.weight.data[self.padding_idx] = 0
 
-    def _shown(self, mode: str = "") -> str:
-        parts = [f"{self.num_embeddings}, {self.embedding_dim}", mode]
+    def _shown(self, *names: str) -> str:
+        """The sizes, and what is not the default of the attributes of these names, in torch's order."""
         defaults = {"padding_idx": None, "max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False, "sparse": False}
-        parts += [f"{name}={getattr(self, name)}" for name, default in defaults.items() if getattr(self, name) != default]
-        return ", ".join(filter(None, parts))
+        changed = [name for name in names if name not in defaults or getattr(self, name) != defaults[name]]
+        return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *(f"{name}={getattr(self, name)!r}" for name in changed)])
 
 
 def _two_axes(embeddings: Any, layer: str) -> tuple[int, int]:
@@ -77,7 +79,7 @@ class Embedding(_Table):
 
     num_embeddings, embedding_dim  shape of the table
     padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse  as in `functional.embedding`
-    dtype      of the table
+    device, dtype  of the table: the CPU; float32 if none is given
     generator  where the initial values come from: a generator, a seed, or None for `nn.init`'s own
     weight     (num_embeddings, embedding_dim), drawn from the standard normal distribution; 0 for the padding
 
@@ -97,11 +99,13 @@ class Embedding(_Table):
         sparse: bool = False,
         _weight: Any = None,
         _freeze: bool = False,
-        dtype: Any = np.float32,
+        device: Any = None,
+        dtype: Any = None,
+        *,
         generator: init.Seed = None,
     ) -> None:
         self._set_table(
-            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight, _freeze, dtype, generator
+            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight, _freeze, device, dtype, generator
         )
 
     @classmethod
@@ -123,7 +127,7 @@ class Embedding(_Table):
         return functional.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse)
 
     def extra_repr(self) -> str:
-        return self._shown()
+        return self._shown("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
 
 
 class EmbeddingBag(_Table):
@@ -148,14 +152,18 @@ class EmbeddingBag(_Table):
         _weight: Any = None,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
-        dtype: Any = np.float32,
+        device: Any = None,
+        dtype: Any = None,
+        *,
         generator: init.Seed = None,
     ) -> None:
         if mode not in ("sum", "mean", "max"):
             raise ValueError(f'EmbeddingBag: mode must be "sum", "mean" or "max", not {mode!r}')
         self.mode = mode
         self.include_last_offset = include_last_offset
-        self._set_table(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight, False, dtype, generator)
+        self._set_table(
+            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight, False, device, dtype, generator
+        )
 
     @classmethod
     def from_pretrained(
@@ -192,4 +200,4 @@ class EmbeddingBag(_Table):
         )
 
     def extra_repr(self) -> str:
-        return self._shown(f"mode={self.mode!r}")
+        return self._shown("max_norm", "norm_type", "scale_grad_by_freq", "mode", "padding_idx")

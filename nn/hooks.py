@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import autograd_core as ag
 from nn.places import say_where
 
-__all__ = ["HookHandle", "HookedCall", "Hooks"]
+__all__ = ["HookHandle", "HookedCall", "Hooks", "call_hooks"]
 
 _BEFORE_FORWARD, _AFTER_FORWARD, _BEFORE_GRADIENTS, _AROUND_GRADIENTS = "forward_pre", "forward", "full_backward_pre", "full_backward"
 
@@ -18,10 +18,11 @@ _next_key = itertools.count().__next__
 
 
 class _Hook(NamedTuple):
-    """A hook; a forward one may want the keyword arguments too."""
+    """A hook; a forward one may want the keyword arguments too, and to be called whatever happens."""
 
     function: Callable[..., Any]
     with_kwargs: bool = False
+    always: bool = False
 
 
 # Kind -> the hooks of that kind, in order. A kind without hooks is not there, so a module without any asks one question.
@@ -92,13 +93,16 @@ class HookedCall:
         """
         return HookHandle(self._hooks, _BEFORE_FORWARD, _Hook(hook, with_kwargs), prepend)
 
-    def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> HookHandle:
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> HookHandle:
         """Call `hook(module, args, result)` after each forward; what it returns (if anything) takes the place of the result.
 
         prepend      before the hooks that are registered already, instead of after them
         with_kwargs  call `hook(module, args, kwargs, result)`
+        always_call  where the forward pass (or a hook) raises, too, with None for the result; the error goes on afterwards
         """
-        return HookHandle(self._hooks, _AFTER_FORWARD, _Hook(hook, with_kwargs), prepend)
+        return HookHandle(self._hooks, _AFTER_FORWARD, _Hook(hook, with_kwargs, always_call), prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """Call `hook(module, grad_input, grad_output)` in the backward pass, when the gradients of the module's inputs are known.
@@ -123,6 +127,32 @@ class HookedCall:
         """
         return HookHandle(self._hooks, _BEFORE_GRADIENTS, _Hook(hook), prepend)
 
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, prefix, keep_vars)` before a state is made of the module, alone or as a part."""
+        return HookHandle(self._hooks, "state_dict_pre", _Hook(hook))
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, state_dict, prefix, local_metadata)`, which may change the state, when it has been made; the metadata is {}."""
+        return HookHandle(self._hooks, "state_dict_post", _Hook(hook))
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)` before a state is checked.
+
+        It may change the dict, a copy of that which was given: rename the entries of an older version, say. Texts that it appends to
+        `error_msgs` are raised; the metadata and the two lists are empty.
+        """
+        return HookHandle(self._hooks, "load_state_dict_pre", _Hook(hook))
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, incompatible_keys)`, the result of `load_state_dict`, when a state has been loaded."""
+        return HookHandle(self._hooks, "load_state_dict_post", _Hook(hook))
+
+
+def call_hooks(module: HookedCall, kind: str, *args: Any) -> None:
+    """Call the module's hooks of a kind, in order."""
+    for hook in tuple(module._hooks.get(kind, {}).values()):
+        hook.function(*args)
+
 
 def _call_with_hooks(module: Any, hooks: Hooks, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The module's call, `run(*args, **kwargs)`, with its hooks around it."""
@@ -142,10 +172,18 @@ def _call_with_hooks(module: Any, hooks: Hooks, run: Callable[..., Any], args: t
     gradients = _Gradients(module, before, around) if (before or around) and ag.is_grad_enabled() else None
     if gradients is not None:
         args = gradients.on_their_way_to(args)
-    result = run(*args, **kwargs)
-    for hook in tuple(hooks.get(_AFTER_FORWARD, {}).values()):
-        changed = hook.function(module, args, kwargs, result) if hook.with_kwargs else hook.function(module, args, result)
-        result = result if changed is None else changed
+    after = list(hooks.get(_AFTER_FORWARD, {}).values())
+    try:
+        result = run(*args, **kwargs)
+        while after:
+            hook = after.pop(0)
+            changed = hook.function(module, args, kwargs, result) if hook.with_kwargs else hook.function(module, args, result)
+            result = result if changed is None else changed
+    except Exception:
+        for hook in after:
+            if hook.always:
+                hook.function(module, args, kwargs, None) if hook.with_kwargs else hook.function(module, args, None)
+        raise
     return result if gradients is None else gradients.from_the(result)
 
 

@@ -46,7 +46,15 @@ class _Lazy(Module):
     size: str
     axis: int
     defaults: Mapping[str, Any] = {}
+    __signature__: inspect.Signature
     _arguments: dict[str, Any]
+
+    def __init_subclass__(cls) -> None:
+        """Show the arguments that the lazy layer takes: those of `becomes` without its size."""
+        super().__init_subclass__()
+        if "becomes" in cls.__dict__:
+            arguments = list(inspect.signature(cls.becomes).parameters.values())[1:]
+            cls.__signature__ = inspect.Signature([one.replace(default=cls.defaults.get(one.name, one.default)) for one in arguments])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         signature = inspect.signature(self.becomes)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nn import functional, init
+from nn.casting import dtype_of_new
 from nn.module import Module
 from nn.parameter import Parameter
 
@@ -19,7 +20,7 @@ class Linear(Module):
 
     in_features, out_features  sizes of the last axis of x and y
     bias       whether there is a bias
-    dtype      of the parameters
+    device, dtype  of the parameters: the CPU; float32 if none is given
     generator  where the initial values come from: a `np.random.Generator`, a seed, or None for `nn.init`'s own
     weight     (out_features, in_features), uniform in +-1/sqrt(in_features)
     bias       (out_features,), likewise
@@ -31,10 +32,13 @@ class Linear(Module):
 
     bias: Parameter | None
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32, generator: init.Seed = None) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None, *, generator: init.Seed = None
+    ) -> None:
         for name, size in (("in_features", in_features), ("out_features", out_features)):
             if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 0:
                 raise ValueError(f"Linear: {name} must be an integer >= 0, not {size!r}")
+        dtype = dtype_of_new("Linear", device, dtype)
         self.in_features = int(in_features)
         self.out_features = int(out_features)
         self.weight = Parameter(np.empty((out_features, in_features), dtype=dtype))

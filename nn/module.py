@@ -14,10 +14,10 @@ from typing import Any, Self
 import autograd_core as ag
 from nn.at_once import at_once
 from nn.casting import convert, dtype_asked_for
-from nn.hooks import HookedCall, Hooks
+from nn.hooks import HookedCall, Hooks, call_hooks
 from nn.lost import warn_of_lost
-from nn.parameter import Parameter
-from nn.state import loading
+from nn.parameter import Buffer, Parameter
+from nn.state import EXTRA_STATE, loading
 
 __all__ = ["Module"]
 
@@ -57,7 +57,9 @@ class Module(HookedCall):
                 f"{type(self).__name__}.{name} is a {_role(old)}, and a {type(value).__name__} in its place would no longer be one; "
                 f"to change the values write {name}.data[...] = ..., to drop it: del module.{name}"
             )
-        if name in self._buffers and value is not None and not isinstance(value, ag.Tensor):
+        if isinstance(value, Buffer):
+            self._buffers[name] = value.persistent
+        elif name in self._buffers and value is not None and not isinstance(value, ag.Tensor):
             value = ag.tensor(value)
         if not isinstance(value, Parameter | Module):
             warn_of_lost(self, {name: value}, stacklevel=3)
@@ -67,7 +69,7 @@ class Module(HookedCall):
         object.__delattr__(self, name)
         self._buffers.pop(name, None)
 
-    def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Keep an array that is not trained but belongs to the module, such as a running mean.
 
         persistent  whether it is part of the `state_dict`
@@ -75,14 +77,14 @@ class Module(HookedCall):
         """
         self._check_free(name)
         self._buffers[name] = persistent
-        self.__dict__[name] = None if value is None else value if isinstance(value, ag.Tensor) else ag.tensor(value)
+        self.__dict__[name] = None if tensor is None else tensor if isinstance(tensor, ag.Tensor) else ag.tensor(tensor)
 
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Set the attribute `name` to a parameter, or to None for a parameter that this module does without."""
         self._check_free(name)
-        if parameter is not None and not isinstance(parameter, Parameter):
-            raise TypeError(f"register_parameter: {name!r} must be a Parameter or None, not {type(parameter).__name__}")
-        self.__dict__[name] = parameter
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(f"register_parameter: {name!r} must be a Parameter or None, not {type(param).__name__}")
+        self.__dict__[name] = param
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Set the attribute `name`, which may be a number, to a submodule."""
@@ -120,9 +122,13 @@ class Module(HookedCall):
         """The direct submodules."""
         return (module for _, module in self.named_children())
 
-    def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
-        """This module and all below it, parents first, with their dotted names."""
-        seen: set[Module] = set()
+    def named_modules(self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, parents first, with their dotted names.
+
+        memo              modules that are left out; those that are given are put in
+        remove_duplicate  give a module that stands in several places once
+        """
+        seen: set[Module] = set() if memo is None else memo
         stack: list[tuple[str, Module, tuple[Module, ...]]] = [(prefix, self, ())]
         while stack:
             path, module, above = stack.pop()
@@ -134,13 +140,13 @@ class Module(HookedCall):
             below = [(f"{path}.{name}" if path else name, child, () if remove_duplicate else (*above, module)) for name, child in _modules_of(module)]
             stack.extend(reversed(below))
 
-    def modules(self) -> Iterator[Module]:
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all below it, each once."""
-        return (module for _, module in self.named_modules())
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def _named_members(self, prefix: str, recurse: bool, remove_duplicate: bool, role: str) -> Iterator[tuple[str, Any]]:
         seen = set()
-        modules = self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]
+        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
             if role == "parameter":
                 warn_of_lost(module, module.__dict__, stacklevel=4)
@@ -175,10 +181,46 @@ class Module(HookedCall):
                 raise AttributeError(f"{type(self).__name__} has no submodule {target!r}")
         return module
 
-    def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call `function(module)` for all modules, children before their parents, and return this module."""
-        for module in reversed(list(self.modules())):
-            function(module)
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module in the place of a dotted name. AttributeError if there is nothing to put it into; `strict`: and no module there yet."""
+        above, _, name = target.rpartition(".")
+        owner = self.get_submodule(above)
+        if strict:
+            self.get_submodule(target)
+        if not isinstance(module, Module):
+            raise TypeError(f"set_submodule: {target!r} must be a Module, not {type(module).__name__}")
+        place = next((place for place in reversed(owner._places()) if name in place), None)
+        if place is None:
+            owner.add_module(name, module)
+        else:
+            place[name] = module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of a dotted name, as `named_parameters` gives it; AttributeError if there is none."""
+        return self._member(target, "parameter", lambda owner, name: isinstance(owner.get(name), Parameter))
+
+    def get_buffer(self, target: str) -> ag.Tensor:
+        """The buffer of a dotted name, as `named_buffers` gives it; AttributeError if there is none."""
+        return self._member(target, "buffer", lambda owner, name: isinstance(owner.get(name), ag.Tensor) and not isinstance(owner[name], Parameter))
+
+    def _member(self, target: str, role: str, fits: Callable[[Mapping[str, Any], str], bool]) -> Any:
+        above, _, name = target.rpartition(".")
+        for place in self.get_submodule(above)._places():
+            if fits(place, name):
+                return place[name]
+        raise AttributeError(f"{type(self).__name__} has no {role} {target!r}")
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call `fn(module)` for all modules, children in order and before their parents, and return this module."""
+        seen: dict[Module, None] = {}  # from the end
+        stack: list[Module] = [self]
+        while stack:
+            module = stack.pop()
+            if module not in seen:
+                seen[module] = None
+                stack.extend(module.children())
+        for module in reversed(seen):
+            fn(module)
         return self
 
     # --- modes and gradients ----------------------------------------------------------------------------------------------
@@ -217,6 +259,14 @@ class Module(HookedCall):
             convert([value for value in (*self.parameters(), *self.buffers()) if value.dtype.kind == "f"], dtype)
         return self
 
+    def cpu(self) -> Self:
+        """Return this module: it is on the CPU, where all are."""
+        return self
+
+    def cuda(self, device: Any = None) -> Self:
+        """Refuse, as `to("cuda")` does: arrays are NumPy's."""
+        return self.to("cuda" if device is None else f"cuda:{device}")
+
     def half(self) -> Self:
         """Convert to float16; see `to`."""
         return self.to("float16")
@@ -231,31 +281,71 @@ class Module(HookedCall):
 
     # --- state ------------------------------------------------------------------------------------------------------------
 
-    def state_dict(self, prefix: str = "") -> dict[str, ag.Tensor]:
-        """Copies of all parameters and persistent buffers, by dotted name. Later training does not change them."""
-        return {prefix + name: ag.tensor(value.detach()) for name, value in self._named_state()}
+    def state_dict(self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
+        """Copies of all parameters and persistent buffers, by dotted name. Later training does not change them.
 
-    def _named_state(self) -> Iterator[tuple[str, ag.Tensor]]:
-        """(dotted name, tensor) of all parameters and persistent buffers; shared ones under each of their names."""
+        destination  a dict that they are put into, and that is returned
+        prefix       stands before each name
+        keep_vars    the parameters and buffers themselves, not copies
+
+        Where a module defines `get_extra_state()`, what it returns is there too, as "<path of the module>._extra_state".
+        """
+        found: dict[str, Any] = {} if destination is None else destination
+        modules = list(self.named_modules(remove_duplicate=False))
+        for path, module in modules:
+            call_hooks(module, "state_dict_pre", module, prefix + _dotted(path), keep_vars)
+        for name, value in self._named_state():
+            found[prefix + name] = value if keep_vars or not isinstance(value, ag.Tensor) else ag.tensor(value.detach())
+        for path, module in modules:
+            call_hooks(module, "state_dict_post", module, found, prefix + _dotted(path), {})
+        return found
+
+    def _named_state(self) -> Iterator[tuple[str, Any]]:
+        """(dotted name, tensor) of all parameters and persistent buffers, shared ones under each of their names; extra states last."""
+        extra: list[tuple[str, Any]] = []
         for path, owner in self.named_modules(remove_duplicate=False):
             warn_of_lost(owner, owner.__dict__, stacklevel=4)
             for name, value in owner._items_of():
                 if value is not None and (isinstance(value, Parameter) or owner._buffers.get(name, False)):
-                    yield f"{path}.{name}" if path else name, value
+                    yield _dotted(path) + name, value
+            if type(owner).get_extra_state is not Module.get_extra_state:
+                extra.append((_dotted(path) + EXTRA_STATE, owner.get_extra_state()))
+        yield from extra
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
+    def get_extra_state(self) -> Any:
+        """What belongs to the module's state besides parameters and buffers; a subclass that has such a thing defines this and the next one."""
+        raise NotImplementedError(f"{type(self).__name__} has no extra state; define get_extra_state and set_extra_state")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take what `get_extra_state` returned; `load_state_dict` calls it."""
+        raise NotImplementedError(f"{type(self).__name__} defines get_extra_state, but no set_extra_state(self, state)")
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> LoadResult:
         """Set parameters and buffers from tensors or plain arrays (those of torch included) of the same names and shapes.
 
         strict   raise for names that are missing or not known; otherwise return them
+        assign   let parameters and buffers have the given arrays, with their dtypes, instead of copying the numbers into their own
         returns  (missing_keys, unexpected_keys)
         raises   KeyError naming the keys, ValueError naming a key and both shapes; then nothing has been changed
         """
-        calls, missing, unexpected = self._loading(state_dict, strict)
+        calls, missing, unexpected = self._loading(state_dict, strict, assign)
         at_once(calls)
-        return LoadResult(missing, unexpected)
+        result = LoadResult(missing, unexpected)
+        for module in self.modules():
+            call_hooks(module, "load_state_dict_post", module, result)
+        return result
 
-    def _loading(self, state_dict: Mapping[str, Any], strict: bool) -> tuple[list[Callable[[], Any]], list[str], list[str]]:
-        return loading(type(self).__name__, dict(self._named_state()), state_dict, strict)
+    def _loading(self, state_dict: Mapping[str, Any], strict: bool, assign: bool = False) -> tuple[list[Callable[[], Any]], list[str], list[str]]:
+        modules = list(self.named_modules(remove_duplicate=False))
+        if any("load_state_dict_pre" in module._hooks for _, module in modules):
+            state_dict = dict(state_dict)  # which the hooks may change
+            missing, unexpected, problems = list[str](), list[str](), list[str]()
+            for path, module in modules:
+                call_hooks(module, "load_state_dict_pre", module, state_dict, _dotted(path), {}, strict, missing, unexpected, problems)
+            if problems:
+                raise RuntimeError(f"load_state_dict of {type(self).__name__}: {'; '.join(problems)}")
+        setters = {_dotted(path) + EXTRA_STATE: module.set_extra_state for path, module in modules}
+        return loading(type(self).__name__, dict(self._named_state()), state_dict, strict, assign, setters)
 
     def loading(self, state_dict: Mapping[str, Any]) -> list[Callable[[], Any]]:
         """Check a state as `load_state_dict` does, without changing anything: what is left are calls that cannot fail, for `nn.load_checkpoint`."""
@@ -277,14 +367,14 @@ class Module(HookedCall):
             if isinstance(module, str):
                 lines.append(indent + module)
                 continue
-            head = f"{indent}{f'({name}): ' if name else ''}{type(module).__name__}({module.extra_repr()}"
+            head, extra = f"{indent}{f'({name}): ' if name else ''}{type(module).__name__}(", module.extra_repr()
             children = _modules_of(module)
             if module in above:
                 lines.append(f"{indent}({name}): {type(module).__name__}(...)")
             elif not children:
-                lines.append(head + ")")
+                lines.append(f"{head}{extra})")
             else:
-                lines.append(head)
+                lines.extend([head, f"{indent}  {extra}"] if extra else [head])
                 stack.append(("", ")", depth, ()))
                 stack.extend((child_name, child, depth + 1, (*above, module)) for child_name, child in reversed(children))
         return "\n".join(lines)
@@ -306,6 +396,10 @@ class LoadResult(tuple[list[str], list[str]]):
 def _role(value: Any) -> str:
     """What a module registers `value` as; "" for an ordinary attribute."""
     return "parameter" if isinstance(value, Parameter) else "submodule" if isinstance(value, Module) else ""
+
+
+def _dotted(path: str) -> str:
+    return f"{path}." if path else ""
 
 
 def _modules_of(module: Module) -> list[tuple[str, Module]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nn import functional, init
+from nn.casting import dtype_of_new
 from nn.module import Module
 from nn.parameter import Parameter
 
@@ -23,6 +24,7 @@ __all__ = [
     "LayerNorm",
     "LocalResponseNorm",
     "RMSNorm",
+    "SyncBatchNorm",
 ]
 
 
@@ -108,11 +110,12 @@ class _BatchNorm(_Channels):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
         bias: bool = True,
-        dtype: Any = np.float32,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype_of_new(type(self).__name__, device, dtype))
 
     def forward(self, input: Any) -> Any:
         self._check_axes(input, self.layouts)
@@ -175,6 +178,48 @@ class BatchNorm3d(_BatchNorm):
     axes, layouts = (5,), ("(N, C, D, H, W)",)
 
 
+class SyncBatchNorm(_BatchNorm):
+    """`BatchNorm1d` for (N, C, ...) of any number of axes. There is one process, whose batch is the whole batch: nothing has to be sent.
+
+    process_group  must be None
+
+    >>> import numpy as np, nn
+    >>> nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))[1]
+    SyncBatchNorm(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    """
+
+    axes, layouts = tuple(range(2, 65)), ("(N, C, ...)",)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: None = None,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        if process_group is not None:
+            raise ValueError(f"SyncBatchNorm: there are no groups of processes, so process_group must be None, not {process_group!r}")
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: None = None) -> Module:
+        """Put a `SyncBatchNorm` in the place of each `BatchNorm` in the module, with its parameters and statistics; return the module."""
+        for path, norm in list(module.named_modules()):
+            if isinstance(norm, _BatchNorm) and not isinstance(norm, cls):
+                made = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats, process_group)
+                made.__dict__.update(norm.__dict__)
+                if not path:
+                    return made
+                module.set_submodule(path, made)
+        return module
+
+
 class _InstanceNorm(_Channels):
     places: str
 
@@ -185,11 +230,12 @@ class _InstanceNorm(_Channels):
         momentum: float = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
         *,
         bias: bool = True,
-        dtype: Any = np.float32,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype_of_new(type(self).__name__, device, dtype))
 
     def forward(self, input: Any) -> Any:
         unbatched, batched = self.axes
@@ -270,13 +316,13 @@ class LayerNorm(_Affine):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
-        *,
-        dtype: Any = np.float32,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self.normalized_shape = _shape_of("LayerNorm", normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        self._set_parameters(self.normalized_shape, elementwise_affine, bias, dtype)
+        self._set_parameters(self.normalized_shape, elementwise_affine, bias, dtype_of_new("LayerNorm", device, dtype))
 
     def forward(self, input: Any) -> Any:
         return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
@@ -301,12 +347,17 @@ class RMSNorm(_Affine):
     """
 
     def __init__(
-        self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True, *, dtype: Any = np.float32
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self.normalized_shape = _shape_of("RMSNorm", normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+        self.weight = Parameter(np.ones(self.normalized_shape, dtype_of_new("RMSNorm", device, dtype))) if elementwise_affine else None
 
     bias = None
 
@@ -339,9 +390,10 @@ class GroupNorm(_Affine):
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
         bias: bool = True,
-        dtype: Any = np.float32,
     ) -> None:
         self.num_groups = _count("GroupNorm", "num_groups", num_groups)
         self.num_channels = _count("GroupNorm", "num_channels", num_channels)
@@ -349,7 +401,7 @@ class GroupNorm(_Affine):
             raise ValueError(f"GroupNorm: num_channels={num_channels} cannot be divided into num_groups={num_groups}")
         self.eps = eps
         self.affine = affine
-        self._set_parameters(num_channels, affine, bias, dtype)
+        self._set_parameters(num_channels, affine, bias, dtype_of_new("GroupNorm", device, dtype))
 
     def forward(self, input: Any) -> Any:
         if self.affine and (input.ndim < 2 or input.shape[1] != self.num_channels):

@@ -53,8 +53,8 @@ class ParameterList(_Parameters, MutableSequence[Any]):
     [('0', (2,)), ('1', (2, 3)), ('2', (1,))]
     """
 
-    def __init__(self, values: Iterable[Any] = ()) -> None:
-        self._hold(values)
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
+        self._hold(values or ())
 
     def _hold(self, values: Iterable[Any]) -> None:
         self.__dict__["_named"] = {str(i): _as_parameter(value) for i, value in enumerate(values)}
@@ -90,8 +90,8 @@ class ParameterDict(_Parameters, MutableMapping[str, Any]):
     [('left', (2,)), ('values', (3,))]
     """
 
-    def __init__(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
-        self.update(parameters)
+    def __init__(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
+        self.update(parameters or ())
 
     def __getitem__(self, name: str) -> Parameter:
         return self._named[name]
@@ -119,6 +119,10 @@ class ParameterDict(_Parameters, MutableMapping[str, Any]):
     def __ior__(self, other: Mapping[str, Any]) -> Self:
         self.update(other)
         return self
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """Another dict, with the same value (nothing, by default) for each name."""
+        return type(self)((key, default) for key in keys)
 
     def copy(self) -> ParameterDict:
         """Another dict of the same parameters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nn import functional
+from nn.functional.windows import per_axis
 from nn.module import Module
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
@@ -78,13 +81,54 @@ class MaxPool3d(_MaxPool):
     ndim = 3
 
 
+class _FractionalMaxPool(Module):
+    ndim: int
+    _random_samples: Any
+
+    def __init__(
+        self, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None
+    ) -> None:
+        name = type(self).__name__
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(f"{name}: give one of output_size and output_ratio")
+        self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.ndim, 1)
+        self.output_size = None if output_size is None else per_axis(name, "output_size", output_size, self.ndim, 1)
+        self.output_ratio = output_ratio if output_ratio is None or isinstance(output_ratio, tuple) else (output_ratio,) * self.ndim
+        if self.output_ratio is not None and not all(0 < ratio < 1 for ratio in self.output_ratio):
+            raise ValueError(f"{name}: output_ratio must be between 0 and 1, not {output_ratio!r}")
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+
+    def forward(self, input: Any) -> Any:
+        pool = (functional.fractional_max_pool2d, functional.fractional_max_pool3d)[self.ndim - 2]
+        return pool(input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples)
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """The largest element of each of randomly placed windows of images: `functional.fractional_max_pool2d` (Graham 2014).
+
+    >>> import numpy as np, nn
+    >>> nn.FractionalMaxPool2d(2, output_ratio=0.7)(np.ones((4, 3, 28, 28))).shape
+    (4, 3, 19, 19)
+    """
+
+    ndim = 2
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """The largest element of each of randomly placed windows of volumes: `functional.fractional_max_pool3d`."""
+
+    ndim = 3
+
+
 class _MaxUnpool(Module):
     ndim: int
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
+        name = type(self).__name__
+        self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.ndim, 1)
+        self.stride = self.kernel_size if stride is None else per_axis(name, "stride", stride, self.ndim, 1)
+        self.padding = per_axis(name, "padding", padding, self.ndim, 0)
 
     def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
         unpool = (functional.max_unpool1d, functional.max_unpool2d, functional.max_unpool3d)[self.ndim - 1]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nn import init
+from nn.casting import dtype_of_new
 from nn.functional.recurrent import GATES, gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell, run_layers
 from nn.module import Module
 from nn.parameter import Parameter
@@ -34,13 +35,15 @@ class RNNBase(Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = np.float32,
         generator: init.Seed = None,
     ) -> None:
         name = type(self).__name__
         if mode not in GATES:
             raise ValueError(f"{name}: mode must be one of {', '.join(GATES)}, not {mode!r}")
+        dtype = dtype_of_new(name, device, dtype)
         self.mode = mode
         self.input_size = _count(name, "input_size", input_size)
         self.hidden_size = _count(name, "hidden_size", hidden_size)
@@ -172,7 +175,7 @@ class RNN(RNNBase):
     batch_first    inputs and outputs are (batch, length, features) instead of (length, batch, features)
     dropout        probability with which outputs between layers are zeroed in training
     bidirectional  a second network reads each sequence backwards; its outputs are appended to the first one's
-    dtype, generator  of the parameters; where their values come from
+    device, dtype, generator  of the parameters; where their values come from
     input          as said, or (length, input_size) without a batch, or a `nn.utils.rnn.PackedSequence`
     hx             initial state, (num_layers * directions, batch, hidden_size), zeros by default
     returns        outputs (length, batch, directions * hidden_size), and the last state of all layers, shaped like hx
@@ -194,13 +197,16 @@ class RNN(RNNBase):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = np.float32,
         generator: init.Seed = None,
     ) -> None:
         self.nonlinearity = _nonlinearity("RNN", nonlinearity)
         mode = f"RNN_{nonlinearity.upper()}"
-        super().__init__(mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype, generator=generator)
+        super().__init__(
+            mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype, generator=generator
+        )
 
 
 class LSTM(RNNBase):
@@ -214,7 +220,7 @@ class LSTM(RNNBase):
     dropout        probability with which outputs between layers are zeroed in training
     bidirectional  a second network reads each sequence backwards; its outputs are appended to the first one's
     proj_size      if not 0, h_t is multiplied by weight_hr, and has this size (Sak et al. 2014)
-    dtype, generator  of the parameters; where their values come from
+    device, dtype, generator  of the parameters; where their values come from
     input          as said, or (length, input_size) without a batch, or a `nn.utils.rnn.PackedSequence`
     hx             (h_0, c_0), (num_layers * directions, batch, size) each, zeros by default
     returns        outputs (length, batch, directions * size), and (h_n, c_n), shaped like hx
@@ -237,12 +243,24 @@ class LSTM(RNNBase):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = np.float32,
         generator: init.Seed = None,
     ) -> None:
         super().__init__(
-            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, dtype=dtype, generator=generator
+            "LSTM",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            proj_size,
+            device=device,
+            dtype=dtype,
+            generator=generator,
         )
 
 
@@ -267,11 +285,14 @@ class GRU(RNNBase):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = np.float32,
         generator: init.Seed = None,
     ) -> None:
-        super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype, generator=generator)
+        super().__init__(
+            "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype, generator=generator
+        )
 
 
 # --- cells -------------------------------------------------------------------------------------------------------------------------
@@ -280,12 +301,12 @@ class GRU(RNNBase):
 class _Cell(Module):
     gates: int
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool, dtype: Any, generator: init.Seed) -> None:
+    def __init__(self, input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any, generator: init.Seed) -> None:
         name = type(self).__name__
         self.input_size = _count(name, "input_size", input_size)
         self.hidden_size = _count(name, "hidden_size", hidden_size)
         self.bias = _flag(name, "bias", bias)
-        rows = self.gates * hidden_size
+        rows, dtype = self.gates * hidden_size, dtype_of_new(name, device, dtype)
         self.weight_ih = Parameter(np.empty((rows, input_size), dtype))
         self.weight_hh = Parameter(np.empty((rows, hidden_size), dtype))
         self.bias_ih = Parameter(np.empty(rows, dtype)) if bias else None
@@ -325,7 +346,7 @@ class RNNCell(_Cell):
     input_size, hidden_size  sizes of x and of h
     bias          whether there are biases
     nonlinearity  "tanh" or "relu"
-    dtype, generator  of the parameters; where their values come from
+    device, dtype, generator  of the parameters; where their values come from
     input         (batch, input_size) or (input_size,);  hx  h likewise, zeros by default
     raises        ValueError or TypeError naming the argument and the shapes
 
@@ -342,12 +363,13 @@ class RNNCell(_Cell):
         hidden_size: int,
         bias: bool = True,
         nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
         *,
-        dtype: Any = np.float32,
         generator: init.Seed = None,
     ) -> None:
         self.nonlinearity = _nonlinearity("RNNCell", nonlinearity)
-        super().__init__(input_size, hidden_size, bias, dtype, generator)
+        super().__init__(input_size, hidden_size, bias, device, dtype, generator)
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         h = self._state(input, hx)
@@ -362,7 +384,7 @@ class LSTMCell(_Cell):
 
     input_size, hidden_size  sizes of x and of h and c
     bias          whether there are biases
-    dtype, generator  of the parameters; where their values come from
+    device, dtype, generator  of the parameters; where their values come from
     input         (batch, input_size) or (input_size,);  hx  (h, c) likewise, zeros by default
     raises        ValueError or TypeError naming the argument and the shapes
 
@@ -374,8 +396,10 @@ class LSTMCell(_Cell):
 
     gates = 4
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, *, dtype: Any = np.float32, generator: init.Seed = None) -> None:
-        super().__init__(input_size, hidden_size, bias, dtype, generator)
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None, *, generator: init.Seed = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype, generator)
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         if hx is not None and (not isinstance(hx, tuple | list) or len(hx) != 2):
@@ -389,7 +413,7 @@ class GRUCell(_Cell):
 
     input_size, hidden_size  sizes of x and of h
     bias          whether there are biases
-    dtype, generator  of the parameters; where their values come from
+    device, dtype, generator  of the parameters; where their values come from
     input         (batch, input_size) or (input_size,);  hx  h likewise, zeros by default
     raises        ValueError or TypeError naming the argument and the shapes
 
@@ -400,8 +424,10 @@ class GRUCell(_Cell):
 
     gates = 3
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, *, dtype: Any = np.float32, generator: init.Seed = None) -> None:
-        super().__init__(input_size, hidden_size, bias, dtype, generator)
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None, *, generator: init.Seed = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype, generator)
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         return gru_cell(input, self._state(input, hx), *self._weights())

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
+from nn.parameter import Parameter
 from nn.uninitialized import UninitializedBuffer, UninitializedParameter
 
-__all__ = ["loading", "plain_array"]
+__all__ = ["EXTRA_STATE", "loading", "plain_array"]
+
+EXTRA_STATE = "_extra_state"
 
 
 def plain_array(value: Any) -> Any:
@@ -26,10 +29,19 @@ def plain_array(value: Any) -> Any:
     return np.asarray(value)
 
 
-def loading(owner: str, own: Mapping[str, ag.Tensor], state: Mapping[str, Any], strict: bool) -> tuple[list[Callable[[], Any]], list[str], list[str]]:
+def loading(
+    owner: str,
+    own: Mapping[str, Any],
+    state: Mapping[str, Any],
+    strict: bool,
+    assign: bool = False,
+    setters: Mapping[str, Callable[[Any], Any]] | None = None,
+) -> tuple[list[Callable[[], Any]], list[str], list[str]]:
     """The calls that will copy the arrays of `state` into the tensors in `own`; names that are missing; names that are not known.
 
-    owner   the module's class, for errors
+    owner    the module's class, for errors
+    assign   the tensors get the arrays themselves
+    setters  what to call for the extra states in `own`, which are no tensors
     raises  as `Module.load_state_dict`; nothing is changed yet in any case
     """
     if not isinstance(state, Mapping):
@@ -38,7 +50,8 @@ def loading(owner: str, own: Mapping[str, ag.Tensor], state: Mapping[str, Any], 
     unexpected = [name for name in state if name not in own]
     if strict and (missing or unexpected):
         raise KeyError(_mismatch(owner, missing, unexpected))
-    arrays = {name: plain_array(state[name]) for name in own if name in state}
+    extra = [name for name in own if name in (setters or {})]
+    arrays = {name: plain_array(state[name]) for name in own if name in state and name not in extra}
     first: dict[ag.Tensor, str] = {}
     for name, array in arrays.items():
         target = own[name]
@@ -50,10 +63,24 @@ def loading(owner: str, own: Mapping[str, ag.Tensor], state: Mapping[str, Any], 
         other = first.setdefault(target, name)
         if other != name and not np.array_equal(arrays[other], array, equal_nan=array.dtype.kind in "fc"):
             raise ValueError(f"load_state_dict: {other} and {name} are one parameter of the module's, but the state has different values for them")
-        if not target.data.flags.writeable:
+        if not assign and not target.data.flags.writeable:
             raise ValueError(f"load_state_dict: the module's {name} is a read-only array, which cannot be loaded into; copy it first")
     # Copied now: an array of the state may be a view of one that is changed, and a conversion may warn, or fail.
-    return [_setting(own[name], np.array(arrays[name], own[name].dtype)) for name in first.values()], missing, unexpected
+    calls: list[Callable[[], Any]] = [partial(setter, state[name]) for name, setter in (setters or {}).items() if name in extra and name in state]
+    for name in first.values():
+        target, array = own[name], arrays[name]
+        if assign and not isinstance(target, UninitializedParameter | UninitializedBuffer):
+            calls += _replacing(target, array if array.dtype.kind in "fc" or not isinstance(target, Parameter) else array.astype(target.dtype))
+        else:
+            calls.append(_setting(target, np.array(array, target.dtype)))
+    return calls, missing, unexpected
+
+
+def _replacing(target: ag.Tensor, array: Any) -> list[Callable[[], Any]]:
+    """The tensor, which is the same object as before, gets this array; its gradient, of the old dtype perhaps, is forgotten."""
+    requires_grad = target.requires_grad  # a tracked tensor keeps its dtype, so it leaves the tape for a moment
+    values = {"grad": None, "requires_grad": False, "data": array}
+    return [partial(setattr, target, name, value) for name, value in [*values.items(), ("requires_grad", requires_grad)]]
 
 
 def _setting(target: ag.Tensor, values: Any) -> Callable[[], Any]:

@@ -20,6 +20,7 @@ import numpy as np
 from nn import functional, init
 from nn.attention import MultiheadAttention
 from nn.caches import KeyValueCache
+from nn.casting import dtype_of_new
 from nn.containers import ModuleList
 from nn.dropout import Dropout
 from nn.linear import Linear
@@ -62,6 +63,7 @@ class TransformerEncoderLayer(_Layer):
     batch_first        (batch, length, width) instead of (length, batch, width)
     norm_first         normalise before attention and network, not after them
     bias               of all linear layers and normalisations
+    device, dtype      of the parameters: the CPU; float32 if none is given
     generator          where the initial values come from: a generator, a seed, or None for `nn.init`'s own
 
     >>> import numpy as np, nn
@@ -80,10 +82,12 @@ class TransformerEncoderLayer(_Layer):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        dtype: Any = np.float32,
+        device: Any = None,
+        dtype: Any = None,
+        *,
         generator: init.Seed = None,
     ) -> None:
-        generator = init.as_generator(generator)
+        generator, dtype = init.as_generator(generator), dtype_of_new(type(self).__name__, device, dtype)
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias=bias, batch_first=batch_first, dtype=dtype, generator=generator)
         self._set_feed_forward(d_model, dim_feedforward, dropout, activation, bias, dtype, generator)
         self.norm_first = norm_first
@@ -126,10 +130,12 @@ class TransformerDecoderLayer(_Layer):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        dtype: Any = np.float32,
+        device: Any = None,
+        dtype: Any = None,
+        *,
         generator: init.Seed = None,
     ) -> None:
-        generator = init.as_generator(generator)
+        generator, dtype = init.as_generator(generator), dtype_of_new(type(self).__name__, device, dtype)
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias=bias, batch_first=batch_first, dtype=dtype, generator=generator)
         self.multihead_attn = MultiheadAttention(d_model, nhead, dropout, bias=bias, batch_first=batch_first, dtype=dtype, generator=generator)
         self._set_feed_forward(d_model, dim_feedforward, dropout, activation, bias, dtype, generator)
@@ -296,16 +302,18 @@ class Transformer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        dtype: Any = np.float32,
+        device: Any = None,
+        dtype: Any = None,
+        *,
         generator: init.Seed = None,
     ) -> None:
-        generator = init.as_generator(generator)
-        sizes = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, dtype, generator)
+        generator, dtype = init.as_generator(generator), dtype_of_new("Transformer", device, dtype)
+        sizes = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, device, dtype)
         self.encoder = custom_encoder or TransformerEncoder(
-            TransformerEncoderLayer(*sizes), num_encoder_layers, LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+            TransformerEncoderLayer(*sizes, generator=generator), num_encoder_layers, LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         )
         self.decoder = custom_decoder or TransformerDecoder(
-            TransformerDecoderLayer(*sizes), num_decoder_layers, LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+            TransformerDecoderLayer(*sizes, generator=generator), num_decoder_layers, LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         )
         self.reset_parameters(generator)
         self.d_model = d_model

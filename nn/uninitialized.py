@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 import autograd_core as ag
+from nn.casting import dtype_of_new
 from nn.parameter import Parameter
 
 __all__ = ["UninitializedBuffer", "UninitializedParameter"]
@@ -45,8 +46,8 @@ class UninitializedParameter(_Uninitialized, Parameter):
 
     __slots__ = ()
 
-    def __init__(self, requires_grad: bool = True, dtype: Any = np.float32) -> None:
-        super().__init__(np.empty(0, dtype=dtype), requires_grad)
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(np.empty(0, dtype_of_new("UninitializedParameter", device, dtype)), requires_grad)
 
 
 class UninitializedBuffer(_Uninitialized):
@@ -54,5 +55,5 @@ class UninitializedBuffer(_Uninitialized):
 
     __slots__ = ()
 
-    def __init__(self, dtype: Any = np.float32) -> None:
-        super().__init__(np.empty(0, dtype=dtype))
+    def __init__(self, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(np.empty(0, dtype_of_new("UninitializedBuffer", device, dtype)), requires_grad=requires_grad)

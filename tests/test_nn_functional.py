@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from torch_twins import assert_same_as_torch
 
 import autograd_core as ag
 import nn
@@ -54,9 +56,20 @@ def test_linear_differentiates_twice_in_all_arguments(batch: tuple[int, ...], rn
     assert ag.gradcheck(functional.linear, rng.normal(size=(*batch, 4)), rng.normal(size=(3, 4)), rng.normal(size=3))
 
 
+def test_a_weight_of_one_row_without_its_axis_gives_results_without_theirs(rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    for shape in [(4,), (5, 4), (2, 3, 4), (0, 4)]:
+        assert_same_as_torch(functional.linear, torch.nn.functional.linear, [rng.normal(size=shape), rng.normal(size=4)])
+    assert ag.gradcheck(functional.linear, rng.normal(size=(5, 4)), rng.normal(size=4), np.array(0.5))
+
+
 def test_linear_names_the_shapes_that_disagree() -> None:
     with pytest.raises(ValueError, match=r"input of shape \(2, 3\) for a weight of shape \(5, 4\)"):
         functional.linear(np.ones((2, 3)), np.ones((5, 4)))
+    with pytest.raises(ValueError, match=r"weight must be \(out_features, in_features\) or \(in_features,\), but has shape \(1, 5, 3\)"):
+        functional.linear(np.ones((2, 3)), np.ones((1, 5, 3)))
+    with pytest.raises(ValueError, match=r"bias of shape \(4,\) for a weight of shape \(5, 3\)"):
+        functional.linear(np.ones((2, 3)), np.ones((5, 3)), np.ones(4))
 
 
 def test_mse_loss_refuses_shapes_that_would_broadcast() -> None:
@@ -174,6 +187,44 @@ def test_cross_entropy_refuses_bad_options() -> None:
         functional.cross_entropy(np.ones((2, 3)), np.array([0, 1]), weight=np.ones(2))
     with pytest.raises(ValueError, match="label_smoothing must be in"):
         functional.cross_entropy(np.ones((2, 3)), np.array([0, 1]), label_smoothing=2.0)
+
+
+def _with_bias(loss: Any, target: Any, x: Any, w: Any, b: Any, **options: Any) -> Any:
+    return loss(x, w, target, linear_bias=b, **options)
+
+
+@pytest.mark.parametrize("outputs", [(4,), (4, 2, 3)])
+@pytest.mark.parametrize("kind", ["labels", "probabilities"])
+def test_the_loss_with_its_layer_agrees_with_torchs(outputs: tuple[int, ...], kind: str, rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    x, w, b = rng.normal(size=(5, 3)), rng.normal(size=(*outputs, 3)), rng.normal(size=outputs)
+    target = rng.integers(0, 4, size=(5, *outputs[1:])) if kind == "labels" else rng.uniform(size=(5, *outputs))
+    weight = rng.uniform(size=4)
+    for reduction, smoothing, ignored, weighted in itertools.product(["mean", "sum", "none"], [0.0, 0.2], [None, 1], [False, True]):
+        if ignored is not None and kind == "probabilities":
+            continue
+        options: dict[str, Any] = {"reduction": reduction, "label_smoothing": smoothing, "ignore_index": ignored}
+        weights = (weight, torch.tensor(weight)) if weighted else (None, None)
+        ours = partial(_with_bias, functional.linear_cross_entropy, target, weight=weights[0], **options)
+        theirs = partial(_with_bias, torch.nn.functional.linear_cross_entropy, torch.tensor(target), weight=weights[1], **options)
+        assert_same_as_torch(ours, theirs, [x, w, b], second=False)
+    ours_layer = nn.LinearCrossEntropyLoss(3, 4, out_features=outputs[1:], bias=True, dtype="float64")
+    theirs_layer = torch.nn.LinearCrossEntropyLoss(3, 4, out_features=outputs[1:], bias=True, dtype=torch.float64)
+    ours_layer.load_state_dict(theirs_layer.state_dict())
+    np.testing.assert_allclose(ours_layer(x, target).item(), theirs_layer(torch.tensor(x), torch.tensor(target)).item(), rtol=1e-12)
+    assert repr(ours_layer) == repr(theirs_layer)
+
+
+def test_the_loss_with_its_layer_refuses_what_does_not_fit() -> None:
+    x, w, y = np.ones((2, 3)), np.ones((4, 3)), np.array([0, 1])
+    for call, message in [
+        (lambda: functional.linear_cross_entropy(x, np.ones((4, 2)), y), r"input of shape \(2, 3\) for a linear_weight of shape \(4, 2\)"),
+        (lambda: functional.linear_cross_entropy(x, w, y, linear_bias=np.ones(3)), r"linear_bias has shape \(3,\), expected \(4,\)"),
+        (lambda: functional.linear_cross_entropy(x, w, np.ones((2, 4)), ignore_index=0), "ignore_index=0 is for class indices"),
+        (lambda: functional.linear_cross_entropy(x, w, y, options=3), "options= is not taken"),  # type: ignore[arg-type]
+    ]:
+        with pytest.raises((ValueError, TypeError), match=message):
+            call()
 
 
 def test_loss_modules_remember_their_options() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from against_torch import agree, layers_agree, same_arguments
+from against_torch import agree, compare, layers_agree, same_arguments
 
 import autograd_core as ag
 import nn
@@ -91,6 +91,34 @@ def test_each_axis_has_numbers_of_its_own(rng: np.random.Generator) -> None:
         agree("avg_pool2d", [rng.normal(size=(2, 3, 9, 11))], (k, s, p, ceil_mode, other), rng)
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_fractional_pooling_agrees_with_torch_for_the_same_random_numbers(ndim: int, rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    for kernel, size, batch in itertools.product((1, 2, (2,) * ndim), (1, 2, 4 - ndim + 1, (3, 2, 1)[:ndim]), (False, True)):
+        x, u = images(rng, ndim, ties=True, batch=batch), rng.random((2 if batch else 1, 2, ndim))
+        keywords = {"output_size": size, "return_indices": True}
+        a, b = ag.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        found = getattr(functional, f"fractional_max_pool{ndim}d")(a, kernel, **keywords, _random_samples=u)
+        expected = getattr(torch.nn.functional, f"fractional_max_pool{ndim}d")(b, kernel, **keywords, _random_samples=torch.tensor(u))
+        compare(found, expected, [a], [b], rng, f"{ndim} {kernel} {size} {batch}")
+    layer = getattr(nn, f"FractionalMaxPool{ndim}d")
+    for options in ({"output_size": 2}, {"output_ratio": 0.6}, {"output_ratio": (0.5, 0.6, 0.3)[:ndim]}):
+        theirs = getattr(torch.nn, f"FractionalMaxPool{ndim}d")(2, **options, _random_samples=torch.tensor(u))
+        ours = layer(2, **options, _random_samples=u)
+        assert list(ours.state_dict()) == list(theirs.state_dict())
+        np.testing.assert_array_equal(ours(x), theirs(torch.tensor(x)).numpy())
+        assert layer(2, **options)(x).shape == ours(x).shape
+
+
+def test_fractional_windows_stand_where_a_seed_says_and_go_from_end_to_end(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(1, 1, 9, 9))
+    pools = [functional.fractional_max_pool2d(x, 2, output_ratio=0.7, generator=seed) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(pools[0], pools[1])
+    assert (pools[0] != pools[2]).any()
+    _, places = functional.fractional_max_pool2d(x * 0, 2, output_size=8, return_indices=True)
+    np.testing.assert_array_equal(places[0, 0], np.arange(8)[:, None] * 9 + np.arange(8))
+
+
 # --- layers -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -170,6 +198,7 @@ CALLS: list[tuple[str, Any]] = [
     ("norm", lambda x: functional.lp_pool2d(x, 2, 2)),
     ("adaptive mean", lambda x: functional.adaptive_avg_pool2d(x, (3, 2))),
     ("adaptive max", lambda x: functional.adaptive_max_pool2d(x, (3, 2))),
+    ("fractional", lambda x: functional.fractional_max_pool2d(x, 2, output_size=2, generator=0)),
     ("unpooling", lambda x: functional.max_unpool2d(x, np.arange(x.size)[::-1].reshape(x.shape) % 25, 2)),
 ]
 each_call = pytest.mark.parametrize("call", [call for _, call in CALLS], ids=[name for name, _ in CALLS])
@@ -220,6 +249,11 @@ X = np.ones((2, 3, 5, 5))
         (lambda: functional.adaptive_avg_pool2d(X, 0), "adaptive_avg_pool2d: output_size must be >= 1"),
         (lambda: functional.adaptive_avg_pool2d(X, (1, 2, 3)), "adaptive_avg_pool2d: output_size must be one number or 2"),
         (lambda: functional.adaptive_avg_pool2d(X[..., :0], 1), r"adaptive_avg_pool2d: input has no elements along an axis of its size \(5, 0\)"),
+        (lambda: functional.fractional_max_pool2d(X, 2), "fractional_max_pool2d: give one of output_size and output_ratio"),
+        (lambda: functional.fractional_max_pool2d(X, 2, 5), r"\(5, 5\) windows of size \(2, 2\) need an input of 6, but its size is \(5, 5\)"),
+        (lambda: functional.fractional_max_pool2d(X, 2, output_ratio=1.5), "output_ratio must be a number between 0 and 1 or 2 of them, not 1.5"),
+        (lambda: functional.fractional_max_pool2d(X, 2, 3, _random_samples=np.ones(2)), r"_random_samples of shape \(2,\), expected .* \(2, 3, 2\)"),
+        (lambda: nn.FractionalMaxPool3d(2, output_ratio=2), "FractionalMaxPool3d: output_ratio must be between 0 and 1, not 2"),
         (lambda: functional.max_unpool2d(X, np.zeros((2, 3, 5, 4), int), 2), r"indices must be integers of input's shape \(2, 3, 5, 5\)"),
         (lambda: functional.max_unpool2d(X, np.full(X.shape, 100), 2), r"max_unpool2d: indices from 100 to 100 for an output of size \(10, 10\)"),
         (lambda: functional.max_unpool2d(X, np.zeros(X.shape, int), 2, output_size=(5, 5)), r"output_size=.* must differ from \(10, 10\) by less"),

@@ -10,6 +10,7 @@ from nn.functional.convolution import conv1d, conv2d, conv3d, conv_transpose1d, 
 from nn.functional.distances import cdist, cosine_similarity, normalize, pairwise_distance, pdist
 from nn.functional.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from nn.functional.embeddings import embedding, embedding_bag, one_hot
+from nn.functional.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from nn.functional.gaussian_units import gelu
 from nn.functional.losses import (
     binary_cross_entropy,
@@ -23,6 +24,7 @@ from nn.functional.losses import (
     huber_loss,
     kl_div,
     l1_loss,
+    linear_cross_entropy,
     margin_ranking_loss,
     mse_loss,
     multi_margin_loss,
@@ -63,7 +65,17 @@ from nn.functional.pooling import (
 from nn.functional.positions import rotary_positions, sinusoidal_positions
 from nn.functional.products import bilinear, linear
 from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
-from nn.functional.resampling import affine_grid, channel_shuffle, grid_sample, interpolate, pixel_shuffle, pixel_unshuffle, upsample
+from nn.functional.resampling import (
+    affine_grid,
+    channel_shuffle,
+    grid_sample,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from nn.functional.row_norms import layer_norm, rms_norm
 from nn.functional.softmax import gumbel_softmax, log_softmax, maxout, softmax, softmin
 
@@ -106,6 +118,8 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -127,6 +141,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
@@ -188,4 +203,6 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

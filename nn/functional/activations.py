@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
-from nn.functional.arguments import as_array, one_axis
+from nn.functional.arguments import as_array, axis_or_dim, one_axis
 from nn.functional.piecewise import nonpositive
 
 __all__ = [
@@ -282,7 +282,7 @@ def _glu(x: Any, axis: int) -> Any:
     return a * _sigmoid(b)
 
 
-def glu(input: Any, dim: int | None = None, *, axis: int | None = None) -> Any:
+def glu(input: Any, dim: int = -1, *, axis: int | None = None) -> Any:
     """The gated linear unit: a * sigmoid(b), where a and b are the halves of x along an axis (the last by default).
 
     raises  ValueError if the axis has an odd number of elements
@@ -294,7 +294,7 @@ def glu(input: Any, dim: int | None = None, *, axis: int | None = None) -> Any:
     array([0.5, 1. ])
     """
     input = as_array(input)
-    chosen = one_axis("glu", input, axis, dim, -1)
+    chosen = one_axis("glu", input, axis_or_dim("glu", axis, dim, -1), None, -1)
     if input.ndim == 0 or input.shape[chosen] % 2:
         raise ValueError(f"glu: axis {chosen} of an input of shape {input.shape} cannot be halved; its size must be even")
     return _glu(input, chosen)

@@ -6,12 +6,21 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_array", "one_axis"]
+__all__ = ["as_array", "axis_or_dim", "one_axis"]
 
 
 def as_array(input: Any) -> Any:
     """Tensors and arrays as they are; numbers and lists as arrays."""
     return input if hasattr(input, "dtype") else np.asarray(input)
+
+
+def axis_or_dim(name: str, axis: Any, dim: Any, default: Any) -> Any:
+    """The axis where torch has a default for `dim`: `axis` if it is given; TypeError if `dim` is another one than its default then."""
+    if axis is None:
+        return dim
+    if dim != default:
+        raise TypeError(f"{name}: axis and dim are two names of one argument; give one of them")
+    return axis
 
 
 def one_axis(name: str, input: Any, axis: int | None, dim: int | None, default: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
-from nn.functional.arguments import as_array
+from nn.functional.arguments import as_array, axis_or_dim
 
 __all__ = ["at_least", "cdist", "cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
@@ -32,12 +32,6 @@ def at_least(x: Any, low: float) -> Any:
     return np.maximum(x, low)
 
 
-def _chosen_axis(name: str, dim: Any, axis: Any, default: Any) -> Any:
-    if dim is not None and axis is not None:
-        raise TypeError(f"{name}: axis and dim are two names of one argument; give one of them")
-    return default if dim is None and axis is None else axis if dim is None else dim
-
-
 def _norm(x: Any, p: float, axis: Any, keepdims: bool) -> Any:
     """The p-norm along `axis`, whose gradient is 0 at the zero vector."""
     if p == 1:
@@ -45,10 +39,11 @@ def _norm(x: Any, p: float, axis: Any, keepdims: bool) -> Any:
     return np.linalg.vector_norm(x, ord=float(p), axis=axis, keepdims=keepdims)
 
 
-def normalize(input: Any, p: float = 2.0, dim: Any = None, eps: float = 1e-12, *, axis: Any = None) -> Any:
+def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: None = None, *, axis: Any = None) -> Any:
     """Vectors of length 1: input / max(norm_p(input), eps) along an axis, 1 by default; the zero vector stays, with gradient 0.
 
     dim, axis  the axis, or several
+    out        not taken: results are new arrays
 
     >>> import numpy as np
     >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
@@ -56,7 +51,9 @@ def normalize(input: Any, p: float = 2.0, dim: Any = None, eps: float = 1e-12, *
            [0. , 0. ]])
     """
     input = as_array(input)
-    length = _norm(input, p, _chosen_axis("normalize", dim, axis, 1), keepdims=True)
+    if out is not None:
+        raise TypeError("normalize: out= is not taken, as an array of the tape is not written over; write y = normalize(x)")
+    length = _norm(input, p, axis_or_dim("normalize", axis, dim, 1), keepdims=True)
     return input / np.where(length == 0, math.inf, np.where(length >= eps, length, eps))
 
 
@@ -66,7 +63,7 @@ def _direction(x: Any, axis: int, eps: float) -> Any:
     return x / np.where(length == 0, math.inf, at_least(length, eps))
 
 
-def cosine_similarity(x1: Any, x2: Any, dim: Any = None, eps: float = 1e-8, *, axis: Any = None) -> Any:
+def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8, *, axis: Any = None) -> Any:
     """The cosine of the angle between vectors, x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along an axis, 1 by default.
 
     x1, x2   of shapes that broadcast
@@ -77,7 +74,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: Any = None, eps: float = 1e-8, *, a
     array([0.6])
     """
     x1, x2 = as_array(x1), as_array(x2)
-    axis = _chosen_axis("cosine_similarity", dim, axis, 1)
+    axis = axis_or_dim("cosine_similarity", axis, dim, 1)
     ndim = max(x1.ndim, x2.ndim)
     if not -ndim <= axis < ndim:
         raise ValueError(f"cosine_similarity: axis {axis} is out of bounds for shapes {x1.shape} and {x2.shape}")

@@ -54,7 +54,10 @@ def _samples(a: Any, *bias: Any) -> list[Any]:
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
     out = _times(x, weight.T)
     if out.dtype == bias.dtype and isinstance(out, np.ndarray):
-        out += bias  # the product is fresh: adding in place saves an array
+        try:
+            out += bias  # the product is fresh: adding in place saves an array
+        except ValueError:
+            raise ValueError(f"linear: bias of shape {bias.shape} for a weight of shape {weight.shape}; it must have out_features elements") from None
         return out
     return out + bias
 
@@ -75,10 +78,10 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """The affine map: input @ weight.T + bias.
 
     input   (..., in_features)
-    weight  (out_features, in_features), torch's layout
+    weight  (out_features, in_features), torch's layout; or (in_features,), for results without the last axis
     bias    (out_features,) or None
     returns (..., out_features)
-    raises  ValueError if in_features differ
+    raises  ValueError if in_features differ, or the bias does not fit
 
     >>> import numpy as np
     >>> linear(np.array([1.0, 2.0]), np.array([[1.0, 1.0]]), np.array([0.5]))
@@ -86,6 +89,10 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """
     if not input.shape or input.shape[-1] != weight.shape[-1]:
         raise ValueError(f"linear: input of shape {input.shape} for a weight of shape {weight.shape}; the last axes must agree (in_features)")
+    if weight.ndim != 2:
+        if weight.ndim != 1:
+            raise ValueError(f"linear: weight must be (out_features, in_features) or (in_features,), but has shape {weight.shape}")
+        return linear(input, weight.reshape((1, -1)), bias)[..., 0]
     return _product(input, weight) if bias is None else _affine(input, weight, bias)
 
 

@@ -19,7 +19,17 @@ from nn.functional.axes import as_product
 from nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, repeated
 from nn.functional.windows import arrays_only, is_integer, per_axis
 
-__all__ = ["affine_grid", "channel_shuffle", "grid_sample", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample"]
+__all__ = [
+    "affine_grid",
+    "channel_shuffle",
+    "grid_sample",
+    "interpolate",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
+]
 
 # --- interpolation --------------------------------------------------------------------------------------------------------
 
@@ -263,6 +273,16 @@ def upsample(input: Any, size: Any = None, scale_factor: Any = None, mode: str =
     array([[[1., 1., 2., 2.]]])
     """
     return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+    """`interpolate` with mode="nearest", under its older name."""
+    return interpolate(input, size, scale_factor)
+
+
+def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+    """`interpolate` with mode="bilinear" and align_corners=True, under its older name."""
+    return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
 
 
 # --- sampling at given places -----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 
 import autograd_core as ag
 from nn import init
-from nn.functional.arguments import as_array, one_axis
+from nn.functional.arguments import as_array, axis_or_dim, one_axis
 from nn.functional.sums import row_sums
 
 __all__ = ["gumbel_softmax", "log_softmax", "maxout", "safe_powers", "shifted_powers", "softmax", "softmin"]
@@ -144,7 +144,7 @@ def gumbel_softmax(
     tau: float = 1.0,
     hard: bool = False,
     eps: float = 1e-10,
-    dim: int | None = None,
+    dim: int = -1,
     *,
     axis: int | None = None,
     generator: init.Seed = None,
@@ -155,7 +155,7 @@ def gumbel_softmax(
     tau        the temperature: small ones give nearly one-hot results with steep gradients
     hard       give the one-hot vector of the largest element, with the gradient of the soft result (straight through)
     eps        not used, as in torch
-    dim        the axis of the classes, -1 by default
+    dim, axis  the axis of the classes
     generator  where the noise comes from: a generator, a seed, or None for the one that `nn.manual_seed` sets
     raises     ValueError unless tau > 0
 
@@ -168,7 +168,7 @@ def gumbel_softmax(
     if not tau > 0:
         raise ValueError(f"gumbel_softmax: tau must be > 0, not {tau!r}")
     logits = as_array(logits)
-    chosen = one_axis("gumbel_softmax", logits, axis, dim, -1)
+    chosen = one_axis("gumbel_softmax", logits, axis_or_dim("gumbel_softmax", axis, dim, -1), None, -1)
     noise = -np.log(init.as_generator(generator).standard_exponential(logits.shape)).astype(logits.dtype)
     soft = _softmax((logits + noise) / tau, chosen)
     if not hard:
@@ -179,10 +179,10 @@ def gumbel_softmax(
     return one_hot - values + soft  # the value of one_hot (to rounding, as in torch), the gradient of soft
 
 
-def maxout(input: Any, pool_size: int, dim: int | None = None, *, axis: int | None = None) -> Any:
+def maxout(input: Any, pool_size: int, dim: int = 1, *, axis: int | None = None) -> Any:
     """The largest of each `pool_size` consecutive elements along an axis: (..., pool_size * n, ...) -> (..., n, ...).
 
-    dim      the axis, 1 (channels) by default
+    dim, axis  the axis, channels by default
     raises   ValueError if `pool_size` does not divide the axis
 
     Ties share the gradient equally. Goodfellow et al. 2013, "Maxout networks", section 3; the affine maps before it are a
@@ -193,7 +193,7 @@ def maxout(input: Any, pool_size: int, dim: int | None = None, *, axis: int | No
     array([[3., 2.]])
     """
     input = as_array(input)
-    chosen = one_axis("maxout", input, axis, dim, 1) % input.ndim
+    chosen = one_axis("maxout", input, axis_or_dim("maxout", axis, dim, 1), None, 1) % input.ndim
     length = input.shape[chosen]
     if not isinstance(pool_size, int | np.integer) or isinstance(pool_size, bool) or pool_size < 1 or length % pool_size:
         raise ValueError(

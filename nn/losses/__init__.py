@@ -1,7 +1,16 @@
 """Losses as modules, which remember their arguments; torch's classes. The mathematics is in `nn.functional`."""
 
 from nn.losses.adaptive import AdaptiveLogSoftmaxWithLoss
-from nn.losses.classification import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, DiceLoss, KLDivLoss, NLLLoss, SigmoidFocalLoss
+from nn.losses.classification import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    DiceLoss,
+    KLDivLoss,
+    LinearCrossEntropyLoss,
+    NLLLoss,
+    SigmoidFocalLoss,
+)
 from nn.losses.embeddings import CosineEmbeddingLoss, CosineSimilarity, PairwiseDistance, TripletMarginLoss, TripletMarginWithDistanceLoss
 from nn.losses.margins import (
     HingeEmbeddingLoss,
@@ -28,6 +37,7 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "MSELoss",
     "MarginRankingLoss",
     "MultiLabelMarginLoss",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nn import functional, init
+from nn.casting import dtype_of_new
 from nn.containers import ModuleList, Sequential
 from nn.functional.losses.arguments import as_input, check_labels, require_labels
 from nn.linear import Linear
@@ -31,6 +32,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                  clusters 10..99 and 100..999
     div_value    how much narrower each next cluster's projection is
     head_bias    whether the head has a bias
+    device, dtype  of the parameters: the CPU; float32 if none is given
     generator    where the initial values come from
     head, tail   `Linear` to the head's classes and one score per cluster; two bias-free `Linear` for each cluster
 
@@ -51,7 +53,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         cutoffs: Sequence[int],
         div_value: float = 4.0,
         head_bias: bool = False,
-        dtype: Any = np.float32,
+        device: Any = None,
+        dtype: Any = None,
+        *,
         generator: init.Seed = None,
     ) -> None:
         ends = list(cutoffs)
@@ -59,6 +63,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             raise ValueError(
                 f"AdaptiveLogSoftmaxWithLoss: cutoffs must be increasing integers between 1 and n_classes - 1 = {n_classes - 1}, not {cutoffs}"
             )
+        dtype = dtype_of_new("AdaptiveLogSoftmaxWithLoss", device, dtype)
         self.in_features = in_features
         self.n_classes = n_classes
         self.cutoffs = [*map(int, ends), n_classes]

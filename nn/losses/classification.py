@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from nn import functional
+from nn import functional, init
+from nn.linear import Linear
 from nn.losses.base import Loss, WeightedLoss
 
-__all__ = ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "DiceLoss", "KLDivLoss", "NLLLoss", "SigmoidFocalLoss"]
+__all__ = ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "DiceLoss", "KLDivLoss", "LinearCrossEntropyLoss", "NLLLoss", "SigmoidFocalLoss"]
 
 
 class CrossEntropyLoss(WeightedLoss):
@@ -30,6 +32,71 @@ class CrossEntropyLoss(WeightedLoss):
         return functional.cross_entropy(
             input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction, label_smoothing=self.label_smoothing
         )
+
+
+class LinearCrossEntropyLoss(WeightedLoss):
+    """A linear layer to the classes' logits and their cross entropy in one, see `functional.linear_cross_entropy`.
+
+    in_features   of the input, (in_features,) or (N, in_features)
+    num_classes, out_features  the logits are (N, num_classes, *out_features): one sample has as many targets as `out_features` says
+    bias          whether the layer has one;  device, dtype, generator  of its parameters
+    weight, reduction, ignore_index, label_smoothing  of the loss
+    options       not taken: it tells torch how to cut the work into pieces
+    linear        the layer, a `Linear`
+
+    >>> import numpy as np, nn
+    >>> loss = nn.LinearCrossEntropyLoss(5, 10, out_features=(4, 3))
+    >>> loss(np.ones((2, 5), dtype=np.float32), np.zeros((2, 4, 3), dtype=int)).shape
+    ()
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: None = None,
+        generator: init.Seed = None,
+    ) -> None:
+        super().__init__(weight, reduction=reduction)
+        if options is not None:
+            raise TypeError("LinearCrossEntropyLoss: options= is not taken; the loss is computed in one piece")
+        self.num_classes = num_classes
+        self.out_features = tuple(out_features)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.options = options
+        rows = math.prod(self.out_features, start=num_classes)
+        self.linear = Linear(in_features, rows, bias=bias, device=device, dtype=dtype, generator=generator)
+
+    def forward(self, input: Any, target: Any) -> Any:
+        shape = (self.num_classes, *self.out_features)
+        return functional.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape((*shape, self.linear.in_features)),
+            target,
+            linear_bias=None if self.linear.bias is None else self.linear.bias.reshape(shape),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def extra_repr(self) -> str:
+        names = ("num_classes", "out_features", "reduction", "ignore_index", "label_smoothing", "options")
+        shown = {name: getattr(self, name) for name in names}
+        shown = {"in_features": self.linear.in_features, **shown}
+        parts = [f"{name}={value}" for name, value in shown.items()]
+        parts.insert(3, f"bias={self.linear.bias is not None}")
+        return ", ".join(parts)
 
 
 class NLLLoss(WeightedLoss):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nn import functional
+from nn.functional.arguments import axis_or_dim
 from nn.losses.base import Loss
 from nn.module import Module
 
@@ -16,7 +17,7 @@ class CosineSimilarity(Module):
     """The cosine of the angle between vectors along an axis, see `functional.cosine_similarity`."""
 
     def __init__(self, dim: int = 1, eps: float = 1e-8, *, axis: int | None = None) -> None:
-        self.dim = dim if axis is None else axis
+        self.dim = axis_or_dim("CosineSimilarity", axis, dim, 1)
         self.eps = eps
 
     def forward(self, x1: Any, x2: Any) -> Any:

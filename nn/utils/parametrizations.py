@@ -9,6 +9,7 @@ import numpy as np
 import autograd_core as ag
 from nn import init
 from nn.convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from nn.functional.arguments import axis_or_dim
 from nn.module import Module
 from nn.utils.parametrize import register_parametrization
 
@@ -54,11 +55,11 @@ class WeightNorm(Module):
         return norm_except_dim(weight, self.dim), weight
 
 
-def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
+def weight_norm(module: Module, name: str = "weight", dim: int | None = 0, *, axis: int | None = None) -> Module:
     """Train a weight's length and direction apart: weight = g v / |v| (Salimans & Kingma 2016); return the module.
 
-    name  of the parameter
-    dim   for each index of this axis there is a length of its own; None for one length in all
+    name       of the parameter
+    dim, axis  for each index of this axis there is a length of its own; None for one length in all
 
     The state has `parametrizations.<name>.original0` (g) and `original1` (v).
 
@@ -67,7 +68,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     >>> {name: value.shape for name, value in layer.state_dict().items()}
     {'bias': (3,), 'parametrizations.weight.original0': (3, 1), 'parametrizations.weight.original1': (3, 2)}
     """
-    return register_parametrization(module, name, WeightNorm(dim), unsafe=True)
+    return register_parametrization(module, name, WeightNorm(axis_or_dim("weight_norm", axis, dim, 0)), unsafe=True)
 
 
 # --- spectral normalisation --------------------------------------------------------------------------------------------------------
@@ -136,14 +137,21 @@ class SpectralNorm(Module):
 
 
 def spectral_norm(
-    module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None, *, generator: init.Seed = None
+    module: Module,
+    name: str = "weight",
+    n_power_iterations: int = 1,
+    eps: float = 1e-12,
+    dim: int | None = None,
+    *,
+    axis: int | None = None,
+    generator: init.Seed = None,
 ) -> Module:
     """Divide a weight by its spectral norm (Miyato et al. 2018); return the module.
 
     name                of the parameter; with more than two axes it counts as a matrix, (size of dim, all else)
     n_power_iterations  of the power method each time that the weight is read in training
     eps                 least length that is divided by
-    dim                 the outputs' axis: 0 by default, 1 for transposed convolutions
+    dim, axis           the outputs' axis: 0 by default, 1 for transposed convolutions
     generator           where the first vectors come from: a generator, a seed, or None
 
     The state has `parametrizations.<name>.original`, and the vectors `parametrizations.<name>.0._u` and `_v`.
@@ -155,7 +163,8 @@ def spectral_norm(
     1.0
     """
     weight = _weight_of("spectral_norm", module, name)
-    chosen = default_dim(module) if dim is None else dim
+    chosen = axis_or_dim("spectral_norm", axis, dim, None)
+    chosen = default_dim(module) if chosen is None else chosen
     return register_parametrization(module, name, SpectralNorm(weight, n_power_iterations, chosen, eps, generator))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 import autograd_core as ag
 from nn import init
+from nn.functional.arguments import axis_or_dim
 from nn.hooks import HookHandle
 from nn.module import Module
 from nn.parameter import Parameter
@@ -82,11 +83,11 @@ class _WeightNorm(_Recomputed):
         return v * (g / norm_except_dim(v, self.dim))
 
 
-def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
+def weight_norm(module: Module, name: str = "weight", dim: int | None = 0, *, axis: int | None = None) -> Module:
     """Weight = g v / |v|, computed before each call (Salimans & Kingma 2016); return the module.
 
-    name  of the parameter, which `<name>_g` and `<name>_v` take the place of
-    dim   for each index of this axis there is a length of its own; None for one length in all
+    name       of the parameter, which `<name>_g` and `<name>_v` take the place of
+    dim, axis  for each index of this axis there is a length of its own; None for one length in all
 
     `nn.utils.parametrizations.weight_norm` is the newer way.
 
@@ -95,7 +96,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     {'bias': (3,), 'weight_g': (3, 1), 'weight_v': (3, 2)}
     """
     weight = _taken(_WeightNorm, module, name)
-    hook = _WeightNorm(name, dim)
+    hook = _WeightNorm(name, axis_or_dim("weight_norm", axis, dim, 0))
     length = norm_except_dim(weight.detach().numpy(), hook.dim)
     delattr(module, name)
     module.register_parameter(f"{name}_g", Parameter(np.asarray(length)))
@@ -135,14 +136,21 @@ class _SpectralNorm(_Recomputed):
 
 
 def spectral_norm(
-    module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None, *, generator: init.Seed = None
+    module: Module,
+    name: str = "weight",
+    n_power_iterations: int = 1,
+    eps: float = 1e-12,
+    dim: int | None = None,
+    *,
+    axis: int | None = None,
+    generator: init.Seed = None,
 ) -> Module:
     """Weight / (its spectral norm), computed before each call (Miyato et al. 2018, algorithm 1); return the module.
 
     name                of the parameter, which `<name>_orig` takes the place of; `<name>_u` and `_v` are the singular vectors
     n_power_iterations  of the power method for each call in training
     eps                 least length that is divided by
-    dim                 the outputs' axis: 0 by default, 1 for transposed convolutions
+    dim, axis           the outputs' axis: 0 by default, 1 for transposed convolutions
     generator           where the first vectors come from: a generator, a seed, or None
 
     `nn.utils.parametrizations.spectral_norm` is the newer way.
@@ -152,7 +160,8 @@ def spectral_norm(
     {'bias': (3,), 'weight_orig': (3, 2), 'weight_u': (3,), 'weight_v': (2,)}
     """
     weight = _taken(_SpectralNorm, module, name)
-    hook = _SpectralNorm(name, n_power_iterations, default_dim(module) if dim is None else dim, eps)
+    chosen = axis_or_dim("spectral_norm", axis, dim, None)
+    hook = _SpectralNorm(name, n_power_iterations, default_dim(module) if chosen is None else chosen, eps)
     matrix = as_matrix(weight.detach().numpy(), hook.dim)
     random = init.as_generator(generator)
     delattr(module, name)

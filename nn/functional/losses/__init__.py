@@ -4,7 +4,7 @@ They take tensors, arrays and lists; arguments are checked by what they are, so 
 """
 
 from nn.functional.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits, dice_loss, sigmoid_focal_loss
-from nn.functional.losses.classification import cross_entropy, kl_div, nll_loss
+from nn.functional.losses.classification import cross_entropy, kl_div, linear_cross_entropy, nll_loss
 from nn.functional.losses.embeddings import cosine_embedding_loss, triplet_margin_loss, triplet_margin_with_distance_loss
 from nn.functional.losses.margins import (
     hinge_embedding_loss,
@@ -29,6 +29,7 @@ __all__ = [
     "huber_loss",
     "kl_div",
     "l1_loss",
+    "linear_cross_entropy",
     "margin_ranking_loss",
     "mse_loss",
     "multi_margin_loss",

@@ -14,10 +14,11 @@ import numpy as np
 
 import autograd_core as ag
 from nn.functional.losses.arguments import as_input, check_labels, chosen_reduction, class_weights, like_input, reduced, require_labels, weights_of
+from nn.functional.products import linear
 from nn.functional.softmax import log_softmax, safe_powers, shifted_powers, softmax
 from nn.functional.sums import row_sums
 
-__all__ = ["cross_entropy", "kl_div", "nll_loss"]
+__all__ = ["cross_entropy", "kl_div", "linear_cross_entropy", "nll_loss"]
 
 
 _FEW = 1024  # labels, which the tape copies by itself
@@ -251,6 +252,50 @@ def cross_entropy(
     if reduction == "mean":
         return _mean(total, np.sum(factor)) if factor is not None else total / logits.shape[0]
     return total.reshape(batch) if reduction == "none" else total
+
+
+def linear_cross_entropy(
+    input: Any,
+    linear_weight: Any,
+    target: Any,
+    *,
+    linear_bias: Any = None,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: None = None,
+) -> Any:
+    """The cross entropy of the logits linear(input, linear_weight, linear_bias).
+
+    input          (in_features,) or (N, in_features)
+    linear_weight  (C, in_features), or (C, d1, ..., in_features) for logits (N, C, d1, ...)
+    linear_bias    (C,) or (C, d1, ...)
+    target, weight, reduction, label_smoothing  as in `cross_entropy`
+    ignore_index   likewise; None for -100, and with probabilities it must be None
+    options        not taken: it tells torch how to cut the work into pieces
+
+    >>> import numpy as np
+    >>> linear_cross_entropy(np.array([1.0, 0.0]), np.array([[0.0, 1.0], [100.0, 0.0]]), np.array(1))
+    np.float64(0.0)
+    """
+    if options is not None:
+        raise TypeError("linear_cross_entropy: options= is not taken; the loss is computed in one piece")
+    input = as_input(input)
+    outputs, features = linear_weight.shape[:-1], linear_weight.shape[-1:]
+    if not outputs or input.ndim not in (1, 2) or input.shape[-1:] != features or (input.ndim == 1 and len(outputs) > 1):
+        raise ValueError(
+            f"linear_cross_entropy: input of shape {input.shape} for a linear_weight of shape {linear_weight.shape}; they must be "
+            "(N, in_features) and (C, ..., in_features)"
+        )
+    if linear_bias is not None and linear_bias.shape != outputs:
+        raise ValueError(f"linear_cross_entropy: linear_bias has shape {linear_bias.shape}, expected {outputs} as of linear_weight")
+    flat = linear(input, linear_weight.reshape((math.prod(outputs), *features)), None if linear_bias is None else linear_bias.reshape((-1,)))
+    logits = flat.reshape((*input.shape[:-1], *outputs))
+    if ignore_index is not None and np.shape(target) == logits.shape:
+        raise ValueError(f"linear_cross_entropy: ignore_index={ignore_index} is for class indices, and target holds probabilities")
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing)
 
 
 def _smoothed(index: Any, classes: int, weight: Any, factor: Any, kept: Any, smoothing: float, dtype: Any) -> Any:
