@@ -320,6 +320,25 @@ def test_what_is_a_view_and_what_is_none_is_numpys_choice_in_all_kinds_of_passes
     np.testing.assert_allclose(ag.hvp(f)(X, t), ag.jvp(ag.grad(f), (X,), (t,))[1], rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "reshape", [lambda t: t.reshape(-1), np.ravel, lambda t: t.T.reshape(-1), lambda t: t[::-1].reshape(-1), lambda t: t[:, :1].reshape(-1)]
+)
+@pytest.mark.parametrize("in_axes", [0, 1, 2])
+def test_a_reshape_in_a_map_is_a_view_where_it_is_one_of_an_element(reshape, in_axes):
+    def f(x):
+        total = 0.0
+        for y in (x * 1.0, x[[0, 2, 1]], x[:, [0, 2, 1]]):
+            v = reshape(y)
+            v *= 2.0
+            total = total + (np.sin(y) * np.arange(9.0).reshape(3, 3)).sum() + v.sum()
+        return total
+
+    both = np.stack([X, 2 * X])
+    mapped = np.ascontiguousarray(np.moveaxis(both, 0, in_axes))
+    np.testing.assert_allclose(ag.vmap(f, in_axes=in_axes)(mapped), [f(x) for x in both], rtol=1e-12)
+    np.testing.assert_allclose(ag.vmap(ag.grad(f), in_axes=in_axes)(mapped), [ag.grad(f)(x) for x in both], rtol=1e-12)
+
+
 @pytest.mark.parametrize("view", [lambda p: p[...], lambda p: p[None], lambda p: p[..., None]])
 def test_a_view_of_a_leaf_of_one_number_shows_it(view):
     p = ag.tensor(0.5, requires_grad=True)

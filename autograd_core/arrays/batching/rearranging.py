@@ -24,12 +24,37 @@ def _reshape(level: int, a: Any, shape: Any = None, order: Any = "C", **kwargs: 
     settled = tuple(a.size // known if n == -1 and known else n for n in given)
     if -1 in settled or math.prod(settled) != a.size:
         raise ValueError(f"cannot reshape array of size {a.size} into shape {given}")
+    _put_batch_outermost(a)
     return Batched(a.payload.reshape((a.payload.shape[0], *settled)), level)
 
 
 @covers(np.ravel)
 def _ravel(level: int, a: Any, order: Any = "C") -> Any:
-    return Batched(a.payload.reshape((a.payload.shape[0], a.size)), level) if order == "C" else NotImplemented
+    if order != "C":
+        return NotImplemented
+    _put_batch_outermost(a)
+    return Batched(a.payload.reshape((a.payload.shape[0], a.size)), level)
+
+
+def _put_batch_outermost(a: Batched) -> None:
+    """Let the elements be blocks of memory, in the order of axes that they have, if they lie between one another now.
+
+    Whether a reshape is a view or a copy, NumPy tells by the memory of one element. A batch whose axis is in the middle, of an input
+    mapped along its second axis or of indices, would make a copy where the program sees a view.
+    """
+    payload = a.payload
+    if not isinstance(payload, np.ndarray) or payload.ndim < 3:
+        return
+    outermost_first = sorted(range(payload.ndim), key=lambda axis: -payload.strides[axis])
+    block = payload.itemsize
+    for axis in reversed(outermost_first):
+        if payload.strides[axis] != block and payload.shape[axis] > 1:
+            return  # no block of memory as a whole: a view of a larger one
+        block *= payload.shape[axis]
+    if outermost_first[0] == 0 or outermost_first[-1] == 0:
+        return
+    order = (0, *(axis for axis in outermost_first if axis))
+    a.payload = np.transpose(payload, order).copy().transpose(np.argsort(order))
 
 
 @covers(np.transpose, *([np.permute_dims] if hasattr(np, "permute_dims") else []))
