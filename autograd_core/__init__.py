@@ -24,6 +24,7 @@ __all__ = [
     "call",
     "checkpoint",
     "checkpoint_chain",
+    "compile",
     "composed",
     "constant",
     "custom_vjp",
@@ -31,6 +32,7 @@ __all__ = [
     "detect_anomaly",
     "diff",
     "draw",
+    "drawn",
     "elementwise_grad",
     "enable_grad",
     "fixed_point",
@@ -67,6 +69,7 @@ __all__ = [
     "tape",
     "tensor",
     "testing",
+    "untraced",
     "value_and_grad",
     "vjp",
     "vmap",
@@ -85,6 +88,8 @@ for _room in ("memory", "tape"):
 
 # Instruments are imported when first used, so that `import autograd_core` stays quick: module -> its public names.
 _ON_FIRST_USE = {
+    "compiling.compiled": ("compile",),
+    "compiling.untraced": ("drawn", "untraced"),
     "drawing": ("diff", "draw", "record"),
     "drawing.testing": ("testing",),
     "instruments.anomaly": ("AnomalyError", "detect_anomaly"),
@@ -120,6 +125,8 @@ _MODULE_OF = {name: module for module, names in _ON_FIRST_USE.items() for name i
 
 if TYPE_CHECKING:
     from autograd_core import linalg, special
+    from autograd_core.compiling.compiled import compile  # noqa: A004
+    from autograd_core.compiling.untraced import drawn, untraced
     from autograd_core.drawing import diff, draw, record, testing
     from autograd_core.instruments.anomaly import AnomalyError, detect_anomaly
     from autograd_core.instruments.listing import tape

@@ -29,6 +29,7 @@ __all__ = [
     "instances_in",
     "interprets",
     "is_foreign",
+    "kind_of",
     "level_of",
     "memory_of",
     "new_level",
@@ -103,6 +104,16 @@ class ArrayLayer:
     __slots__ = ("level",)
 
     level: int
+
+    # Of layers that show one plain array, and are recorded (compiling/): that array, whether it is a NumPy scalar, and whether a node that
+    # saves one which the user can write to has to save a copy, as it does of arrays.
+    memory: Any = None
+    is_scalar: Any = False
+    saved_by_copy = False
+
+    def apart(self) -> Any:
+        """Of such a layer: a copy that can be written to."""
+        raise NotImplementedError
 
     # --- NumPy's protocols: the layer in charge is handed over to its interpreter ----------------------------------------------
 
@@ -192,7 +203,7 @@ def finite(array: Any) -> Any:
 def memory_of(array: Any) -> Any:
     """The array at the bottom of `array`'s layers, in which its elements are."""
     while isinstance(array, ArrayLayer):
-        array = array.primary
+        array = array.primary if array.memory is None else array.memory
     return array
 
 
@@ -274,6 +285,19 @@ def level_of(values: Any) -> int:
     return max((layer.level for layer in instances_in(values, ArrayLayer)), default=0)
 
 
+def _innermost(mask: Any) -> Any:
+    """What the layers of `mask` are about: a plain array, or a layer that notes what it is asked (whose `primary` is itself)."""
+    while isinstance(mask, ArrayLayer) and (below := mask.primary) is not mask:
+        mask = below
+    return mask
+
+
+def kind_of(array: Any) -> type:
+    """The class of `array`; of a recorded layer that of the plain array in it: what chooses a quick way has to choose alike."""
+    kind = type(array)
+    return type(array.memory) if issubclass(kind, ArrayLayer) and array.memory is not None else kind
+
+
 def for_all(mask: Any) -> bool:
     """Whether `mask` is true everywhere, and for each element of a batch: for decisions in a function that may be mapped (`ag.vmap`).
 
@@ -285,9 +309,7 @@ def for_all(mask: Any) -> bool:
     >>> ag.vmap(inverse)(np.array([1.0, 2.0]))
     array([1. , 0.5])
     """
-    while isinstance(mask, ArrayLayer):
-        mask = mask.primary
-    return bool(np.all(mask))
+    return bool(np.all(_innermost(mask)))
 
 
 def for_any(mask: Any) -> bool:
@@ -297,6 +319,5 @@ def for_any(mask: Any) -> bool:
     >>> ag.for_any(np.array([False, True]))
     True
     """
-    while isinstance(mask, ArrayLayer):
-        mask = mask.primary
+    mask = _innermost(mask)
     return bool(np.count_nonzero(mask) if isinstance(mask, ndarray) else np.any(mask))  # which takes a fifth of the time for few elements

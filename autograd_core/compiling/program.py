@@ -11,13 +11,14 @@ leaves calls out, merges them, or lets two values take turns in one buffer must 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-__all__ = ["COMPUTED", "CONSTANT", "INPUT", "Guard", "Instruction", "Program", "Ref", "Value", "layout_of", "name_of_call", "refs_in"]
+__all__ = ["COMPUTED", "CONSTANT", "INPUT", "Guard", "Instruction", "Program", "Ref", "Value", "layout_of", "name_of_call", "refs_in", "same_number"]
 
 INPUT, CONSTANT, COMPUTED = "input", "constant", "computed"
 
@@ -104,7 +105,7 @@ class Instruction:
     is_view    the result is a view of an argument, or may be the argument itself: nothing is computed
     is_opaque  nothing is known of what it does but what is said here: it is called as it is, with arrays, in its place among the others
                (it draws random numbers, say), and neither left out nor merged
-    guard      the run ends here, with nothing kept, unless the result is what it was: see `Guard`
+    guard      the call returns a Python number (`results` is empty), by which the function took a decision: see `Guard`
     place      the user's line, for people
     """
 
@@ -135,18 +136,28 @@ class Instruction:
 
 @dataclass(slots=True, frozen=True)
 class Guard:
-    """A decision that the function took by a value: `read(value) == answer`, or the run is given up and the function is called itself.
+    """A decision that the function took by what the call returned: it has to return the same, or the run is given up and the function called.
 
     what : for people: "the truth", "float()"
     """
 
     what: str
-    read: Any
     answer: Any
 
-    def holds(self, value: Any) -> bool:
-        found = self.read(value)
-        return bool(found == self.answer or (found != found and self.answer != self.answer))
+    def holds(self, found: Any) -> bool:
+        """Whether the call returned what it did when it was recorded, to the bit."""
+        return same_number(found, self.answer)
+
+
+def same_number(a: Any, b: Any) -> bool:
+    """Whether two Python numbers are of one type and the same to the bit (but for the payload of nan)."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, complex):
+        return same_number(a.real, b.real) and same_number(a.imag, b.imag)
+    if isinstance(a, float):
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
+    return bool(a == b)
 
 
 @dataclass(slots=True, eq=False)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.arrays.indices import may_repeat
-from autograd_core.arrays.layers import ArrayLayer, able_to_hold
+from autograd_core.arrays.layers import ArrayLayer, able_to_hold, kind_of
 from autograd_core.define.door import defvjp, op
 from autograd_core.define.samples import Arrays, Call, call
 from autograd_core.tape.plan import Like
@@ -26,7 +26,9 @@ __all__ = ["add_at", "cleared", "gradient_of_zeros", "scatter"]
 
 def gradient_of_zeros(g: Any, shape: tuple[int, ...]) -> Any:
     """An array of zeros of `g`'s kind and dtype. np.zeros for NumPy's own: the system gives zeroed pages, nothing is written."""
-    return np.zeros(shape, g.dtype) if isinstance(g, np.ndarray | np.generic) else np.zeros_like(g, shape=shape)
+    if isinstance(g, np.ndarray | np.generic):
+        return np.zeros(shape, g.dtype)
+    return np.zeros_like(g, shape=shape) if issubclass(kind_of(g), ArrayLayer) else np.zeros_like(g, shape=shape, order="C")
 
 
 def add_at(total: Any, index: Any, values: Any) -> Any:
@@ -135,7 +137,7 @@ def add_read(total: Any, total_owned: bool, g: Any, g_owned: bool, index: Any, l
         total = able_to_hold(total, g)
     if total is None:
         total = gradient_of_zeros(g, like.shape)
-        if isinstance(total, np.ndarray) and not may_repeat(index):
+        if issubclass(kind_of(total), np.ndarray) and not may_repeat(index):
             total[index] = g  # a third of the memory traffic of +=
             return total
     elif not total_owned or isinstance(total, np.generic):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy import _NoValue
 
-from autograd_core.arrays.layers import for_all
+from autograd_core.arrays.layers import for_all, kind_of
 from autograd_core.arrays.shapes import as_rows, from_rows, keep_reduced_axes, reduced_size
 from autograd_core.define.door import composed, defvjp, op
 from autograd_core.define.samples import Arrays, Call, call
@@ -51,6 +51,10 @@ def spread(g: Any, shape: tuple[int, ...], axis: Any, where: Any) -> Any:
     if type(g) is np.float64 and axis is None and everywhere(where) and math.prod(shape) <= FEW:
         copies = np.empty(shape)  # a fifth of broadcast_to's time
         copies.fill(g)
+        return copies
+    if kind_of(g) is np.float64 and axis is None and everywhere(where) and math.prod(shape) <= FEW:  # the same, being recorded
+        copies = np.zeros_like(g, shape=shape)
+        copies[...] = g
         return copies
     g = np.broadcast_to(keep_reduced_axes(g, axis, False, len(shape)), shape)
     return g if everywhere(where) else np.where(where, g, 0.0)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.arrays.layers import finite
+from autograd_core.arrays.layers import ArrayLayer, finite, for_all
 from autograd_core.arrays.shapes import unbroadcast
 from autograd_core.tape.node import Node
 from autograd_core.tape.plan import Plan
@@ -52,6 +52,8 @@ def without_structural_zeros(g: Any, contribution: Any) -> Any:
     if isinstance(contribution, ndarray) and math.isfinite(np.vdot(contribution, contribution).real):
         return contribution
     good = finite(contribution)
+    if isinstance(contribution, ArrayLayer) and contribution.saved_by_copy and for_all(good):
+        return contribution
     if isinstance(good, ndarray | np.bool_) and good.all():  # a lazy array is not computed to be asked
         return contribution
     return np.where((g == 0) & ~good, 0.0, contribution)

@@ -22,6 +22,7 @@ __all__ = [
     "NOT_RECORDING",
     "RECORDING",
     "Instrument",
+    "copies_told_to",
     "current_mode",
     "enable_grad",
     "instrumented",
@@ -29,6 +30,7 @@ __all__ = [
     "no_grad",
     "observer",
     "raw_mode",
+    "recording_in_full",
     "scope",
     "set_for_good",
     "silence_numpy_for_good",
@@ -114,7 +116,36 @@ def current_mode() -> Instrument:
 
 def set_for_good(mode: Instrument) -> None:
     """Set the mode in this context, with nothing to restore it: for a context that was copied to run one function in (`Context.run`)."""
-    _mode.set(mode)
+    _mode.set(mode if _copies.get() is None else _in_full(mode))
+
+
+# Set while a function is recorded to be replayed (compiling/): what is told of the copies of users' arrays that nodes save.
+_copies: ContextVar[Callable[[Any, Any], None] | None] = ContextVar("autograd_core_copies", default=None)
+copies_told_to = _copies.get
+
+
+def _in_full(mode: Instrument) -> Any:
+    """`mode`, which the short ways of frequent calls do not know again: each call goes the long way, on which it can be followed."""
+    return _Switched(mode, RECORDING, _forever)
+
+
+class recording_in_full:
+    """Inside, each operation is recorded the long way, and `told(copy, array)` is called for each copy of a user's array that a node saves."""
+
+    def __init__(self, told: Callable[[Any, Any], None]) -> None:
+        self.told = told
+
+    def __enter__(self) -> None:
+        self._tokens = _copies.set(self.told), _mode.set(_in_full(current_mode()))
+
+    def __exit__(self, *exception: object) -> None:
+        told, mode = self._tokens
+        _mode.reset(mode)
+        _copies.reset(told)
+
+
+def _forever() -> None:
+    """A switch that no block has."""
 
 
 @functools.cache
@@ -145,7 +176,7 @@ class _Entered:
     def enter(self, switch: Any, mode: Instrument) -> None:
         """Set `mode` for as long as the block of `switch` runs."""
         # RECORDING as it is: the hot path shall know it again, and what a lost `__exit__` leaves of it ends with the next block outside.
-        switched = mode if mode is RECORDING else _Switched(mode, raw_mode(), switch)
+        switched = mode if mode is RECORDING and _copies.get() is None else _Switched(mode, raw_mode(), switch)
         self._entered.append((_mode.set(switched), switched))
 
     def leave(self) -> None:

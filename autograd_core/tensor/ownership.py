@@ -20,7 +20,7 @@ import numpy as np
 
 from autograd_core.arrays.layers import ArrayLayer, instances_in, memory_of, owns_memory, sequence_like
 from autograd_core.tape.guard import fingerprint, full_fingerprint, note_handed_out
-from autograd_core.tape.mode import RECORDING, Instrument
+from autograd_core.tape.mode import RECORDING, Instrument, copies_told_to
 from autograd_core.tape.node import Leaf, next_number
 from autograd_core.tape.plan import OUT, Plan
 from autograd_core.tensor.handles import Handle, raw
@@ -91,6 +91,11 @@ def hand_out(tensor: Any) -> Any:
     if isinstance(tensor._array, np.generic):
         # Scalars are kept as NumPy scalars, ten times as quick as 0-d arrays, until somebody wants the array.
         tensor._array = np.asarray(tensor._array)
+    elif isinstance(tensor._array, ArrayLayer) and tensor._array.saved_by_copy:
+        # It is being recorded (compiling/): whether somebody else holds it cannot be told by counting.
+        array, memory = tensor._array, tensor.handed_out
+        if array.is_scalar or not (memory or type(memory) is Memory or array.memory.base is not None):
+            tensor._array = array.apart()
     shared = tensor.handed_out
     if not shared:
         if type(shared) is Memory or getattr(tensor._array, "base", None) is not None:
@@ -192,7 +197,7 @@ def _called_again(positions: Any, function: Any, args: Any, kwargs: Any, part: i
 def share_memory_with(args: Any, result: Any) -> None:
     """The same for all tensors of `result`, views or not: a function that was called may return an argument as it is."""
     for part in instances_in(result, Handle):
-        if isinstance(part._array, np.ndarray):
+        if isinstance(memory_of(part._array), np.ndarray):
             _share_memory(None, args, {}, part, None)
 
 
@@ -220,6 +225,10 @@ def guarded(plan: Plan, saved: list[Any], reachable: int, mode: Instrument) -> P
 def _secured(saved: list[Any], at: int) -> Any:
     """Copy the array at `at`, or the arrays in a sequence there; the fingerprints of those that are too large for it, if any."""
     value = saved[at]
+    told = copies_told_to()
+    if told is not None:
+        saved[at] = _told_copies(value, told)
+        return None
     if isinstance(value, np.ndarray):
         if value.nbytes > COPIED:
             return fingerprint(value)
@@ -229,6 +238,17 @@ def _secured(saved: list[Any], at: int) -> Any:
         prints = [fingerprint(v) if isinstance(v, np.ndarray) and v.nbytes > COPIED else None for v in value]
         return prints if any(prints) else None
     return None
+
+
+def _told_copies(value: Any, told: Callable[[Any, Any], None]) -> Any:
+    """Copies of the arrays in `value`, of which whoever follows the recording is told."""
+    if isinstance(value, tuple | list):
+        return sequence_like(value, [_told_copies(v, told) for v in value])
+    if isinstance(value, np.ndarray):
+        copy = np.array(value, order="K")
+        told(copy, value)
+        return copy
+    return value.apart() if isinstance(value, ArrayLayer) and value.saved_by_copy else value
 
 
 def _fingerprints(take: Callable[[Any], Any], value: Any) -> Any:

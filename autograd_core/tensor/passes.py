@@ -171,6 +171,8 @@ def _first_gradient(output: Any, g: Any) -> Any:
         raise TypeError(f"backward: a gradient of dtype {g.dtype} for an output of dtype {dtype}; convert it with g.astype({str(dtype)!r})")
     if g.shape != shape:
         raise ValueError(f"backward: a gradient of shape {g.shape} for an output of shape {shape}")
+    if type(g) is np.ndarray and not shape and isinstance(output._array, np.generic):
+        g = g[()]  # as the engine's own: arithmetic of 0-d arrays and of scalars may differ in the last bit
     return g if g.dtype == dtype else g.astype(dtype)
 
 

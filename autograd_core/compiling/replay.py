@@ -1,0 +1,400 @@
+"""A variant: one program of a function, ready to be run in place of the function.
+
+It fits a call if what the function refers to is what it was: Python's objects (surroundings.py), and layout and kind of the tensors
+that it reads. Before it is used for the first time it is rehearsed: run on what the second recording began with, and compared with
+what that gave, to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from autograd_core.compiling.as_python import Departed, Undo, python_function
+from autograd_core.compiling.effects import array_slot, grad_slot, rehearsed, restore, write_array
+from autograd_core.compiling.program import INPUT, Value
+from autograd_core.compiling.recording import HELD, Backward, Recording, conditions, rebuilt
+from autograd_core.tape.node import Leaf
+from autograd_core.tensor.calls import function_op, record_call
+from autograd_core.tensor.handles import Handle, handle, untracked
+from autograd_core.tensor.ownership import Memory
+from autograd_core.tensor.views import is_shared
+
+__all__ = ["Snapshot", "Variant"]
+
+
+class Snapshot:
+    """The arrays that a recording's inputs had before the function ran: copies, to rehearse on."""
+
+    def __init__(self, leaves: Sequence[Any], known: Recording) -> None:
+        self.by_tensor: dict[int, Any] = {}
+        self.by_place: dict[int, Any] = {}
+        self.grads: dict[int, Any] = {}
+        self.alive: list[Any] = []
+        for i, leaf in enumerate(leaves):
+            if isinstance(leaf, Handle):
+                self._take(leaf)
+            elif isinstance(leaf, ndarray):
+                self.by_place[i] = leaf.copy(order="K")
+        for outside in known.outside:
+            tensor = outside.handle
+            if outside.of is None:
+                self._take(tensor)
+                grad = grad_slot.__get__(tensor)
+                if grad is not None:
+                    self._take(grad)
+
+    def _take(self, tensor: Any) -> None:
+        array = array_slot.__get__(tensor)
+        self.alive.append(tensor)
+        self.by_tensor[id(tensor)] = copied(array) if isinstance(array, ndarray) else array
+
+    def arrays(self, recording: Recording) -> list[Any] | None:
+        """The inputs of a recording that was made since; None if one was not foreseen."""
+        places = {n: i for i, n in recording.arguments.items()}
+        by_input = {o.input: o for o in recording.outside if o.input is not None}
+        found = []
+        for n in forward_inputs(recording):
+            if n in places:
+                found.append(self.by_place.get(places[n]))
+            else:
+                found.append(self.by_tensor.get(id(by_input[n].handle)))
+        return None if any(array is None for array in found) else found
+
+
+def copied(array: Any) -> Any:
+    """A copy in exactly the same layout, where that is possible."""
+    if array.flags.c_contiguous or array.flags.f_contiguous or not array.size:
+        return array.copy(order="K")
+    low = min(0, *(s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True)))
+    span = sum(abs(s) * (n - 1) for s, n in zip(array.strides, array.shape, strict=True)) + array.itemsize
+    buffer = np.empty(span, np.uint8)
+    made = ndarray(array.shape, array.dtype, buffer, -low if low else 0, array.strides)
+    offset = sum(-s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True) if s < 0)
+    made = ndarray(array.shape, array.dtype, buffer, offset, array.strides)
+    made[...] = array
+    if not array.flags.writeable:
+        made.flags.writeable = False
+    return made
+
+
+def forward_inputs(recording: Recording) -> list[int]:
+    """The inputs of the function itself, without the gradients that its outputs get."""
+    seeds = set(recording.seeds)
+    return [n for n in recording.program.inputs if n not in seeds]
+
+
+class Variant:
+    """A program, and how a call is made of it."""
+
+    def __init__(self, recording: Recording, surroundings: Any, function: Any) -> None:
+        self.recording = recording
+        self.surroundings = surroundings
+        self.function = function
+        self.runs = 0
+        program = self.program = recording.program
+        self.inputs = forward_inputs(recording)
+        by_input = {o.input: place for place, o in enumerate(recording.outside) if o.input is not None}
+        places = {n: i for i, n in recording.arguments.items()}
+        self.sources = [("array", places[n]) if n in places else ("tensor", by_input[n]) for n in self.inputs]
+        # What each tensor of the outside is at a call: an argument, a grad, or always the same one.
+        index = {id(o): place for place, o in enumerate(recording.outside)}
+        self.tensors = [
+            ("argument", int(o.name.split()[1]))
+            if o.name.startswith("argument ")
+            else ("grad", index[id(o.of)])
+            if o.of is not None
+            else ("itself", o.handle)
+            for o in recording.outside
+        ]
+        self.conditions = [conditions(o, recording, place) for place, o in enumerate(recording.outside)]
+        self.captured = {id(what) for kind, what in self.tensors if kind == "itself"}
+        self.layouts = [_layout(program.values[o.input]) if o.input is not None else None for o in recording.outside]
+        self._cut()
+        self.op = function_op(f"compiled {getattr(function, '__name__', type(function).__name__)}", pull_compiled)
+
+    # --- making ----------------------------------------------------------------------------------------------------------------------
+
+    def _cut(self) -> None:
+        """Make functions of the program: for the call, and for each way in which gradients are asked for."""
+        recording, program = self.recording, self.program
+        self.returned = [o.number for o in recording.outputs if o.number >= 0]
+        self.state = [n for _, n in recording.assigned] + [n for _, n in recording.grads if n is not None]
+        made_before = {n for i in program.instructions[: recording.forward_end] for n in i.results if n is not None}
+        tracked = any(o.tracked is not None for o in recording.outputs)
+        self.residuals: list[int] = []  # values that gradients need
+        self.raw_residuals: list[int] = []  # inputs that they need, besides the wanted ones
+        self.wanted_inputs = [recording.outside[place].input for place in recording.wanted]
+        self.constants: list[int] = []  # arrays of the outside that gradients need: saved with the call, as the tape would
+        needed: dict[int, None] = {}
+        for backward in recording.backwards if tracked else ():
+            own = set(backward.seeds)
+            for instruction in program.instructions[backward.start : backward.end]:
+                needed.update((n, None) for n in instruction.refs() if n not in own)
+                own.update(n for n in instruction.results if n is not None)
+            needed.update((n, None) for n in backward.found if n is not None and n not in own)
+        for n in needed:
+            if n in made_before:
+                self.residuals.append(n)
+            elif program.values[n].kind == INPUT and n not in self.wanted_inputs:
+                self.raw_residuals.append(n)
+            elif program.values[n].name == HELD:
+                self.constants.append(n)
+        results = [*self.returned, *self.state, *self.residuals]
+        self.forward = python_function(program, 0, recording.forward_end, self.inputs, results)
+        self.backwards: dict[Any, tuple[Backward, Any]] = {}
+        wanted = [n for n in self.wanted_inputs if n is not None]
+        for backward in recording.backwards if tracked else ():
+            parameters = [*backward.seeds, *self.residuals, *dict.fromkeys([*wanted, *self.raw_residuals]), *self.constants]
+            found = [n for n in backward.found if n is not None]
+            run = python_function(program, backward.start, backward.end, parameters, found, self.constants)
+            self.backwards[backward.used, backward.layouts] = backward, run
+            self.backwards.setdefault(backward.used, (backward, run))
+        self.wanted_numbers = list(dict.fromkeys([*wanted, *self.raw_residuals]))
+
+    def rehearse(self, arrays: list[Any], leaves: Sequence[Any]) -> str | None:
+        """Run everything on copies of what the recording began with; what is not as it was recorded, or None."""
+        recording = self.recording
+        before = dict(zip(self.inputs, arrays, strict=True))
+        with rehearsed(recording.feed):
+            found = self.forward(Undo(), *arrays)
+        numbers = [*self.returned, *self.state]
+        for n, array in zip(numbers, found, strict=False):
+            expected = recording.values.get(n)
+            if expected is not None and not same_bits(array, expected):
+                return f"value %{n} is not what it was"
+        if not recording.stepped_out:
+            for n, (kind, what) in zip(self.inputs, self.sources, strict=True):
+                if any(n in i.writes for i in self.program.instructions):
+                    now = leaves[what] if kind == "array" else array_slot.__get__(recording.outside[what].handle)
+                    assigned = kind == "tensor" and any(place == what for place, _ in recording.assigned)
+                    if not assigned and not same_bits(before[n], now):
+                        return f"{self.program.values[n].name} is not written to as it was"
+        residuals = found[len(numbers) :]
+        for backward, run in {id(pair[1]): pair for pair in self.backwards.values()}.values():
+            seeds = [self._recorded_seed(n) for n in backward.seeds]
+            given = [*seeds, *residuals, *(before[n] for n in self.wanted_numbers), *(self.program.values[n].array for n in self.constants)]
+            gradients = run(Undo(), *given)
+            numbers = [n for n in backward.found if n is not None]
+            for n, array in zip(numbers, gradients, strict=True):
+                if not same_bits(array, recording.values[n]):
+                    return f"gradient %{n} is not what it was"
+        return None
+
+    def _recorded_seed(self, n: int) -> Any:
+        value = self.program.values[n]
+        made = np.ones((), value.dtype)[()] if value.is_scalar else _empty(value)
+        if not value.is_scalar:
+            made[...] = 1
+        return made
+
+    def settle(self) -> None:
+        """Let go of what only the rehearsal needed."""
+        self.recording.values.clear()
+        self.recording.alive.clear()
+
+    # --- whether it fits ---------------------------------------------------------------------------------------------------------------
+
+    def bind(self, leaves: Sequence[Any]) -> list[Any] | None:
+        """The tensors of the outside as they are at this call; None if the program is for another state of things."""
+        tensor: Any
+        tensors: list[Any] = []
+        captured = self.captured
+        for (kind, what), layout, (node_kind, handed_out, had_grad) in zip(self.tensors, self.layouts, self.conditions, strict=True):
+            if kind == "itself":
+                tensor = what
+            elif kind == "argument":
+                tensor = leaves[what]
+                if id(tensor) in captured:
+                    return None
+            else:
+                tensor = tensors[what].grad
+                if tensor is None or tensor.node is not None:
+                    return None
+            if layout is not None and not _fits(tensor._array, layout):
+                return None
+            if node_kind is not None:
+                node = tensor.node
+                if (0 if node is None else 1 if isinstance(node, Leaf) else 2) != node_kind or (node is not None and node.watchers is not None):
+                    return None
+            if had_grad != "not read" and (tensor.grad is not None) is not had_grad:
+                return None
+            if handed_out is not None and (bool(tensor.handed_out) is not handed_out or (type(tensor.handed_out) is Memory and is_shared(tensor))):
+                return None
+            tensors.append(tensor)
+        return tensors
+
+    # --- running -----------------------------------------------------------------------------------------------------------------------
+
+    def run(self, leaves: Sequence[Any], tensors: list[Any], again: Any) -> Any:
+        """The result of the function. Raises Departed, or what a call raises, with everything undone if that can be."""
+        recording = self.recording
+        arrays = [leaves[what] if kind == "array" else tensors[what]._array for kind, what in self.sources]
+        undo = Undo()
+        try:
+            with np.errstate(all="ignore"):
+                found = self.forward(undo, *arrays)
+        except BaseException as error:
+            if undo.is_final:
+                raise
+            for array, before in undo.arrays:
+                array[...] = before
+            for generator, state in undo.generators:
+                restore(generator, state)
+            if isinstance(error, Departed | Exception):
+                raise Given(error) from error
+            raise
+        returned = found[: len(self.returned)]
+        state = iter(found[len(self.returned) : len(self.returned) + len(self.state)])
+        result = self._result(returned, found[len(self.returned) + len(self.state) :], arrays, tensors, again)
+        for place, _ in recording.assigned:
+            write_array(tensors[place], next(state))
+        for place, n in recording.grads:
+            tensors[place].grad = None if n is None else handle(next(state), None)
+        self.runs += 1
+        return result
+
+    def _result(self, returned: Any, residuals: Any, arrays: list[Any], tensors: list[Any], again: Any) -> Any:
+        recording = self.recording
+        outputs: list[Any] = []
+        arrays_of = iter(returned)
+        for output in recording.outputs:
+            if output.kind == "outside":
+                outputs.append(tensors[recording.outside.index(output.what)])
+            elif output.kind == "static":
+                outputs.append(output.what)
+            else:
+                array = next(arrays_of)
+                outputs.append(array if output.kind == "array" or output.tracked is not None else untracked(array))
+        tracked = [i for i, output in enumerate(recording.outputs) if output.tracked is not None]
+        if tracked:
+            by_number = dict(zip(self.inputs, arrays, strict=True))
+            inputs = [tensors[place] for place in recording.wanted]
+            made = self._recorded([outputs[i] for i in tracked], inputs, residuals, by_number, again)
+            for i, tensor in zip(tracked, made, strict=True):
+                outputs[i] = tensor
+        return rebuilt(recording.nest, outputs.__getitem__)
+
+    def _recorded(self, values: list[Any], inputs: list[Any], residuals: Any, by_number: dict[int, Any], again: Any) -> list[Any]:
+        """Tensors with the tracked results, recorded as one node."""
+        call = Call(self, residuals, again)
+        kept = (*(by_number[n] for n in self.raw_residuals), *(self.program.values[n].array for n in self.constants))
+        made = record_call(self.op, inputs, values, call, (), kept)
+        if self.recording.is_freed:
+            for tensor in made:
+                tensor.node.free()
+        return made
+
+    def give_history(self, tensors: list[Any], leaves: Sequence[Any], again: Any) -> None:
+        """Let the results of the call that was recorded have the gradients of its program."""
+        recording = self.recording
+        places = {n: i for i, n in recording.arguments.items()}
+        by_input = {o.input: o for o in recording.outside if o.input is not None}
+        by_number = {n: leaves[places[n]] if n in places else by_input[n].was for n in self.inputs}
+        inputs = []
+        for place in recording.wanted:
+            outside = recording.outside[place]
+            inputs.append(outside.handle if outside.handle._array is outside.was else handle(outside.was, outside.handle.node))
+        residuals = [recording.alive[n] for n in self.residuals]
+        made = self._recorded([t._array for t in tensors], inputs, residuals, by_number, again)
+        for tensor, recorded in zip(tensors, made, strict=True):
+            tensor.node = recorded.node
+
+
+class Given(Exception):
+    """A run was given up, with nothing done: `__cause__` tells why."""
+
+
+def _layout(value: Any) -> tuple[Any, ...]:
+    return value.shape, value.dtype, value.strides, value.is_scalar
+
+
+def _fits(array: Any, layout: tuple[Any, ...]) -> bool:
+    shape, dtype, strides, scalar = layout
+    if scalar:
+        return isinstance(array, np.generic) and array.dtype == dtype
+    return type(array) is ndarray and array.shape == shape and array.strides == strides and array.dtype == dtype
+
+
+def _empty(value: Any) -> Any:
+    """An array in the layout of a value, whose strides are not negative."""
+    if not value.size:
+        return np.empty(value.shape, value.dtype)
+    span = sum(s * (n - 1) for s, n in zip(value.strides, value.shape, strict=True)) + value.dtype.itemsize
+    return ndarray(value.shape, value.dtype, np.empty(span, np.uint8), 0, value.strides)
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two arrays are of one kind and equal to the bit; all nan are one."""
+    if isinstance(a, ndarray) is not isinstance(b, ndarray) or a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.tobytes() == b.tobytes():
+        return True
+    if a.dtype.kind not in "fc":
+        return False
+    parts = ((a.real, b.real), (a.imag, b.imag)) if a.dtype.kind == "c" else ((a, b),)
+    return all(bool(np.all(((x == y) & (np.signbit(x) == np.signbit(y))) | ((x != x) & (y != y)))) for x, y in parts)
+
+
+# --- gradients -------------------------------------------------------------------------------------------------------------------------------
+
+
+class Call:
+    """One run, as its node keeps it.
+
+    residuals  what the run computed and its gradients need
+    again      calls the function itself: for gradients of gradients
+    """
+
+    __slots__ = ("again", "captured", "residuals", "variant")
+
+    def __init__(self, variant: Variant, residuals: Any, again: Any) -> None:
+        self.variant = variant
+        self.residuals = residuals
+        self.again = again
+        self.captured = ()
+
+
+def pull_compiled(g: Any, inputs: Any, residuals: Any, call: Any) -> list[Any]:
+    """The gradients for the wanted tensors."""
+    gs = g if isinstance(g, list) else [g]
+    if any(isinstance(part, Handle) for part in gs):
+        return call.again(gs, inputs, None)
+    variant = call.variant
+    used = tuple(i for i, part in enumerate(gs) if part is not None)
+    program = variant.program
+    chosen = variant.backwards.get((used, tuple([gs[i].strides for i in used]))) or variant.backwards.get(used)
+    if chosen is None:
+        raise RuntimeError(
+            f"ag.compile: gradients of outputs {used} of {len(gs)} together were not recorded; ask for one of them, or for all, or compile less"
+        )
+    backward, run = chosen
+    seeds = [_as_recorded(gs[i], program.values[n]) for i, n in zip(used, backward.seeds, strict=True)]
+    if any(seed is None for seed in seeds):
+        return call.again(gs, inputs, None)
+    raw, constants = residuals[: len(variant.raw_residuals)], residuals[len(variant.raw_residuals) :]
+    by_number = dict(zip(variant.raw_residuals, raw, strict=True))
+    by_number.update((n, x) for n, x in zip(variant.wanted_inputs, inputs, strict=True) if n is not None)
+    try:
+        found = iter(run(Undo(), *seeds, *call.residuals, *(by_number[n] for n in variant.wanted_numbers), *constants))
+    except Departed as departed:
+        return call.again(gs, inputs, departed)
+    return [None if n is None else next(found) for n in backward.found]
+
+
+def _as_recorded(g: Any, value: Value) -> Any:
+    """A gradient in the layout that it was recorded in; None if it is an array of another kind (of an inner transform)."""
+    if not isinstance(g, ndarray | np.generic):
+        return None
+    if value.is_scalar:
+        return g[()]  # type: ignore[index]
+    if isinstance(g, np.generic):
+        return np.asarray(g)
+    if g.strides == value.strides:
+        return g
+    made = _empty(value)
+    made[...] = g
+    return made
