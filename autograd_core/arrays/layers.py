@@ -115,6 +115,10 @@ class ArrayLayer:
         """Of such a layer: a copy that can be written to."""
         raise NotImplementedError
 
+    def window(self, like: Any) -> Any:
+        """Of such a layer: the view of its array that `like` is."""
+        raise NotImplementedError
+
     # --- NumPy's protocols: the layer in charge is handed over to its interpreter ----------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -19,7 +19,7 @@ from numpy import ndarray
 from autograd_core.compiling.as_python import Departed
 from autograd_core.compiling.effects import Effect
 from autograd_core.compiling.program import Program, layout_of
-from autograd_core.compiling.recording import Recording, difference, escaped, leaves_of, mark_held, rebuilt, recorded
+from autograd_core.compiling.recording import Difference, Recording, difference, escaped, leaves_of, mark_held, rebuilt, recorded
 from autograd_core.compiling.replay import Given, Snapshot, Variant
 from autograd_core.compiling.surroundings import Surroundings
 from autograd_core.compiling.tracing import Departure
@@ -45,12 +45,16 @@ class _Unknown(Exception):
     """An argument that no signature can be made of."""
 
 
+class _Transparent(Exception):
+    """An argument for which the function has to be called itself, as in a transform: nothing that anybody has to be told."""
+
+
 class _Signature:
     """The programs for one kind of arguments."""
 
     def __init__(self) -> None:
         self.variants: list[Variant] = []
-        self.pending: list[Recording] = []
+        self.pending: list[tuple[Recording, Surroundings]] = []
         self.recordings = 0
         self.mismatches = 0
         self.refusal: str | None = None
@@ -104,6 +108,8 @@ class Compiled:
         try:
             key = (len(args), *kwargs, mode is RECORDING, *map(_key_of, leaves), *_repeated(leaves), *_nests((args, kwargs)))
             signature = self._signatures.get(key)
+        except _Transparent:
+            return self.function(*args, **kwargs)
         except (_Unknown, TypeError) as error:
             self._tell(f"called as it is: {error}")
             return self.function(*args, **kwargs)
@@ -162,7 +168,7 @@ class Compiled:
             return self.function(*args, **kwargs)
         signature.recordings += 1
         surroundings = Surroundings(self.function)
-        snapshots = [Snapshot(leaves, known) for known in signature.pending[-1:]]
+        snapshots = [Snapshot(leaves, known) for known, _ in signature.pending[-1:]]
         names = [f"argument {i}" for i in range(len(leaves))]
         probe: list[Any] = []
         try:
@@ -207,14 +213,17 @@ class Compiled:
         """Use a variant from now on, if its recording is like an earlier one."""
         recording = variant.recording
         differences = []
-        for known in reversed(signature.pending):
+        for known, around in reversed(signature.pending):
+            if around.changed() is not None:
+                differences.append(Difference("path", "what it refers to has changed"))
+                continue
             found = difference(known, recording)
             if found is None:
                 arrays = snapshots[0].arrays(recording) if snapshots else None
                 failure = "its inputs were not all known" if arrays is None else variant.rehearse(arrays, leaves)
                 if failure is None:
                     signature.variants.insert(0, variant)
-                    signature.pending.remove(known)
+                    signature.pending.remove((known, around))
                     variant.settle()
                     self._note(f"recorded twice: {len(recording.program.instructions)} calls")
                 else:
@@ -232,7 +241,7 @@ class Compiled:
                 self._refuse(signature, f"called as it is: it does not make the same calls each time: {differences[0].text}")
                 return
         recording.values.clear()
-        signature.pending.append(recording)
+        signature.pending.append((recording, variant.surroundings))
         if len(signature.pending) > MOST_VARIANTS:
             signature.pending.pop(0)
 
@@ -304,10 +313,10 @@ def _key_of(leaf: Any) -> Any:
     if isinstance(leaf, Handle):
         array = leaf._array
         if type(array) is not ndarray and not isinstance(array, np.generic):
-            raise _Unknown(f"a tensor that holds {type(array).__name__}")
+            raise _Transparent
         node = leaf.node
         if node is not None and node.watchers is not None and isinstance(node, Leaf):
-            raise _Unknown("an argument has hooks")
+            raise _Transparent
         return type(leaf), layout_of(array), 0 if node is None else 1 if isinstance(node, Leaf) else 2
     kind = type(leaf)
     if kind is ndarray:

@@ -27,7 +27,7 @@ from autograd_core.tape.node import Leaf
 from autograd_core.tensor.backward import partial_gradients
 from autograd_core.tensor.handles import Handle, results
 
-__all__ = ["Backward", "Output", "Recording", "difference", "escaped", "leaves_of", "mark_held", "rebuilt", "recorded"]
+__all__ = ["Backward", "Difference", "Output", "Recording", "difference", "escaped", "leaves_of", "mark_held", "rebuilt", "recorded"]
 
 
 # --- nests ---------------------------------------------------------------------------------------------------------------------------
@@ -366,11 +366,7 @@ def difference(a: Recording, b: Recording) -> Difference | None:
     if [(id(o.handle) if o.of is None and not o.name.startswith("argument") else o.name) for o in a.outside] != [
         (id(o.handle) if o.of is None and not o.name.startswith("argument") else o.name) for o in b.outside
     ]:
-        kind = "structure"
-        first = _first_difference(a, b)
-        if first is not None:
-            return first
-        return Difference(kind, "it refers to other tensors than before")
+        return Difference("path", "it refers to other tensors than before")
     return _first_difference(a, b)
 
 

@@ -65,6 +65,8 @@ class Surroundings:
             return
         self._visited.add(id(value))
         self._alive.append(value)
+        if getattr(value, "is_untraced", False):
+            return  # called at each run, it sees for itself
         if isinstance(value, types.MethodType):
             self._visit(value.__func__, name, depth)
             self._visit(value.__self__, name or "self", depth + 1)

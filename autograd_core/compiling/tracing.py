@@ -55,6 +55,21 @@ class Attribute(Method):
         return getattr(array, self.__name__)
 
 
+class Window(Method):
+    """A view of an array's memory by places and steps, as tensors have that are written to through one another."""
+
+    __slots__ = ("offset", "shape", "strides")
+
+    def __init__(self, shape: tuple[int, ...], offset: int, strides: tuple[int, ...]) -> None:
+        super().__init__(f"window{shape, offset, strides}")
+        self.shape = shape
+        self.offset = offset
+        self.strides = strides
+
+    def __call__(self, array: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return ndarray(self.shape, array.dtype, array.ravel(order="K"), self.offset, self.strides)
+
+
 class Leak:
     """Why a trace cannot be replayed: what was done, and the user's line."""
 
@@ -68,8 +83,8 @@ class Leak:
         return f"{self.what} ({self.place})" if self.place else self.what
 
 
-class Departure(Exception):
-    """Raised inside of a trace to give it up at once."""
+class Departure(BaseException):
+    """Raised inside of a trace to give it up at once. (No Exception: nobody who expects some shall catch it.)"""
 
 
 # What tells of an array no more than its layout, which is the same at each run.
@@ -487,7 +502,7 @@ class Traced(ArrayLayer):
         return (self.value,)
 
     def rebuilt(self, parts: Sequence[Any]) -> Any:
-        raise Departure("it writes through a view of a tensor while another one is alive, or an inner transform takes a value of the outside apart")
+        raise Departure("an inner transform takes a value of the outside apart")
 
     def parts_of(self, value: Any) -> tuple[Any, ...]:
         raise Departure("an inner transform takes a value of the outside apart")
@@ -498,8 +513,12 @@ class Traced(ArrayLayer):
     def apart(self) -> Any:
         return self.copy(order="K")
 
+    def window(self, like: Any) -> Any:
+        offset = like.__array_interface__["data"][0] - self.value.__array_interface__["data"][0]
+        return self.tracer.call(Window(like.shape, offset, like.strides), (self,), {})
+
     def refusal(self, what: str) -> Exception:
-        return Departure(what)
+        return TypeError(f"{what} of a value that is being recorded (ag.compile)")
 
     def without_tangents(self) -> Any:
         return self
@@ -527,7 +546,7 @@ class Traced(ArrayLayer):
     nbytes = property(lambda self: self.value.nbytes)
     strides = property(lambda self: self.value.strides)
     flags = property(lambda self: self.value.flags)
-    base = property(lambda self: getattr(self.value, "base", None))
+    base = None  # as of any layer: whose memory it shows is asked of `memory`
 
     def __len__(self) -> int:
         return len(self.value)

@@ -59,6 +59,7 @@ def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
         watch = current_watch()
         return function(*args, **kwargs) if watch is None else _step_out(watch, function, args, kwargs)
 
+    call.is_untraced = True  # type: ignore[attr-defined]
     return call
 
 

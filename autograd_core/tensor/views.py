@@ -163,6 +163,9 @@ def _write(root: Any, tensor: Any, sharers: list[Any], index: Any, value: Any, a
 
 def _laid_out(values: Any, view: Any, whole: Any, root: Any) -> Any:
     """`values` as a view of `whole`, where `view` was one of `root`: whether a later reshape of it is a view, its strides decide."""
+    if isinstance(values, ArrayLayer) and values.memory is not None:  # it is being recorded
+        shown = _laid_out(*map(memory_of, (values, view, whole, root)))
+        return values if shown is values.memory or values is whole else whole.window(shown)
     if isinstance(values, ArrayLayer):
         layers = (values, view, whole, root)
         if any(type(layer) is not type(values) or layer.level != values.level for layer in layers):
