@@ -11,7 +11,7 @@ What it calls are NumPy's own functions, in the order of the recording, so what 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from autograd_core.compiling.effects import Draw, StepOut, generator_of, state_o
 from autograd_core.compiling.program import CONSTANT, INPUT, Guard, Instruction, Program, Ref
 from autograd_core.compiling.tracing import Attribute, Method
 
-__all__ = ["Departed", "Undo", "python_function"]
+__all__ = ["Departed", "PythonBackend", "Undo", "may_depart", "python_function"]
 
 
 class Departed(Exception):
@@ -85,6 +85,48 @@ def has_static_layout(instruction: Instruction) -> bool:
 def may_depart(instruction: Instruction) -> bool:
     """Whether a run may be given up at this call."""
     return instruction.guard is not None or not has_static_layout(instruction)
+
+
+class PythonBackend:
+    """A program in the form that it is run in. Each back-end has these three methods.
+
+    program      all instructions
+    forward_end  index behind the last instruction of the function itself
+    inputs, results   numbers of what a call is given, and of what it gives
+    residuals    numbers of values that gradients need of a call
+    ways         for each way in which gradients are asked for: (start, end, numbers of what it is given, numbers of what it gives). It is
+                 given the gradients of outputs first, then inputs of the call, then `constants`, as they were at the call
+    """
+
+    name = "python"
+
+    def __init__(
+        self,
+        program: Program,
+        forward_end: int,
+        inputs: Sequence[int],
+        results: Sequence[int],
+        residuals: Sequence[int],
+        constants: Sequence[int],
+        ways: Sequence[tuple[int, int, Sequence[int], Sequence[int]]],
+    ) -> None:
+        self._count = len(results)
+        self._forward = python_function(program, 0, forward_end, inputs, [*results, *residuals])
+        self._ways = [
+            python_function(program, start, end, [*given[: len(given) - len(constants)], *residuals, *constants], found, constants)
+            for start, end, given, found in ways
+        ]
+        self._constants = len(constants)
+
+    def forward(self, undo: Undo, arrays: Sequence[Any]) -> tuple[Sequence[Any], Any]:
+        """The results for the arrays of the inputs, and what `backward` needs of this call. Raises Departed, or what a call raises."""
+        found = self._forward(undo, *arrays)
+        return found[: self._count], found[self._count :]
+
+    def backward(self, way: int, undo: Undo, token: Any, arrays: Sequence[Any]) -> Sequence[Any]:
+        """The gradients of one way, after `forward` gave the `token`; it may be called again."""
+        split = len(arrays) - self._constants
+        return self._ways[way](undo, *arrays[:split], *token, *arrays[split:])
 
 
 class _Writer:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.compiling.as_python import Departed, Undo, python_function
+from autograd_core.compiling.as_python import Departed, PythonBackend, Undo
 from autograd_core.compiling.effects import array_slot, grad_slot, rehearsed, restore, write_array
 from autograd_core.compiling.program import INPUT, Value
 from autograd_core.compiling.recording import HELD, Backward, Recording, conditions, rebuilt
@@ -143,26 +143,27 @@ class Variant:
                 self.raw_residuals.append(n)
             elif program.values[n].name == HELD:
                 self.constants.append(n)
-        results = [*self.returned, *self.state, *self.residuals]
-        self.forward = python_function(program, 0, recording.forward_end, self.inputs, results)
-        self.backwards: dict[Any, tuple[Backward, Any]] = {}
         wanted = [n for n in self.wanted_inputs if n is not None]
-        for backward in recording.backwards if tracked else ():
-            parameters = [*backward.seeds, *self.residuals, *dict.fromkeys([*wanted, *self.raw_residuals]), *self.constants]
-            found = [n for n in backward.found if n is not None]
-            run = python_function(program, backward.start, backward.end, parameters, found, self.constants)
-            self.backwards[backward.used, backward.layouts] = backward, run
-            self.backwards.setdefault(backward.used, (backward, run))
         self.wanted_numbers = list(dict.fromkeys([*wanted, *self.raw_residuals]))
+        self.ways: dict[Any, tuple[Backward, int]] = {}
+        ways = []
+        for k, backward in enumerate(recording.backwards if tracked else ()):
+            given = [*backward.seeds, *self.wanted_numbers, *self.constants]
+            ways.append((backward.start, backward.end, given, [n for n in backward.found if n is not None]))
+            self.ways[backward.used, backward.layouts] = backward, k
+            self.ways.setdefault(backward.used, (backward, k))
+        results = [*self.returned, *self.state]
+        self.parts = (program, recording.forward_end, self.inputs, results, self.residuals, self.constants, ways)
+        self.recorder = PythonBackend(*self.parts)  # whose tokens are the residuals themselves, as a recording has them
+        self.backend: Any = self.recorder
 
     def rehearse(self, arrays: list[Any], leaves: Sequence[Any]) -> str | None:
         """Run everything on copies of what the recording began with; what is not as it was recorded, or None."""
         recording = self.recording
         before = dict(zip(self.inputs, arrays, strict=True))
         with rehearsed(recording.feed):
-            found = self.forward(Undo(), *arrays)
-        numbers = [*self.returned, *self.state]
-        for n, array in zip(numbers, found, strict=False):
+            found, token = self.backend.forward(Undo(), arrays)
+        for n, array in zip([*self.returned, *self.state], found, strict=True):
             expected = recording.values.get(n)
             if expected is not None and not same_bits(array, expected):
                 return f"value %{n} is not what it was"
@@ -173,13 +174,10 @@ class Variant:
                     assigned = kind == "tensor" and any(place == what for place, _ in recording.assigned)
                     if not assigned and not same_bits(before[n], now):
                         return f"{self.program.values[n].name} is not written to as it was"
-        residuals = found[len(numbers) :]
-        for backward, run in {id(pair[1]): pair for pair in self.backwards.values()}.values():
-            seeds = [self._recorded_seed(n) for n in backward.seeds]
-            given = [*seeds, *residuals, *(before[n] for n in self.wanted_numbers), *(self.program.values[n].array for n in self.constants)]
-            gradients = run(Undo(), *given)
-            numbers = [n for n in backward.found if n is not None]
-            for n, array in zip(numbers, gradients, strict=True):
+        for backward, k in self.ways.values():
+            given = [*map(self._recorded_seed, backward.seeds), *(before[n] for n in self.wanted_numbers)]
+            gradients = self.backend.backward(k, Undo(), token, [*given, *(self.program.values[n].array for n in self.constants)])
+            for n, array in zip([n for n in backward.found if n is not None], gradients, strict=True):
                 if not same_bits(array, recording.values[n]):
                     return f"gradient %{n} is not what it was"
         return None
@@ -236,7 +234,7 @@ class Variant:
         undo = Undo()
         try:
             with np.errstate(all="ignore"):
-                found = self.forward(undo, *arrays)
+                found, token = self.backend.forward(undo, arrays)
         except BaseException as error:
             if undo.is_final:
                 raise
@@ -248,8 +246,8 @@ class Variant:
                 raise Given(error) from error
             raise
         returned = found[: len(self.returned)]
-        state = iter(found[len(self.returned) : len(self.returned) + len(self.state)])
-        result = self._result(returned, found[len(self.returned) + len(self.state) :], arrays, tensors, again)
+        state = iter(found[len(self.returned) :])
+        result = self._result(returned, token, arrays, tensors, again)
         for place, _ in recording.assigned:
             write_array(tensors[place], next(state))
         for place, n in recording.grads:
@@ -257,7 +255,7 @@ class Variant:
         self.runs += 1
         return result
 
-    def _result(self, returned: Any, residuals: Any, arrays: list[Any], tensors: list[Any], again: Any) -> Any:
+    def _result(self, returned: Any, token: Any, arrays: list[Any], tensors: list[Any], again: Any) -> Any:
         recording = self.recording
         outputs: list[Any] = []
         arrays_of = iter(returned)
@@ -273,14 +271,14 @@ class Variant:
         if tracked:
             by_number = dict(zip(self.inputs, arrays, strict=True))
             inputs = [tensors[place] for place in recording.wanted]
-            made = self._recorded([outputs[i] for i in tracked], inputs, residuals, by_number, again)
+            made = self._recorded([outputs[i] for i in tracked], inputs, self.backend, token, by_number, again)
             for i, tensor in zip(tracked, made, strict=True):
                 outputs[i] = tensor
         return rebuilt(recording.nest, outputs.__getitem__)
 
-    def _recorded(self, values: list[Any], inputs: list[Any], residuals: Any, by_number: dict[int, Any], again: Any) -> list[Any]:
+    def _recorded(self, values: list[Any], inputs: list[Any], backend: Any, token: Any, by_number: dict[int, Any], again: Any) -> list[Any]:
         """Tensors with the tracked results, recorded as one node."""
-        call = Call(self, residuals, again)
+        call = Call(self, backend, token, again)
         kept = (*(by_number[n] for n in self.raw_residuals), *(self.program.values[n].array for n in self.constants))
         made = record_call(self.op, inputs, values, call, (), kept)
         if self.recording.is_freed:
@@ -298,8 +296,8 @@ class Variant:
         for place in recording.wanted:
             outside = recording.outside[place]
             inputs.append(outside.handle if outside.handle._array is outside.was else handle(outside.was, outside.handle.node))
-        residuals = [recording.alive[n] for n in self.residuals]
-        made = self._recorded([t._array for t in tensors], inputs, residuals, by_number, again)
+        token = tuple(recording.alive[n] for n in self.residuals)
+        made = self._recorded([t._array for t in tensors], inputs, self.recorder, token, by_number, again)
         for tensor, recorded in zip(tensors, made, strict=True):
             tensor.node = recorded.node
 
@@ -345,15 +343,17 @@ def same_bits(a: Any, b: Any) -> bool:
 class Call:
     """One run, as its node keeps it.
 
-    residuals  what the run computed and its gradients need
+    backend    what ran it
+    token      what that keeps of the run for its gradients
     again      calls the function itself: for gradients of gradients
     """
 
-    __slots__ = ("again", "captured", "residuals", "variant")
+    __slots__ = ("again", "backend", "captured", "token", "variant")
 
-    def __init__(self, variant: Variant, residuals: Any, again: Any) -> None:
+    def __init__(self, variant: Variant, backend: Any, token: Any, again: Any) -> None:
         self.variant = variant
-        self.residuals = residuals
+        self.backend = backend
+        self.token = token
         self.again = again
         self.captured = ()
 
@@ -366,12 +366,12 @@ def pull_compiled(g: Any, inputs: Any, residuals: Any, call: Any) -> list[Any]:
     variant = call.variant
     used = tuple(i for i, part in enumerate(gs) if part is not None)
     program = variant.program
-    chosen = variant.backwards.get((used, tuple([gs[i].strides for i in used]))) or variant.backwards.get(used)
+    chosen = variant.ways.get((used, tuple([gs[i].strides for i in used]))) or variant.ways.get(used)
     if chosen is None:
         raise RuntimeError(
             f"ag.compile: gradients of outputs {used} of {len(gs)} together were not recorded; ask for one of them, or for all, or compile less"
         )
-    backward, run = chosen
+    backward, way = chosen
     seeds = [_as_recorded(gs[i], program.values[n]) for i, n in zip(used, backward.seeds, strict=True)]
     if any(seed is None for seed in seeds):
         return call.again(gs, inputs, None)
@@ -379,7 +379,8 @@ def pull_compiled(g: Any, inputs: Any, residuals: Any, call: Any) -> list[Any]:
     by_number = dict(zip(variant.raw_residuals, raw, strict=True))
     by_number.update((n, x) for n, x in zip(variant.wanted_inputs, inputs, strict=True) if n is not None)
     try:
-        found = iter(run(Undo(), *seeds, *call.residuals, *(by_number[n] for n in variant.wanted_numbers), *constants))
+        given = [*seeds, *(by_number[n] for n in variant.wanted_numbers), *constants]
+        found = iter(call.backend.backward(way, Undo(), call.token, given))
     except Departed as departed:
         return call.again(gs, inputs, departed)
     return [None if n is None else next(found) for n in backward.found]
