@@ -16,6 +16,7 @@ class Entry:
     inputs     natural ones, from a random generator;  keywords: further arguments
     arguments  which of them are wrong: naming any one is right
     causes     words of causes.CAUSES of which any one is right
+    words      a regular expression that a reader would accept in what the first finding says (title and evidence), instead of causes
     """
 
     name: str
@@ -24,6 +25,7 @@ class Entry:
     inputs: Callable[[np.random.Generator], tuple[Any, ...]]
     arguments: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
+    words: str = ""
 
     def __repr__(self) -> str:
         return self.name
