@@ -41,7 +41,11 @@ def gradcheck(
     """Check that the gradient which `function` claims is its derivative: |given - numeric| within the numeric one's own error bound.
 
     function          an operation, a NumPy function with a rule, a function of tensors, a module with its parameters, or a pair
-                      (forward, backward) of plain NumPy functions: backward(g, *inputs) gives the gradients of the inputs
+                      (forward, backward) of plain NumPy functions: backward(g, *inputs) gives the gradients of the inputs.
+                      Also understood, by the names of the parameters: backward(g, out, *inputs) with the result, any of these by
+                      name, backward(*inputs, g), backward(g, cache) or (cache, g) where forward returns (out, cache), backward(g)
+                      of an object that keeps its inputs, and backward(out, *inputs) that returns a function of g. It returns one
+                      gradient, one per input (None for integers), or a dict by names
     inputs, keywords  its arguments; derivatives are checked for the floating-point and complex arrays among them. Without any,
                       the samples of the operation are used, or arguments that it is found to accept
     order             1: the gradients; 2: also the gradients' own derivatives, and so on

@@ -4,14 +4,26 @@ Each is a pair (forward, backward) in plain NumPy with the inputs that somebody 
 checkers can be given the same ones (tools/bench/gradcheck.py).
 """
 
+import os
+
 from gradcheck_collection.entry import Entry
+from gradcheck_collection.fresh_right import FRESH_RIGHT
+from gradcheck_collection.fresh_wrong import FRESH_WRONG
 from gradcheck_collection.models import MODELS_RIGHT, MODELS_WRONG
 from gradcheck_collection.right import RIGHT
 from gradcheck_collection.teaching import TEACHING_RIGHT, TEACHING_WRONG
 from gradcheck_collection.wrong import WRONG
 from gradcheck_collection.wrong_places import WRONG_PLACES
 
-ALL_WRONG: list[Entry] = [*WRONG, *WRONG_PLACES, *TEACHING_WRONG, *MODELS_WRONG]
-ALL_RIGHT: list[Entry] = [*RIGHT, *TEACHING_RIGHT, *MODELS_RIGHT]
+ALL_WRONG: list[Entry] = [*WRONG, *WRONG_PLACES, *TEACHING_WRONG, *MODELS_WRONG, *FRESH_WRONG]
+ALL_RIGHT: list[Entry] = [*RIGHT, *TEACHING_RIGHT, *MODELS_RIGHT, *FRESH_RIGHT]
 
-__all__ = ["ALL_RIGHT", "ALL_WRONG", "Entry"]
+WHOLE = os.environ.get("GRADCHECK_COLLECTION", "") == "whole"
+
+
+def sampled(entries: list[Entry]) -> list[Entry]:
+    """Every fifth entry; all of them where GRADCHECK_COLLECTION=whole is set."""
+    return entries if WHOLE else entries[::5]
+
+
+__all__ = ["ALL_RIGHT", "ALL_WRONG", "WHOLE", "Entry", "sampled"]

@@ -100,7 +100,7 @@ WRONG = [
         "mean squared error: value divided by n, gradient not", lambda p, y: ((p - y) ** 2).mean(), lambda g, p, y: (2 * g * (p - y), -2 * g * (p - y) / p.size),
         normal((7,), (7,)), ("p",), ("1/n",),
     ),
-    Entry("variance: n - 1 for n", lambda x: x.var(), lambda g, x: g * 2 * (x - x.mean()) / (x.size - 1), normal((6,)), ("x",), ("constant factor", "1/n")),
+    Entry("variance: n - 1 for n", lambda x: x.var(), lambda g, x: g * 2 * (x - x.mean()) / (x.size - 1), normal((6,)), ("x",), ("constant factor", "1/n", "degrees of freedom")),
     # transposes and orders
     Entry("matmul: x2 not transposed", lambda a, b: a @ b, lambda g, a, b: (g @ b, a.T @ g), normal(SQUARE, SQUARE), ("a",), ("transpose",)),
     Entry("matmul: x1 not transposed", lambda a, b: a @ b, lambda g, a, b: (g @ b.T, a @ g), normal(SQUARE, SQUARE), ("b",), ("transpose",)),
@@ -163,7 +163,7 @@ WRONG = [
     Entry("softmax: coupling missing", softmax, lambda g, out, x: g * out * (1 - out), normal(MATRIX), ("x",), ("term",)),
     Entry(
         "layer norm: the mean's term missing", layer_norm,
-        lambda g, out, x: (g - out * (g * out).mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5), normal((3, 5)), ("x",), ("term", "formula"),
+        lambda g, out, x: (g - out * (g * out).mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5), normal((3, 5)), ("x",), ("term", "formula", "statistic"),
     ),
     Entry(
         "norm: not divided", lambda x: np.sqrt((x**2).sum()), lambda g, x: g * x, normal(ROW), ("x",), ("factor", "constant factor")
@@ -176,7 +176,7 @@ WRONG = [
     Entry("log: eps", np.log, lambda g, x: g / (x + 1e-5), positive(MATRIX), ("x",), ("eps",)),
     Entry(
         "normalise: eps inside for outside", lambda x: x / (np.sqrt((x**2).sum()) + 1e-4),
-        lambda g, x: (g - x * (g @ x) / ((x @ x) + 1e-4)) / np.sqrt((x @ x) + 1e-4), normal((5,)), ("x",), ("eps", "formula"),
+        lambda g, x: (g - x * (g @ x) / ((x @ x) + 1e-4)) / np.sqrt((x @ x) + 1e-4), normal((5,)), ("x",), ("eps", "formula", "nearly right"),
     ),
     # the contract
     Entry("changes its input", doubled_in_place, lambda g, x: 8 * g * x, normal(ROW), ("x",), ("changes input",)),
@@ -192,7 +192,7 @@ WRONG = [
     # structure
     Entry(
         "correlation: kernel not reversed", convolution,
-        lambda g, x, w: (np.convolve(g, w[::-1], mode="full"), np.correlate(x, g, mode="valid")), normal((7,), (3,)), ("x",), ("permutation", "formula"),
+        lambda g, x, w: (np.convolve(g, w[::-1], mode="full"), np.correlate(x, g, mode="valid")), normal((7,), (3,)), ("x",), ("permutation", "formula", "substitute"),
     ),
     Entry(
         "max pool: shared with the neighbour", maxpool_pairs,

@@ -60,7 +60,7 @@ WRONG_PLACES = [
     Entry("cube: abs", lambda x: x**3, lambda g, x: 3 * g * x * np.abs(x), positive((6,)), ("x",), ("negative",)),
     Entry("sqrt of a square", lambda x: np.sqrt(x**2 + 1) * x, lambda g, x: g * (2 * x**2 + 1) / np.sqrt(x**2 + 1) * np.sign(x), positive((6,)), ("x",), ("negative",)),
     Entry("softplus: linear from 5 on", softplus, lambda g, x: np.where(x > 5, g, g / (1 + np.exp(-x))), normal((6,)), ("x",), ("large",)),
-    Entry("softplus: overflow", softplus, lambda g, x: g * np.exp(x) / (1 + np.exp(x)), normal((6,)), ("x",), ("large", "nan")),
+    Entry("softplus: overflow", softplus, lambda g, x: g * np.exp(x) / (1 + np.exp(x)), normal((6,)), ("x",), ("large", "nan", "overflow")),
     Entry("sinc: zero near zero", lambda x: np.sinc(x), lambda g, x: np.where(np.abs(x) < 1e-2, 0.0, g * (np.cos(np.pi * x) - np.sinc(x)) / np.where(x == 0, 1, x)),
           normal((6,)), ("x",), ("small", "zero", "eps", "range", "blocked")),
     Entry("reciprocal: floor of the denominator", lambda x: 1 / x, lambda g, x: -g / np.maximum(x**2, 1e-4), positive((6,)), ("x",), ("small", "eps", "range")),

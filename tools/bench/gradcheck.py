@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import statistics
 import sys
 import time
@@ -57,12 +58,19 @@ def put_to_ours(wrong: Sequence[Any], right: Sequence[Any], seeds: range) -> Sco
         _count(score, entry, is_wrong, bool(report), seed)
         if is_wrong and not report:
             first = report.findings[0]
-            named, told = first.argument in entry.arguments, first.cause in entry.causes
+            named, told = first.argument in entry.arguments, _is_told(first, entry)
             score.arguments += named
             score.causes += told
             if not (named and told):
                 score.names.append(f"{entry.name!r}, seed {seed}: found {first.argument!r}, {first.cause!r}, not {entry.arguments}, {entry.causes}")
     return score
+
+
+def _is_told(finding: Any, entry: Any) -> bool:
+    """Whether the cause is one of the entry's, or is told in words that a reader would accept."""
+    words = getattr(entry, "words", "")
+    text = f"{finding.title}; {finding.evidence}" + (f"; {finding.message}" if finding.given is None else "")
+    return re.search(words, text) is not None if words else finding.cause in entry.causes
 
 
 def put_to(checker: Checker, wrong: Sequence[Any], right: Sequence[Any], seeds: range) -> Score:

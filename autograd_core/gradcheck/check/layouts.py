@@ -79,7 +79,12 @@ def shared_memory(spot: Spot) -> Iterator[Breach]:
     if getattr(spot.subject, "form", None) is None:
         return  # the engine itself takes care of it
     arrays, gs = spot.copies(), [g.copy() for g in spot.gs]
-    _, pull = spot.subject.start(arrays)
+    results, pull = spot.subject.start(arrays)
+    for name, a in zip(spot.subject.names, arrays, strict=True):
+        if any(r.size and np.shares_memory(r, a) for r in results):
+            yield Breach(
+                "result shares memory", name, f"the result shares memory with {name}: changing one in place changes the other", serious=False
+            )
     gradients = pull(gs)
     for i, (name, d) in enumerate(zip(spot.subject.names, gradients, strict=True)):
         for other, a in [*zip(spot.subject.names, arrays, strict=True), *((n, e) for n, e in zip(spot.subject.names[:i], gradients, strict=False))]:
@@ -108,7 +113,8 @@ def check_single_precision(subject: Subject, spot: Spot, *, asked: bool) -> Iter
         return
     for name, a, d in zip(subject.names, narrow, found, strict=True):
         if asked and d is not None and d.dtype != a.dtype and d.dtype.kind in "fc":
-            yield Breach("dtype", name, f"the gradient of {name} is {d.dtype} for an argument of dtype {a.dtype}")
+            wider = d.dtype.itemsize > a.dtype.itemsize
+            yield Breach("dtype", name, f"the gradient of {name} is {d.dtype} for an argument of dtype {a.dtype}", serious=not wider)
     if asked and any(r.dtype.itemsize > s.dtype.itemsize // 2 for r, s in zip(results, reference, strict=True) if s.dtype.itemsize >= 8):
         yield Breach("dtype", "", f"the value is {results[0].dtype} for float32 arguments", serious=False)
     given = vectors(spot, found)

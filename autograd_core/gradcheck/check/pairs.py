@@ -9,6 +9,12 @@ Hand-written backward passes come in several forms, and the names of their param
     backward(g)               of an object whose forward kept what is needed
     backward(out, x, w)(g)    a function that makes the function
 
+So the incoming gradient may come first or last, what was saved first or last: the names decide (g, grad, dout, dy, upstream...; out, y,
+result...; cache, ctx, saved...; the forward function's own parameters), and where they tell nothing, the number of parameters.
+`backward(g, z)` of a function of one argument can be read in two ways, z as the result or as the argument: the one whose gradient is
+right is taken, by name if neither is, and a note of the report says which. What fits no form is refused, and the message says how to
+write it.
+
 It returns one gradient, a sequence of one per input (None for integers), or a dict by input names.
 """
 
@@ -21,7 +27,9 @@ from typing import Any
 import numpy as np
 
 from autograd_core.arrays.layers import sequence_like
-from autograd_core.gradcheck.numeric.spots import RuleFailed
+from autograd_core.gradcheck.numeric.differences import central_derivatives
+from autograd_core.gradcheck.numeric.directions import Directions
+from autograd_core.gradcheck.numeric.spots import RuleFailed, Skip, Spot
 from autograd_core.gradcheck.subjects.arguments import Place, differentiable_places, parameter_names
 from autograd_core.gradcheck.subjects.subjects import Pull, Subject, float_results, name_of
 
@@ -42,6 +50,7 @@ class Pair(Subject):
     """
 
     own_rule = True
+    note = ""  # on how an ambiguous form was read
 
     def __init__(
         self,
@@ -167,7 +176,33 @@ def pair(forward: Callable[..., Any], backward: Callable[..., Any], args: Sequen
     if not places:
         raise TypeError(f"gradcheck: {name_of(forward)} was given no floating-point array to differentiate; pass arrays such as np.array([1.0, 2.0])")
     form = _form(forward, backward, names, args, kwargs)
-    return Pair(forward, backward, form, args, kwargs, places)
+    by_name = Pair(forward, backward, form, args, kwargs, places)
+    other = _other_reading(form, args)
+    if other is None:
+        return by_name
+    by_number = Pair(forward, backward, other, args, kwargs, places)
+    chosen = by_number if not _agrees(by_name) and _agrees(by_number) else by_name
+    names = [p.name for p in inspect.signature(backward).parameters.values()]
+    what = "the result" if chosen is by_name else "the argument"
+    chosen.note = f"{name_of(backward)}({', '.join(names)}) can be read in two ways: {', '.join(names[1:])} was taken for {what}"
+    return chosen
+
+
+def _other_reading(form: list[Any], args: Sequence[Any]) -> list[Any] | None:
+    """`backward(g, z)` of one argument x: z may be the result, by its name, or the argument, by its place."""
+    return ["g", "*"] if form == ["g", "out"] and len(args) == 1 else None
+
+
+def _agrees(subject: Pair) -> bool:
+    """Whether the gradient is right along one direction, as far as a difference tells."""
+    random = np.random.default_rng(0)
+    try:
+        spot = Spot(subject, "", random)
+    except (Skip, RuleFailed):
+        return False
+    row = Directions(spot.inputs, spot.scale, ()).random(random)
+    found = central_derivatives(spot.function, spot.x, row[None], spot.g, spot.y, spot.eps)
+    return bool(abs(float(spot.claimed @ row) - float(found.estimate[0])) <= float(found.bound[0]) + 1e-4 * float(found.size[0]))
 
 
 def _form(forward: Callable[..., Any], backward: Callable[..., Any], inputs: list[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:

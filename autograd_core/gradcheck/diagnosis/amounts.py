@@ -11,7 +11,10 @@ from autograd_core.gradcheck.diagnosis.cases import Case, ratios
 from autograd_core.gradcheck.diagnosis.factors import common_factor, constant_factor
 from autograd_core.gradcheck.diagnosis.outcomes import LARGEST_CASE, Diagnosis, Outcome
 
-__all__ = ["eps_misplaced", "factor", "precision"]
+__all__ = ["eps_misplaced", "factor", "nearly_right", "precision"]
+
+
+MOST_SHAPES = 4  # of other shapes at which a factor is looked at
 
 
 def factor(outcomes: Sequence[Outcome], case: Case, second: Case | None, argument: int) -> Diagnosis | None:
@@ -39,10 +42,12 @@ def factor(outcomes: Sequence[Outcome], case: Case, second: Case | None, argumen
     count = abs(value) if abs(value) > 1 else 1 / abs(value)
     near = next((n for n in sorted(sizes) if abs(count / n - 1) < 1e-5), None)
     elsewhere = _factors_elsewhere(outcomes, case, argument)
-    root = next((n for n in sorted(sizes) if abs(count**2 / n - 1) < 1e-5), None)
+    root = next((n for n in sorted(sizes) if abs(count / n**0.5 - 1) < 5e-6), None)
     varies = any(abs(other / value - 1) > 1e-3 for _, other in elsewhere)
     if root is not None and varies and not _is_size(elsewhere, 1) and _is_size(elsewhere, 2):
         return Diagnosis("constant factor", f"{text}, the root of {root}")
+    if freedom := _degrees_of_freedom(case, value, elsewhere):
+        return Diagnosis("degrees of freedom", f"{text}, {freedom}")
     if near is not None and _column_and_row(case, near):
         return Diagnosis("accidental broadcast", f"{text}, n = {near}, and there are arguments of shapes ({near},) and ({near}, 1)")
     if varies:
@@ -53,6 +58,35 @@ def factor(outcomes: Sequence[Outcome], case: Case, second: Case | None, argumen
     return Diagnosis("constant factor", text)
 
 
+def _degrees_of_freedom(case: Case, value: float, elsewhere: list[tuple[set[int], float]]) -> str:
+    """Whether the factor is n / (n - k) or its inverse, k = 1 or 2, for arrays of other sizes too."""
+    own = {case.x.size, *case.x.shape}
+    for k in (1, 2):
+        for power, text in ((1, f"n / (n - {k})"), (-1, f"(n - {k}) / n")):
+            if value > 0 and all(
+                any(n > k and abs((n / (n - k)) ** power / v - 1) < 1e-5 for n in sizes) for sizes, v in [(own, value), *elsewhere] if v != 0
+            ):
+                n = next(n for n in own if n > k and abs((n / (n - k)) ** power / value - 1) < 1e-5)
+                if elsewhere or (n > 3 and k == 1):
+                    return f"{text} with n = {n}"
+    return ""
+
+
+def nearly_right(case: Case, second: Case | None) -> Diagnosis | None:
+    """Each element is off by little, relative to itself, at both places."""
+    worst = 0.0
+    for c in (case, second):
+        if c is None:
+            continue
+        with np.errstate(all="ignore"):
+            counts = np.abs(c.right) > 1e-3 * np.max(np.abs(c.right), initial=0.0)
+            off = np.abs(c.given / c.right - 1)[counts]
+        if not off.size or not np.isfinite(off).all():
+            return None
+        worst = max(worst, float(off.max()))
+    return Diagnosis("nearly right", f"given and expected differ by at most {100 * worst:.2g} % of each element") if worst < 0.01 else None
+
+
 def _column_and_row(case: Case, n: int) -> bool:
     shapes = {a.shape for a in case.spot.arrays}
     return {(n,), (n, 1)} <= shapes
@@ -60,13 +94,15 @@ def _column_and_row(case: Case, n: int) -> bool:
 
 def _is_size(elsewhere: list[tuple[set[int], float]], power: int) -> bool:
     """Whether the power of each factor (or its inverse) is the size of an axis, or the number of elements."""
-    return all(any(abs(max(abs(f), 1 / abs(f)) ** power / n - 1) < 1e-5 for n in sizes) for sizes, f in elsewhere if f)
+    return all(any(abs(max(abs(f), 1 / abs(f)) / n ** (1 / power) - 1) < 5e-6 for n in sizes) for sizes, f in elsewhere if f)
 
 
 def _factors_elsewhere(outcomes: Sequence[Outcome], case: Case, argument: int) -> list[tuple[set[int], float]]:
     """(sizes of the axes, given / expected) for arrays of other shapes."""
-    found = []
+    found: list[tuple[set[int], float]] = []
     for o in outcomes:
+        if len(found) == MOST_SHAPES:
+            break
         if o.spot is None or o.spot.x.size > LARGEST_CASE or o.variation.topic not in ("longer", "single", "unequal", "shape"):
             continue
         if [a.shape for a in o.spot.arrays] == [a.shape for a in case.spot.arrays] or o.spot.arrays[argument].size == 0:

@@ -31,7 +31,9 @@ class Case:
         self.real = all(a.dtype.kind != "c" for a in [*spot.arrays, *spot.results])
         self.shape = self.x.shape if self.x.dtype.kind != "c" else (*self.x.shape, 2)
         self.given = spot.claimed[self.part].reshape(self.shape)
-        self.all = numeric_jacobian(spot)
+        if spot.jacobian is None:
+            spot.jacobian = numeric_jacobian(spot)
+        self.all = spot.jacobian
         self.jacobian = self.all[:, self.part]
         self.right = (self.g @ self.jacobian).reshape(self.shape)
         self._claimed: Any = None
@@ -75,6 +77,8 @@ def numeric_jacobian(spot: Spot) -> Any:
         if jacobian.size:
             estimate, error = np.where(error < bound, estimate, jacobian), np.minimum(error, bound)
         jacobian, bound = estimate, error
+        if bound.size and bound.max() <= 1e-8 * np.abs(jacobian).max():
+            break
     return jacobian
 
 

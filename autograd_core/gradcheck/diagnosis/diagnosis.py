@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.gradcheck.diagnosis import factors, hypotheses, mistakes
-from autograd_core.gradcheck.diagnosis.amounts import factor, precision
+from autograd_core.gradcheck.diagnosis import entries, factors, hypotheses, mistakes, substitutions
+from autograd_core.gradcheck.diagnosis.amounts import factor, nearly_right, precision
 from autograd_core.gradcheck.diagnosis.cases import Case, ratios
 from autograd_core.gradcheck.diagnosis.outcomes import LARGEST_CASE, ORDINARY, Diagnosis, Outcome
 from autograd_core.gradcheck.diagnosis.places import by_elements, by_topic
+from autograd_core.gradcheck.diagnosis.statistics import statistic_constant
+from autograd_core.gradcheck.diagnosis.terms import explained
 
 __all__ = ["diagnose"]
+
+COMPANIONS = ("index", "negative index", "order of indices", "mask", "batch", "longer")  # topics that tell more than the elements do
 
 
 def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
@@ -27,10 +31,14 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
     first = wrong[0]
     kinds = {d.kind for o in wrong for d in o.disagreements(argument)}
     ordinary = [o for o in wrong if o.variation.topic in ORDINARY]
+    if first.variation.topic in COMPANIONS and (of_companion := by_topic(outcomes, wrong, argument)):
+        return of_companion
     if kinds <= {"tie"}:
         return Diagnosis("ties", "moved together, tied elements change the value by another amount than their gradients say")
     if kinds <= {"kink"}:
         return Diagnosis("kink", "the slopes on both sides of the kink do not enclose it")
+    if unending := _never_finite(wrong, argument):
+        return unending
     case, second = _cases(wrong, argument)
     mask = None if case is None or (second is not None and not hypotheses.only_where_flat(second)) else _by_tests(MASKS, case, None)
     if not ordinary or first.variation.topic not in ORDINARY:
@@ -49,12 +57,27 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
         or _by_tests(RESULTS, case, None)
         or _by_tests(WHOLE_GRADIENT, case, second)
         or precision(wrong, case, argument, most=2e-3)
+        or _by_tests(EXPERIMENTS, case, second)
+        or _of_pair(entries.factor_per_axis(case, second))
         or (_by_tests(ACTIVITY, case, second) if len(case.spot.arrays) > 2 else None)
         or by_elements([o for o in outcomes if o.variation.topic in ORDINARY or o.variation.topic == "negative"], argument)
+        or _of_pair(entries.factor_per_place(case, second))
+        or _of_pair(explained(case, second))
+        or nearly_right(case, second)
         or _by_tests(PARTS, case, second)
         or _by_tests(ACTIVITY, case, second)
         or _fallback(outcomes, wrong, case, argument)
     )
+
+
+def _never_finite(wrong: Sequence[Outcome], argument: int) -> Diagnosis | None:
+    """Infinite or nan wherever it was looked at."""
+    spots = [o.spot for o in wrong if o.spot is not None]
+    claimed = [spot.claimed[spot.inputs.parts[argument]] for spot in spots]
+    if not claimed or any(np.isfinite(c).any() for c in claimed):
+        return None
+    values = {str(v) for c in claimed for v in np.unique(c).tolist()}
+    return Diagnosis("nan", f"it is {' or '.join(sorted(values))} at every element, at all {len(claimed)} places tried")
 
 
 def _cases(wrong: Sequence[Outcome], argument: int) -> tuple[Case | None, Case | None]:
@@ -75,6 +98,8 @@ FIRST: dict[str, Any] = {
     "missing gradient": hypotheses.missing_gradient,
     "swapped inputs": hypotheses.swapped_inputs,
     "unused output": hypotheses.unused_output,
+    "straight through": entries.straight_through,
+    "conjugate": substitutions.not_conjugate,
 }
 WHOLE_GRADIENT: dict[str, Any] = {
     "missing sum over a broadcast axis": mistakes.missing_sum,
@@ -95,6 +120,20 @@ PARTS: dict[str, Any] = {
     "blocked": hypotheses.blocked,
     "term": hypotheses.axis_sums,
 }
+
+
+# What is found by trying: each holds at two places.
+EXPERIMENTS: dict[str, Any] = {
+    "statistic": statistic_constant,
+    "left out": entries.entries_left_out,
+    "off by one": entries.shifted_entries,
+    "transpose": lambda case: substitutions.right_where_symmetric(case) or substitutions.transposed_unknown(case),
+    "substitute": substitutions.changed_argument,
+}
+
+
+def _of_pair(found: tuple[str, str] | None) -> Diagnosis | None:
+    return None if found is None else Diagnosis(*found)
 
 
 def _by_tests(tests: dict[str, Any], case: Case, second: Case | None) -> Diagnosis | None:

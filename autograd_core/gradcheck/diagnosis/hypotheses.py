@@ -168,6 +168,9 @@ def reduced_gradient(case: Case) -> str | None:
 def coupling_missing(case: Case) -> str | None:
     """Only the diagonal of the Jacobian: each element taken by itself."""
     if case.jacobian.shape[0] == case.jacobian.shape[1] and case.is_given((np.diag(case.jacobian) * case.g).reshape(case.shape)):
+        rows, columns = np.nonzero(np.abs(case.jacobian) > 1e-9 * np.abs(case.jacobian).max())
+        if case.x.ndim == 1 and (rows >= columns).all():
+            return "each element is taken by itself; that each result depends on the earlier elements too is left out (cut off after one step)"
         return "each element is taken by itself; that each result depends on the other elements too is left out"
     return None
 

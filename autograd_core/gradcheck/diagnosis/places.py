@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -50,6 +51,8 @@ def by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None:
         for name, mask in _places(a).items():
             places.setdefault(name, []).append(np.broadcast_to(mask, shape)[telling])
     wrong = ~agreed
+    if beyond := _from_a_place_on(samples):
+        return beyond
     signs = {"zero": [values == 0], "negative": [values < 0, values <= 0], "positive": [values > 0, values >= 0]}
     for cause, masks in signs.items():
         if any(_explains(mask, wrong) for mask in masks):
@@ -61,6 +64,8 @@ def by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None:
     if not _is_telling(int(wrong.sum()), int(agreed.sum())) or (telling.sum() > 2 and ok[telling].mean() < 0.25):
         return None  # wrong nearly everywhere at the first place: right where it hardly matters
     sizes = np.abs(values)
+    if sizes[wrong].min() > sizes[agreed].max() and (never := _not_finite(outcomes, argument)):
+        return Diagnosis("overflow", f"right up to a size of {sizes[agreed].max():.4g}, {never} from {sizes[wrong].min():.4g}")
     if sizes[wrong].min() > sizes[agreed].max():
         return Diagnosis("large", f"right up to a size of {sizes[agreed].max():.4g}, wrong from {sizes[wrong].min():.4g}")
     if sizes[wrong].max() < sizes[agreed].min():
@@ -75,6 +80,25 @@ def by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None:
             return Diagnosis("large", f"wrong between {values[wrong].min():.4g} and {values[wrong].max():.4g}, right outside")
         return Diagnosis("range", f"wrong between {values[wrong].min():.4g} and {values[wrong].max():.4g}, right outside")
     return None
+
+
+def _from_a_place_on(samples: Sequence[tuple[Any, Any, Any]]) -> Diagnosis | None:
+    """In arrays of one axis all elements up to a place are right, and those after it wrong, whatever the lengths."""
+    wrong, right = set(), set()
+    for a, ok, telling in samples:
+        if a.ndim != 1:
+            continue
+        wrong |= set(np.flatnonzero(~ok & telling).tolist())
+        right |= set(np.flatnonzero(ok & telling).tolist())
+    if not wrong or not right or min(wrong) <= max(right) or len(wrong) < 3:
+        return None
+    return Diagnosis("size", f"right for arrays of up to {min(wrong)} elements; in longer ones wrong from element {min(wrong)} on")
+
+
+def _not_finite(outcomes: Sequence[Outcome], argument: int) -> str:
+    """What all wrong elements are, if none of them is finite: "nan" or "inf"."""
+    given = [d.given for o in outcomes for d in o.disagreements(argument)]
+    return "" if not given or any(math.isfinite(v) for v in given) else "nan" if any(math.isnan(v) for v in given) else "inf"
 
 
 def _is_telling(wrong: int, right: int) -> bool:
@@ -135,9 +159,36 @@ TOPICS = {
     "broadcast": ("missing sum over a broadcast axis", "right where nothing is broadcast"),
     "keyword": ("keyword", "right for the parameters given"),
     "index": ("repeated indices", "right where each index occurs once"),
+    "negative index": ("negative index", "right where no index is negative"),
+    "order of indices": ("order of indices", "right for the indices in the order given"),
+    "mask": ("mask value", "right for the mask given"),
+    "batch": ("batch axis", "right for the number of axes given"),
     "empty": ("empty", "right for arrays that are not empty"),
     "shape": ("shape of argument", "right for the number of axes given"),
 }
+
+
+def _which_sizes(outcomes: Sequence[Outcome], wrong: Sequence[Outcome]) -> str:
+    """Whether the lengths at which it is wrong are all even, all odd, or all beyond one."""
+    axis = _resized(wrong[0].variation.label)
+    tried = {_resized(o.variation.label): any(o is w for w in wrong) for o in outcomes if o.variation.topic == "longer" and o.comparison is not None}
+    sizes = {to: bad for (of, to), bad in ((k, v) for k, v in tried.items() if k) if axis and of == axis[0]}
+    if not axis:
+        return ""
+    sizes[axis[0]] = False
+    bad, good = sorted(n for n, b in sizes.items() if b), sorted(n for n, b in sizes.items() if not b)
+    listed = f"right for lengths {', '.join(map(str, good))}, wrong for {', '.join(map(str, bad))}"
+    for parity, word in ((0, "even"), (1, "odd")):
+        if len(bad) > 1 and all(n % 2 == parity for n in bad) and all(n % 2 != parity for n in good):
+            return f"{listed}: wrong for {word} lengths"
+    if bad and min(bad) > max(good):
+        return f"{listed}: wrong from a length of {min(bad)} on, or anywhere above {max(good)}"
+    return listed
+
+
+def _resized(label: str) -> tuple[int, int] | None:
+    found = re.match(r"axes of size (\d+) made (\d+) long", label)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def by_topic(outcomes: Sequence[Outcome], wrong: Sequence[Outcome], argument: int) -> Diagnosis | None:
@@ -146,9 +197,8 @@ def by_topic(outcomes: Sequence[Outcome], wrong: Sequence[Outcome], argument: in
     kinds = {d.kind for d in wrong[0].disagreements(argument)}
     if kinds & {"nan", "nan at a kink", "infinite"}:
         where = "" if topics[0] not in TOPICS else f" ({wrong[0].variation.label})"
-        return Diagnosis(
-            "zero" if topics[0] == "zero" else "large" if topics[0] == "large" else "nan", f"it is {wrong[0].disagreements(argument)[0].given}{where}"
-        )
+        cause = {"zero": "zero", "large": "overflow", "grid": "overflow", "mask": "mask value"}.get(topics[0], "nan")
+        return Diagnosis(cause, f"it is {wrong[0].disagreements(argument)[0].given}{where}")
     if topics[0] == "small" and set(topics) <= {"small", "zero", "size"}:
         return eps_misplaced(wrong, argument) or Diagnosis("small", TOPICS["small"][1])
     if topics[0] == "keyword":
@@ -159,4 +209,8 @@ def by_topic(outcomes: Sequence[Outcome], wrong: Sequence[Outcome], argument: in
     if "size" in topics and set(topics) & {"small"} and not set(topics) & {"large"}:
         return eps_misplaced(wrong, argument) or Diagnosis("small", TOPICS["small"][1])
     cause, evidence = TOPICS.get(topics[0], ("formula", ""))
+    if cause in ("mask value", "negative index", "order of indices"):
+        evidence = f"{evidence}, wrong with {wrong[0].variation.label}"
+    if cause == "size" and topics[0] == "longer":
+        evidence = _which_sizes(outcomes, wrong) or evidence
     return Diagnosis(cause, evidence) if cause != "formula" else None

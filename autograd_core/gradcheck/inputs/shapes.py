@@ -80,6 +80,9 @@ def shape_variations(subject: Subject, random: np.random.Generator, results: lis
     if elementwise:
         yield from _grid(shapes)
     yield from _longer_and_single(shapes)
+    yield from _other_lengths(shapes, elementwise)
+    if not elementwise:
+        yield from _batches(shapes)
     yield from _not_symmetric(shapes)
     yield from _unequal(shapes)
     if len(shapes.everything) > 1 and elementwise:  # others, such as losses, may count on arguments of one shape
@@ -116,12 +119,46 @@ def _longer_and_single(shapes: _Shapes) -> Iterator[Variation]:
     """All axes of one size made longer, or of size 1: the result's axes of that size must follow."""
     for n in sorted({n for *_, n in shapes.axes if n > 1}):
         axes = {(k, axis) for k, axis, m in shapes.axes if m == n}
-        for size, label, topic in ((n + 2, f"axes of size {n} made {n + 2} long", "longer"), (1, f"axes of size {n} made 1 long", "single")):
+        for size, topic in ((n + 2, "longer"), (1, "single")):
             changed = shapes.resized(axes, size)
             expected = [tuple(size if m == n else m for m in shape) for shape in shapes.results]
             if changed is None or shapes.result_shapes(changed) != expected:
                 break  # where no longer axis is taken, one of size 1 is broadcast against something inside
-            yield Variation(label, topic, changed, kinks=size == 1)
+            yield Variation(f"axes of size {n} made {size} long", topic, changed, kinks=size == 1)
+
+
+def _other_lengths(shapes: _Shapes, elementwise: bool) -> Iterator[Variation]:
+    """Axes of one size of other lengths, whatever shape the result then has: of both parities, and beyond blocks of 8 and 16.
+
+    A function that ignores the elements that were added did not expect them.
+    """
+    sizes = sorted({n for *_, n in shapes.axes if n > 1})
+    for n in sizes[:3]:
+        axes = tuple((k, axis) for k, axis, m in shapes.axes if m == n)
+        lengths = [n + 1, n + 3] if elementwise else [n + 1, n + 2, n + 3]
+        if len(sizes) == 1 or n == sizes[-1]:
+            lengths += [9, 17]
+        for size in (m for m in lengths if m > n):
+            changed = shapes.resized(set(axes), size)
+            found = shapes.result_shapes(changed)
+            if changed is None or found is None or sum(map(np.prod, found)) > 400 or sum(a.size for a in changed.arrays) > 200:
+                break
+            followed = found == [tuple(size if m == n else m for m in shape) for shape in shapes.results]
+            if size == n + 2 and followed:
+                continue  # it has been tried
+            if not followed and not _last_counts(changed, axes):
+                break
+            yield Variation(f"axes of size {n} made {size} long", "longer", changed)
+
+
+def _batches(shapes: _Shapes) -> Iterator[Variation]:
+    """One more axis in front, of the first argument or of all: where the results get it too, and nothing else changes."""
+    for all_of_them in (True, False) if len(shapes.arrays) > 1 else (True,):
+        more = [(2, *a.shape) if all_of_them or k == 0 else a.shape for k, a in enumerate(shapes.everything)]
+        changed = shapes.with_shapes(more)
+        if shapes.result_shapes(changed) == [(2, *shape) for shape in shapes.results]:
+            yield Variation("one more axis in front" + ("" if all_of_them else f" of {shapes.subject.names[0]}"), "batch", changed, firm=False)
+            return
 
 
 def _not_symmetric(shapes: _Shapes) -> Iterator[Variation]:

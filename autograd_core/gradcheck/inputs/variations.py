@@ -19,7 +19,7 @@ from autograd_core.gradcheck.inputs.structure import kind_of, redrawn
 from autograd_core.gradcheck.numeric.vectors import typical_size
 from autograd_core.gradcheck.subjects.subjects import Subject
 
-__all__ = ["Variation", "value_variations"]
+__all__ = ["Variation", "companion_variations", "keyword_variations", "name_of_argument", "value_variations"]
 
 
 @dataclass
@@ -141,7 +141,7 @@ def _round(a: Any, random: np.random.Generator) -> Any:
 
 
 def keyword_variations(subject: Subject, random: np.random.Generator) -> Iterator[Variation]:
-    """Other values of the arguments that are no arrays: axes, flags, coefficients; and other indices."""
+    """Other values of the arguments that are no arrays: axes, flags, coefficients."""
     ndim = max((a.ndim for a in subject.arrays), default=0)
     for name, value in _options(subject).items():
         for other in _other_values(name, value, ndim):
@@ -149,15 +149,57 @@ def keyword_variations(subject: Subject, random: np.random.Generator) -> Iterato
             if changed is not None:
                 label = f"{name}={other:g}" if isinstance(other, float) else f"{name}={other}"
                 yield Variation(label, "keyword", changed)
+
+
+def companion_variations(subject: Subject, random: np.random.Generator) -> Iterator[Variation]:
+    """Other values of the arrays that are not differentiated: indices and labels repeated, in another order, negative; masks of
+    nothing and of everything. Whatever the function does not take is skipped."""
     for i, value in enumerate(subject.args):
-        if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size > 1 and not _is_place(subject, i):
-            repeated = value.copy()
-            repeated.reshape(-1)[-1] = repeated.flat[0]
-            if not np.array_equal(repeated, value):
-                args = [*subject.args[:i], repeated, *subject.args[i + 1 :]]
-                yield Variation("repeated indices", "index", subject.with_call(args, subject.kwargs))
-            shuffled = random.permutation(value.reshape(-1)).reshape(value.shape)
-            yield Variation("other indices", "index", subject.with_call([*subject.args[:i], shuffled, *subject.args[i + 1 :]], subject.kwargs))
+        if not isinstance(value, np.ndarray) or _is_place(subject, i) or not value.size:
+            continue
+        changes = _other_integers(value, random) if value.dtype.kind in "iu" else _other_masks(value, random) if value.dtype.kind == "b" else ()
+        name = name_of_argument(subject, i)
+        for label, topic, other in changes:
+            if not np.array_equal(other, value):
+                args = [*subject.args[:i], other, *subject.args[i + 1 :]]
+                yield Variation(label.format(name), topic, subject.with_call(args, subject.kwargs))
+
+
+def _other_integers(value: Any, random: np.random.Generator) -> Iterator[tuple[str, str, Any]]:
+    if value.size > 1:
+        repeated = value.copy()
+        repeated.reshape(-1)[-1] = repeated.flat[0]
+        in_order = np.sort(repeated.reshape(-1)).reshape(value.shape)
+        was_sorted = value.ndim == 1 and np.all(np.diff(value) >= 0)
+        yield "repeated indices in {}", "index", in_order if was_sorted else repeated
+        yield "{} in another order", "order of indices", random.permutation(value.reshape(-1)).reshape(value.shape)
+        yield "{} in descending order", "order of indices", np.sort(value.reshape(-1))[::-1].reshape(value.shape).copy()
+        yield "all of {} equal", "index", np.full_like(value, value.flat[0])
+    if value.dtype.kind == "i" and value.min() >= 0:
+        negative = value.copy()
+        negative.reshape(-1)[-1] = -1
+        yield "a negative index in {}", "negative index", negative
+
+
+def _other_masks(value: Any, random: np.random.Generator) -> Iterator[tuple[str, str, Any]]:
+    yield "{} inverted", "mask", ~value
+    yield "another {}", "mask", random.permutation(np.arange(value.size) % 3 > 0).reshape(value.shape)
+    if value.ndim > 1:
+        for flag, word in ((False, "nothing"), (True, "everything")):
+            row = value.copy()
+            row.reshape(-1, value.shape[-1])[0] = flag
+            yield f"a row of {{}} with {word}", "mask", row
+    yield "{} all True", "mask", np.ones_like(value)
+    yield "{} all False", "mask", np.zeros_like(value)
+
+
+def name_of_argument(subject: Subject, position: int) -> str:
+    """What the argument at a position of the call is called."""
+    try:
+        names = list(inspect.signature(subject.signature_source()).parameters)
+    except (TypeError, ValueError):
+        names = []
+    return names[position] if position < len(names) else f"argument {position}"
 
 
 def _is_place(subject: Subject, position: int) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from autograd_core.gradcheck.numeric.differences import evaluated
 from autograd_core.gradcheck.numeric.vectors import Vectors, as_kind, typical_size
+from autograd_core.gradcheck.subjects.raised import Raised, where_raised
 from autograd_core.gradcheck.subjects.subjects import Subject
 
 __all__ = ["RuleFailed", "Skip", "Spot", "incoming_gradient"]
@@ -25,10 +26,11 @@ class Skip(Exception):
 class RuleFailed(Exception):
     """The value was computed but the gradient raised, or has no usable form; `cause` is what a finding says of it."""
 
-    def __init__(self, cause: str, text: str, argument: str = "") -> None:
+    def __init__(self, cause: str, text: str, argument: str = "", *, refusal: bool = False) -> None:
         super().__init__(text)
         self.cause = cause
         self.argument = argument
+        self.refusal = refusal  # the rule's own code refused: it raised by `raise` or `assert`
 
 
 def incoming_gradient(random: np.random.Generator, like: Any) -> Any:
@@ -98,14 +100,19 @@ class Spot:
         self.degenerate = False  # a place of zeros and ties that the checker has made
         self.elementwise = elementwise
         self.directions: Any = None  # those of the comparison that is being made here
+        self.jacobian: Any = None  # of the value, once a diagnosis has asked for it
         self.nearby: Any = None  # gradients at places next to this one
 
     def _scale_of(self, array: Any, part: slice) -> Any:
         return np.maximum(np.abs(self.x[part]), 0.05 * typical_size(array))
 
     def copies(self) -> list[Any]:
-        """Copies of the arguments with their memory layout, so that a function that changes them cannot spoil the check."""
-        return [a.copy(order="K") for a in self.arrays]
+        """Copies of the arguments with their memory layout, so that a function that changes them cannot spoil the check.
+
+        One array that is passed for two arguments stays one: a rule may ask whether `a is b`.
+        """
+        copies = {id(a): a.copy(order="K") for a in self.arrays}
+        return [copies[id(a)] for a in self.arrays]
 
     def function(self, vector: Any) -> Any:
         """The subject as a function from a real vector to a real vector."""
@@ -234,6 +241,15 @@ class Spot:
             return np.zeros(self.y.size)
         return np.abs(joined[1] - joined[0])
 
+    def rounding_at_most(self) -> float:
+        """How large a gradient may be that consists of rounding alone: of terms as large as all arguments multiplied, that cancel.
+
+        The softmax of large values is flat, and g - sum(g * out) the last digit of g; attention multiplies that by keys and values.
+        """
+        largest = [max(1.0, float(np.max(np.abs(a), initial=0.0))) for a in self.arrays]
+        incoming = max(1.0, float(np.max(np.abs(self.g), initial=0.0)))
+        return 4 * self.eps * incoming * float(np.prod(largest))
+
     def _claimed_near(self, distance: float) -> Any:
         try:
             return np.array([self.gradient(self.inputs.split(self.x * (1 + k * distance)), self.gs) for k in range(1, 6)])
@@ -269,7 +285,25 @@ def rule_failed(error: Exception, subject: Subject) -> RuleFailed:
     text = first_line(error)
     argument = next((n for n in subject.names if f"rule for {n} " in text or f"rule for {n}[" in text), "")
     cause = "shape" if "returned shape" in text else "dtype" if "returned dtype" in text else "raises"
-    return RuleFailed(cause, text if cause != "raises" else f"the gradient raised {type(error).__name__}: {text}", argument)
+    if cause != "raises":
+        return RuleFailed(cause, text, argument)
+    place = where_raised(error)
+    where = f"; {place.text}" if place.text else ""
+    said = f"the gradient raised {type(error).__name__}: {text}{where}"
+    return RuleFailed(cause, said, argument or _argument_of(place, subject), refusal=place.refusal)
+
+
+def _argument_of(place: Raised, subject: Subject) -> str:
+    """Whose gradient was being computed where a hand-written backward pass raised."""
+    operation = getattr(subject, "operation", None)
+    if operation is not None and place.code is not None:
+        return next((n for n, rule in operation.rules.items() if getattr(rule, "__code__", None) is place.code), "")
+    if getattr(subject, "form", None) is None:
+        return ""
+    plain = place.name.removeprefix("d_").removeprefix("grad_").removesuffix("_grad")
+    by_name = next((n for n in subject.names if n in (plain, place.name.removeprefix("d"))), "")
+    by_number = next((p.name for p in subject.places if p.path[0] == place.element), "")
+    return by_name or (by_number if len(subject.args) > 1 else "")
 
 
 def first_line(error: BaseException) -> str:

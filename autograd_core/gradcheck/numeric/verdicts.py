@@ -120,13 +120,16 @@ def _doubt(
     if np.isfinite(given) and "kink" not in seen.kind[used]:
         gap = max(low - given, given - high)
         wide = (half > 0.05 * gap and half > 1e-3 * numeric) or (half > 0.25 * gap and half > 1e-7 * numeric)
-        if wide or (half > 0.5 * numeric and half > 1e-2 * max(sizes) * incoming):
+        if wide or (half > 0.5 * numeric and half > 1e-2 * max(sizes) * incoming and half > 1e-6 * gap):
             return "the differences do not settle"
-    if numeric + slack < 1e-3 * abs(given) and abs(given) <= 4 * spot.eps * max(sizes) * incoming:
+    flat = max(4 * spot.eps * max(sizes) * incoming, spot.rounding_at_most())
+    if numeric + slack < 1e-3 * abs(given) and abs(given) <= flat:
         # Over a step as long as the argument it would change the value by less than a last digit: log(1 + exp(-80)) is 0.
         return "the value is too flat here for its slope to be seen"
     if not spot.degenerate:
         return None
+    if spot.eps > 1e-8 and np.isfinite(given) and numeric + slack < 1e-3 * abs(given):
+        return "a value that is rounded to single precision"
     if np.isfinite(given) and several and not spot.elementwise:
         return "not differentiable"  # groups moved together tell more
     if abs(given) > 1e8 * (numeric + slack) and np.isfinite(given) and abs(given) > 1e4 * max(sizes) * incoming:
@@ -161,7 +164,9 @@ def _slack(spot: Spot, direction: Any, given: float, seen: Examined, view: View,
     slack += 8 * float(np.linalg.norm((view.g * view.noise)[used]))
     moved = direction != 0
     if np.isfinite(given):
-        slack += 16 * spot.eps * float(np.linalg.norm(spot.claimed[moved] * direction[moved]))
+        terms = np.abs(spot.claimed[moved] * direction[moved])
+        largest = float(terms.max(initial=1e-300))
+        slack += 16 * spot.eps * largest * float(np.linalg.norm(terms / largest))  # squares of the terms themselves may overflow
     return slack if kinked else slack + float(spot.claimed_noise()[moved] @ np.abs(direction[moved]))
 
 

@@ -59,6 +59,30 @@ CAUSES: dict[str, Cause] = {
     "missing gradient": Cause("there is no gradient: None or zeros, though the value depends on the argument", "return a gradient for this argument"),
     "unused output": Cause("the gradient of one of the results is left out", "add the contribution of every result"),
     "captured": Cause("a value enters as a constant that depends on the argument", "compute it from the arguments inside of the function or rule"),
+    "statistic": Cause(
+        "a statistic of the argument is taken for a constant: a term is missing",
+        "differentiate the mean, norm or maximum too: each depends on every element of its group",
+    ),
+    "straight through": Cause(
+        "the gradient passes straight through where the value is flat (a step function, piecewise constant)",
+        "return zeros; or, if a straight-through estimator is meant, do not expect it to be the derivative",
+    ),
+    "conjugate": Cause("a complex conjugate is missing or too many", "a rule of a holomorphic function is g * conj(f'(z))"),
+    "factor per line": Cause(
+        "a factor of its own for each row, column, channel or position is wrong", "use the weights that the value uses, along the same axis"
+    ),
+    "left out": Cause("some contributions are left out", "every result that an element enters adds a term to its gradient"),
+    "off by one": Cause("off by one: a term stands beside its place", "check the slices: d[1:] += g goes with x[1:], d[:-1] with x[:-1]"),
+    "substitute": Cause("something else stands where an argument is needed", "use the argument as the value does"),
+    "explained": Cause("the formula is another one than the derivative's", "derive the rule again: both formulas are given above"),
+    "degrees of freedom": Cause("n stands for n - 1, or n - 1 for n (ddof, Bessel's correction)", "use the same ddof in the value and in the rule"),
+    "nearly right": Cause(
+        "nearly right: a constant (a coefficient, an eps) is rounded, slightly another one, or stands in another place",
+        "use the same constants in the value and in the rule",
+    ),
+    "overflow": Cause(
+        "the gradient overflows (inf / inf, inf * 0) where the value does not", "use a form that does not overflow, such as g / (1 + exp(-x))"
+    ),
     "layers": Cause(
         "the error of another layer is passed on",
         "carry each layer's own incoming gradient back: dh = dy @ W.T, then times the derivative of the activation",
@@ -98,6 +122,12 @@ CAUSES: dict[str, Cause] = {
     "repeated indices": Cause(
         "repeated indices overwrite each other instead of adding up", "use np.add.at, or np.bincount, in place of gradient[indices] = g"
     ),
+    "negative index": Cause("negative indices are lost", "count negative indices from the end, as the value does: index % n, or np.add.at"),
+    "order of indices": Cause("right only for indices in a certain order (sorted)", "do not count on sorted indices: np.add.at, or g[indices]"),
+    "mask value": Cause(
+        "wrong for other masks: the mask is not used, or a row of nothing divides by zero", "use the mask in the rule too, and guard empty rows"
+    ),
+    "batch axis": Cause("wrong with one more axis in front", "count axes from the end, or refuse arrays of more axes"),
     "same array": Cause("wrong when one array is passed for two arguments", "do not compare or cache arguments by identity"),
     "empty": Cause("wrong for empty arrays", "do not take the first element, or a maximum, of what may be empty"),
     "shape of argument": Cause("wrong for arrays of another number of axes", "do not rely on a fixed number of axes"),
@@ -120,6 +150,7 @@ CAUSES: dict[str, Cause] = {
         "depends on the memory layout (order or strides) of an array", "do not rely on C order: no ravel('K'), no views of raw memory"
     ),
     "shares memory": Cause("gradients share memory", "return a copy, or change nothing in place"),
+    "result shares memory": Cause("the result shares memory with an argument", "return a copy, or change nothing in place"),
     "float32": Cause("wrong in float32", "use constants that float32 can hold"),
     # of the second order
     "second order": Cause(

@@ -15,7 +15,7 @@ from autograd_core.gradcheck.numeric.differences import central_derivatives
 from autograd_core.gradcheck.numeric.spots import RuleFailed, Spot
 from autograd_core.gradcheck.numeric.verdicts import Disagreement
 from autograd_core.gradcheck.report.report import Finding, Report
-from autograd_core.gradcheck.report.reproducer import reproducer
+from autograd_core.gradcheck.report.reproducer import as_call, reproducer
 from autograd_core.gradcheck.subjects.subjects import Subject, name_of
 from autograd_core.tensor.protocols import full_name
 
@@ -38,6 +38,7 @@ EXPLAIN_LITTLE = ("needs writeable", "memory layout", "empty", "shape of argumen
 CAUSES_OF_TOPICS = {
     "broadcast": "missing sum over a broadcast axis", "unequal": "unequal dimensions", "empty": "empty", "shape": "shape of argument",
     "keyword": "keyword", "index": "repeated indices", "longer": "size", "single": "size",
+    "negative index": "negative index", "order of indices": "order of indices", "mask": "mask value", "batch": "batch axis",
 }  # fmt: skip
 
 
@@ -64,7 +65,7 @@ class _Conclusions:
         self.reproduced = False
 
     def draw(self) -> None:
-        findings = [self._of_failure(o) for o in self.outcomes if o.failure is not None]
+        findings: list[Finding] = []
         told = {b.argument: Diagnosis(b.cause, b.text) for b in self.breaches if b.cause in TOLD_BY_CONTRACT}
         with_numbers = set()
         for order in range(1, self.report.order + 1):
@@ -74,6 +75,7 @@ class _Conclusions:
                 if any(o.disagreements(i) for o in outcomes):
                     findings.append(self._of_values(outcomes, i, order, told.get(name) if order == 1 else None))
                     with_numbers.add((findings[-1].cause, name))
+        findings = [self._of_failure(o) for o in self.outcomes if o.failure is not None] + findings
         findings += [self._of_breach(b) for b in self.breaches if (b.cause, b.argument) not in with_numbers]
         if any(f.serious and f.given is not None and f.variation == "as given" for f in findings):
             for f in findings:  # shapes of the checker's own that a rule breaks at say nothing new about one that is wrong as given
@@ -107,7 +109,8 @@ class _Conclusions:
         order = "" if outcome.order == 1 else f"order {outcome.order}: "
         where = f"the gradient of {argument}: " if argument else ""
         text = f"{order}{where}{failure}"
-        return Finding(outcome.order, argument, (), cause, text, variation=variation.label, serious=_is_firm(outcome))
+        shown = self._failing_call(variation.subject) if outcome.order == 1 and not self.reproduced else ""
+        return Finding(outcome.order, argument, (), cause, text, variation=variation.label, serious=_is_firm(outcome), reproducer=shown)
 
     def _of_values(self, outcomes: Sequence[Outcome], argument: int, order: int, told: Diagnosis | None) -> Finding:
         wrong = [o for o in outcomes if o.disagreements(argument)]
@@ -117,7 +120,7 @@ class _Conclusions:
         assert comparison is not None
         name = spot.subject.names[argument]
         worst = max(first.disagreements(argument), key=_badness)
-        diagnosis = told or (Diagnosis("second order") if order > 1 else diagnose(outcomes, argument))
+        diagnosis = told or (Diagnosis("second order") if order > 1 else _cause_of(outcomes, argument))
         element, part = _element(worst)
         value = spot.arrays[argument][element] if worst.component is not None else None
         what = "gradient" if order == 1 else f"derivative of order {order}"
@@ -154,12 +157,24 @@ class _Conclusions:
         self.reproduced = True  # one is enough
         return reproducer(subject, argument, self.symmetric, order=1, seed=self.report.seed, call=self._called())
 
+    def _failing_call(self, subject: Subject) -> str:
+        self.reproduced = True
+        return as_call(subject, seed=self.report.seed, call=self._called())
+
     def _called(self) -> str:
         """How the function is written in a program: functions without a name get one."""
         backward = getattr(self.given, "backward", None)
         if backward is None:
             return _written(self.given.signature_source(), "function")
         return f"({_written(self.given.forward, 'forward')}, {_written(backward, 'backward')})"  # type: ignore[attr-defined]
+
+
+def _cause_of(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
+    """The diagnosis; a supposition that numbers of extreme size break says nothing, and must not hide what was found."""
+    try:
+        return diagnose(outcomes, argument)
+    except (ArithmeticError, np.linalg.LinAlgError) as error:
+        return Diagnosis("formula", f"the search for a cause ended in {type(error).__name__}")
 
 
 def _is_constant(outcome: Outcome, argument: int) -> bool:
@@ -178,9 +193,12 @@ def _is_firm(outcome: Outcome) -> bool:
     unasked = outcome.variation.topic == "broadcast" and outcome.failure.cause in ("shape", "raises")
     # Loud, and at a place that nobody asked for: a decomposition refuses equal eigenvalues, a table a parameter.
     topic, label = outcome.variation.topic, outcome.variation.label
+    if outcome.failure.refusal and topic != "given":
+        return False  # the rule's own code says that it was not made for this
     refusal = isinstance(outcome.failure.__cause__, RuntimeError | NotImplementedError | np.linalg.LinAlgError)
     loud = outcome.failure.cause == "raises" and (refusal or topic in ("zero", "tie", "same", "round"))
-    loud = loud or (topic == "keyword" and not label.startswith(("axis", "dim", "keepdim")))
+    loud = loud or (topic == "keyword" and (not label.startswith(("axis", "dim", "keepdim")) or label.endswith("=None")))
+    loud = loud or (topic in ("negative index", "batch") and outcome.failure.cause in ("raises", "shape"))
     return topic == "given" or (outcome.variation.firm and not unasked and not loud)
 
 

@@ -11,7 +11,7 @@ from autograd_core.gradcheck.numeric.spots import RuleFailed, Skip, Spot
 from autograd_core.gradcheck.numeric.values import compare
 from autograd_core.gradcheck.subjects.subjects import Subject
 
-__all__ = ["reproducer"]
+__all__ = ["as_call", "reproducer"]
 
 LARGEST_PRINTED = 24  # elements of an array that are written out
 
@@ -25,7 +25,14 @@ def reproducer(subject: Subject, argument: int, symmetric: set[int], *, order: i
     if sum(a.size for a in small.arrays) > 4 * LARGEST_PRINTED:
         return ""
     small = _rounded(small, argument, symmetric) if order == 1 else small
-    args, kwargs = small.filled(small.arrays)
+    return as_call(small, seed=seed, call=call, order=order)
+
+
+def as_call(subject: Subject, *, seed: int, call: str, order: int = 1) -> str:
+    """`ag.gradcheck(...)` with the arguments of the subject written out; "" if they are too large."""
+    if sum(np.size(a) for a in _all_arrays(subject)) > 4 * LARGEST_PRINTED or any("parameters" in place.path for place in subject.places):
+        return ""
+    args, kwargs = subject.filled(subject.arrays)
     given = [*(_literal(a) for a in args), *(f"{name}={_literal(value)}" for name, value in kwargs.items())]
     more = "" if order <= 2 else f", order={order}"
     text = f"ag.gradcheck({call}, {', '.join(given)}{more}, seed={seed})"
