@@ -123,7 +123,7 @@ def _doubt(
         if wide or (half > 0.5 * numeric and half > 1e-2 * max(sizes) * incoming and half > 1e-6 * gap):
             return "the differences do not settle"
     flat = max(4 * spot.eps * max(sizes) * incoming, spot.rounding_at_most())
-    if numeric + slack < 1e-3 * abs(given) and abs(given) <= flat:
+    if numeric + slack < 0.1 * abs(given) and abs(given) <= flat:
         # Over a step as long as the argument it would change the value by less than a last digit: log(1 + exp(-80)) is 0.
         return "the value is too flat here for its slope to be seen"
     if not spot.degenerate:
