@@ -66,7 +66,7 @@ ag.defvjp(
     name="rotary",
     batches=True,
     linear=True,
-    x=lambda g, cos, sin, interleaved: _turned(g, cos, -sin, interleaved),
+    x=lambda g, cos, sin, interleaved: g * cos.conj() - _quarter_turn(g * sin.conj(), interleaved),
     inert=("cos", "sin"),
     samples=lambda a: [
         ag.call(a(2, 3, 4), *_turns(0, 3, 4, 10.0, False, np.dtype(float)), False).only("cos and sin are those of one angle"),
