@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = [
     "constant_",
     "default_generator",
     "dirac_",
+    "drawn",
     "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
@@ -57,6 +59,11 @@ def as_generator(generator: Seed) -> np.random.Generator:
     if generator is None:
         return default_generator
     return generator if isinstance(generator, np.random.Generator) else np.random.default_rng(generator)
+
+
+def drawn(generator: Seed, method: str, *args: Any, **kwargs: Any) -> Any:
+    """Numbers from a method of the generator meant; under `ag.compile` they are new at each call, as without it."""
+    return ag.drawn(partial(as_generator, generator), method, *args, **kwargs)
 
 
 def _fill(tensor: Any, values: Any) -> Any:

@@ -13,6 +13,12 @@ from optim.at_once import Changes, at_once
 __all__ = ["Ready", "Stepper"]
 
 
+@ag.untraced
+def _take(stepper: Stepper) -> None:
+    """The step with the gradients that are there: done as it is also where it stands in a function under `ag.compile`."""
+    at_once(stepper.ready().changes())
+
+
 class Ready(NamedTuple):
     """A step that nothing refuses: whether it will be done, or left out, and what gives the changes that do it."""
 
@@ -54,7 +60,7 @@ class Stepper:
         if closure is not None:
             with ag.enable_grad():
                 loss = closure()
-        at_once(self.ready().changes())
+        _take(self)
         return loss
 
     def state_dict(self) -> dict[str, Any]:

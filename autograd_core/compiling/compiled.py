@@ -163,17 +163,23 @@ class Compiled:
             _recording_lock.release()
 
     def _recorded(self, signature: _Signature, args: Any, kwargs: Any, leaves: list[Any]) -> Any:
-        if signature.recordings >= MOST_RECORDINGS or len(signature.variants) >= MOST_VARIANTS:
+        if len(signature.variants) >= MOST_VARIANTS:
+            signature.variants.pop()
+        if signature.recordings >= MOST_RECORDINGS + sum(v.runs for v in signature.variants) // 10:
             self._refuse(signature, f"called as it is: its decisions or surroundings differ from call to call ({self._last_departure()})")
             return self.function(*args, **kwargs)
         signature.recordings += 1
         surroundings = Surroundings(self.function)
-        snapshots = [Snapshot(leaves, known) for known, _ in signature.pending[-1:]]
+        snapshot = Snapshot(leaves, [known for known, _ in signature.pending])
         names = [f"argument {i}" for i in range(len(leaves))]
         probe: list[Any] = []
         try:
             result, tracked, recording = recorded(self.function, args, kwargs, names, probe)
         except Departure as departure:
+            if probe and probe[0].has_stepped_out:
+                raise RuntimeError(
+                    f"ag.compile: it cannot be recorded ({departure}), and what it has done so far cannot be undone; call it without ag.compile"
+                ) from None
             self._refuse(signature, f"called as it is: {departure}")
             return self.function(*args, **kwargs)
         except Exception as error:
@@ -197,7 +203,7 @@ class Compiled:
         elif changed is not None:
             self._refuse(signature, f"called as it is: it changes {changed}, which it refers to; make that an argument and a result")
         else:
-            self._compare(signature, variant, snapshots, leaves)
+            self._compare(signature, variant, snapshot, leaves)
         return result
 
     def _last_departure(self) -> str:
@@ -209,9 +215,13 @@ class Compiled:
         signature.pending.clear()
         self._tell(text)
 
-    def _compare(self, signature: _Signature, variant: Variant, snapshots: list[Snapshot], leaves: list[Any]) -> None:
+    def _compare(self, signature: _Signature, variant: Variant, snapshot: Snapshot, leaves: list[Any]) -> None:
         """Use a variant from now on, if its recording is like an earlier one."""
         recording = variant.recording
+        for other in signature.variants:
+            if other.bound and other.surroundings.changed() is None and difference(other.recording, recording) is None:
+                other.bind_to(recording)  # an argument may be another tensor than always so far
+                return
         differences = []
         for known, around in reversed(signature.pending):
             if around.changed() is not None:
@@ -219,9 +229,12 @@ class Compiled:
                 continue
             found = difference(known, recording)
             if found is None:
-                arrays = snapshots[0].arrays(recording) if snapshots else None
-                failure = "its inputs were not all known" if arrays is None else variant.rehearse(arrays, leaves)
+                arrays = snapshot.arrays(recording)
+                if arrays is None:
+                    break  # it met a tensor that was not known before: it is to be recorded once more
+                failure = variant.rehearse(arrays, leaves)
                 if failure is None:
+                    variant.bind_to(known)
                     signature.variants.insert(0, variant)
                     signature.pending.remove((known, around))
                     variant.settle()

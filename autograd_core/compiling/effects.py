@@ -98,7 +98,11 @@ def generator_of(source: Any) -> Any:
 def same_function(a: Any, b: Any) -> bool:
     """Whether two functions are the same, or parts of the same with the same arguments."""
     if isinstance(a, functools.partial) and isinstance(b, functools.partial):
-        return same_function(a.func, b.func) and len(a.args) == len(b.args) and all(x is y for x, y in zip(a.args, b.args, strict=True))
+        return (
+            same_function(a.func, b.func)
+            and len(a.args) == len(b.args)
+            and all(x is y or (type(x) is type(y) is int and x == y) for x, y in zip(a.args, b.args, strict=True))
+        )
     return a is b or (type(a) is type(b) and a == b)
 
 

@@ -11,7 +11,7 @@ import gc
 import sys
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
@@ -281,7 +281,11 @@ def _record_backwards(recording: Recording, tensors: list[Any], trace: Trace, wa
                     recording.values[n] = g.value if type(g) is Traced else g
             del found, inputs
             end = len(trace.program.instructions)
-            if how == "C" or len(trace.leaks) == leaks:
+            if len(trace.leaks) > leaks and how == "C":
+                raise Departure(str(trace.leaks[-1]))  # this call's gradients would be those of ones
+            if len(trace.leaks) > leaks:
+                del trace.leaks[leaks:]  # in that layout they are found otherwise
+            else:
                 recording.backwards.append(Backward(used, numbers, gradients, start, end, layouts))
 
 
@@ -437,6 +441,10 @@ def _same_object(a: Any, b: Any) -> bool:
         return bool(a == b)
     if isinstance(a, functools.partial):
         return same_function(a, b)
+    if is_dataclass(a) and not isinstance(a, type):
+        return all(_same_object(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(_same_object, a, b))
     if isinstance(a, types.FunctionType):  # a lambda of the function's own
         cells = [c.cell_contents for c in a.__closure__ or ()], [c.cell_contents for c in b.__closure__ or ()]
         same = len(cells[0]) == len(cells[1]) and all(map(_same_object, *cells))

@@ -29,7 +29,7 @@ __all__ = ["Snapshot", "Variant"]
 class Snapshot:
     """The arrays that a recording's inputs had before the function ran: copies, to rehearse on."""
 
-    def __init__(self, leaves: Sequence[Any], known: Recording) -> None:
+    def __init__(self, leaves: Sequence[Any], recordings: Sequence[Recording]) -> None:
         self.by_tensor: dict[int, Any] = {}
         self.by_place: dict[int, Any] = {}
         self.grads: dict[int, Any] = {}
@@ -39,7 +39,7 @@ class Snapshot:
                 self._take(leaf)
             elif isinstance(leaf, ndarray):
                 self.by_place[i] = leaf.copy(order="K")
-        for outside in known.outside:
+        for outside in {id(o.handle): o for known in recordings for o in known.outside}.values():
             tensor = outside.handle
             if outside.of is None:
                 self._take(tensor)
@@ -95,6 +95,7 @@ class Variant:
         self.surroundings = surroundings
         self.function = function
         self.runs = 0
+        self.bound: dict[int, Any] | None = None  # arguments that have to be these very tensors
         program = self.program = recording.program
         self.inputs = forward_inputs(recording)
         by_input = {o.input: place for place, o in enumerate(recording.outside) if o.input is not None}
@@ -194,19 +195,26 @@ class Variant:
         self.recording.values.clear()
         self.recording.alive.clear()
 
+    def bind_to(self, other: Recording) -> None:
+        """An argument that was the same tensor in both recordings may be one that the function refers to besides: it has to be that one."""
+        theirs = {o.name: o.handle for o in other.outside if o.name.startswith("argument ")}
+        own = {o.name: o.handle for o in self.recording.outside if o.name.startswith("argument ")}
+        same = {int(name.split()[1]): tensor for name, tensor in own.items() if theirs.get(name) is tensor}
+        self.bound = same if self.bound is None else {place: tensor for place, tensor in self.bound.items() if place in same}
+
     # --- whether it fits ---------------------------------------------------------------------------------------------------------------
 
     def bind(self, leaves: Sequence[Any]) -> list[Any] | None:
         """The tensors of the outside as they are at this call; None if the program is for another state of things."""
         tensor: Any
         tensors: list[Any] = []
-        captured = self.captured
+        captured, bound = self.captured, self.bound
         for (kind, what), layout, (node_kind, handed_out, had_grad) in zip(self.tensors, self.layouts, self.conditions, strict=True):
             if kind == "itself":
                 tensor = what
             elif kind == "argument":
                 tensor = leaves[what]
-                if id(tensor) in captured:
+                if id(tensor) in captured or (bound and bound.get(what, tensor) is not tensor):
                     return None
             else:
                 tensor = tensors[what].grad

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autograd_core.arrays.layers import SCALARS, ArrayLayer, Interpreter, interprets, is_foreign, sequence_like
+from autograd_core.arrays.layers import SCALARS, ArrayLayer, Interpreter, instances_in, interprets, is_foreign, sequence_like
 from autograd_core.compiling.program import COMPUTED, CONSTANT, INPUT, Guard, Instruction, Program, Ref, Value
 from autograd_core.tape.guard import fingerprint
+from autograd_core.tape.mode import Follower
+from autograd_core.tape.node import Node
 from autograd_core.tape.source_lines import place_text, user_place
 
 __all__ = ["Attribute", "Leak", "Method", "Trace", "Traced", "concrete"]
@@ -146,7 +148,44 @@ def _traced_in(values: Any) -> Any:
     return found
 
 
-class Trace:
+class _Standing:
+    """Stands for a node in the links that a rule is given: rules ask it for shape and dtype."""
+
+    __slots__ = ("like",)
+
+    def __init__(self, like: Any) -> None:
+        self.like = like
+
+    shape = property(lambda self: self.like.shape)
+    dtype = property(lambda self: self.like.dtype)
+    ndim = property(lambda self: self.like.ndim)
+    size = property(lambda self: self.like.size)
+
+
+class Rule(Method):
+    """A rule of an operation written in Python, as a function of a gradient and of what its node saved."""
+
+    __slots__ = ("parents", "pull")
+
+    def __init__(self, pull: Any, parents: tuple[_Standing, ...]) -> None:
+        super().__init__("rule")
+        self.pull = pull
+        self.parents = parents
+
+    def __call__(self, array: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return self.pull(array, self.parents + args)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Rule and other.pull is self.pull and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((Rule, id(self.pull)))
+
+    def _key(self) -> list[Any]:
+        return [(parent.shape, parent.dtype) for parent in self.parents]
+
+
+class Trace(Follower):
     """A program in the making.
 
     level     of its Traced: lower than that of any layer that the function makes
@@ -203,6 +242,16 @@ class Trace:
         """Note that an array of the outside is saved as a copy: a later run reads it from where it is."""
         self.constants[id(copy)] = self.constant(array)
         self.copies.append(copy)
+
+    def rule(self, pull: Callable[[Any, Any], Any], g: Any, links: tuple[Any, ...]) -> Any:
+        """A call of a rule that is not looked into."""
+        count = sum(isinstance(link, Node) for link in links)
+        saved = links[count:]
+        others = [layer for layer in instances_in((g, saved), ArrayLayer) if type(layer) is not Traced]
+        if others or any(isinstance(link, Node) for link in saved) or not self.is_open:
+            return NotImplemented
+        parents = tuple(_Standing(link.like) for link in links[:count])
+        return self.call(Rule(pull, parents), (g, *saved), {}, is_opaque=True)
 
     def note_changes(self) -> None:
         """Find arrays of the outside that the function has changed behind NumPy's protocols: `a[:] = 0` of a plain array."""
@@ -325,9 +374,11 @@ class Trace:
             return result
         if result is None:
             return None
-        if isinstance(result, tuple | list) and all(isinstance(part, ndarray | np.generic) and not part.dtype.hasobject for part in result):
+        if isinstance(result, tuple | list) and all(
+            part is None or (isinstance(part, ndarray | np.generic) and not part.dtype.hasobject) for part in result
+        ):
             made.is_several = True
-            parts = [self._result(part, raw) for part in result]
+            parts = [self._part(part, raw) for part in result]
             return sequence_like(result, parts)
         self.leak(f"{made.name} gives {type(result).__name__}")
         return result
@@ -340,6 +391,12 @@ class Trace:
         made.results += (value.number,)
         made.is_view = root is not None and not made.writes and not made.is_several
         return self.traced(array, value.number, made.place)
+
+    def _part(self, part: Any, raw: Any) -> Any:
+        if part is not None:
+            return self._result(part, raw)
+        self.program.instructions[-1].results += (None,)
+        return None
 
     def _numbered(self, raw: Any) -> list[tuple[int, Any]]:
         """The values among the arguments of the last call, with their arrays in its `raw` arguments."""
@@ -511,7 +568,7 @@ class Traced(ArrayLayer):
         return self.tracer.call(np.array, (array,), {"order": "K"}) if self.tracer.is_open else np.array(array)
 
     def apart(self) -> Any:
-        return self.copy(order="K")
+        return self.tracer.call(np.array, (self,), {}) if self.is_scalar else self.copy(order="K")
 
     def window(self, like: Any) -> Any:
         offset = like.__array_interface__["data"][0] - self.value.__array_interface__["data"][0]

@@ -26,6 +26,7 @@ from autograd_core.tape.mode import recording_in_full
 from autograd_core.tape.node import Leaf
 from autograd_core.tensor.calls import variable
 from autograd_core.tensor.handles import Handle
+from autograd_core.tensor.ownership import hand_out
 
 __all__ = ["Outside", "Watch", "current_watch", "is_being_recorded", "watched"]
 
@@ -91,8 +92,18 @@ class Watch:
             was = array_slot.__get__(handle)
             if not isinstance(was, ndarray | np.generic) or (type(was) is not ndarray and isinstance(was, ndarray)):
                 raise Departure(f"a tensor holds {type(was).__name__}, no array of NumPy's")
+            if isinstance(was, ndarray):
+                self._hand_out(handle)
             found = self.outside[id(handle)] = Outside(handle, name or f"captured {list(was.shape)}", of)
         return found
+
+    def _hand_out(self, handle: Any) -> None:
+        """What a node saves of it is a copy from now on, as of all that the user has: so that all calls are recorded alike."""
+        self.is_paused = True
+        try:
+            hand_out(handle)
+        finally:
+            self.is_paused = False
 
     def is_made(self, handle: Any) -> bool:
         """Whether the function has made this tensor."""
@@ -289,7 +300,7 @@ def watched(watch: Watch) -> Iterator[None]:
     try:
         for name, (_, instead) in _properties.items():
             setattr(Handle, name, instead)
-        with recording_in_full(watch.trace.note_copy):
+        with recording_in_full(watch.trace):
             yield
     finally:
         for name, (slot, _) in _properties.items():

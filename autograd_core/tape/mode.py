@@ -21,10 +21,11 @@ import numpy as np
 __all__ = [
     "NOT_RECORDING",
     "RECORDING",
+    "Follower",
     "Instrument",
-    "copies_told_to",
     "current_mode",
     "enable_grad",
+    "follower",
     "instrumented",
     "is_grad_enabled",
     "no_grad",
@@ -116,12 +117,21 @@ def current_mode() -> Instrument:
 
 def set_for_good(mode: Instrument) -> None:
     """Set the mode in this context, with nothing to restore it: for a context that was copied to run one function in (`Context.run`)."""
-    _mode.set(mode if _copies.get() is None else _in_full(mode))
+    _mode.set(mode if _follower.get() is None else _in_full(mode))
 
 
-# Set while a function is recorded to be replayed (compiling/): what is told of the copies of users' arrays that nodes save.
-_copies: ContextVar[Callable[[Any, Any], None] | None] = ContextVar("autograd_core_copies", default=None)
-copies_told_to = _copies.get
+class Follower:
+    """Who follows a function that is recorded to be replayed (compiling/): is told what the arrays in it do not tell by themselves."""
+
+    def note_copy(self, copy: Any, array: Any) -> None:
+        """Called for each copy of a user's array that a node saves."""
+
+    def rule(self, pull: Callable[[Any, Any], Any], g: Any, links: tuple[Any, ...]) -> Any:
+        """`pull(g, links)` of an operation written in Python, whose rules may look at the class of what they are given; or NotImplemented."""
+
+
+_follower: ContextVar[Follower | None] = ContextVar("autograd_core_follower", default=None)
+follower = _follower.get
 
 
 def _in_full(mode: Instrument) -> Any:
@@ -130,18 +140,18 @@ def _in_full(mode: Instrument) -> Any:
 
 
 class recording_in_full:
-    """Inside, each operation is recorded the long way, and `told(copy, array)` is called for each copy of a user's array that a node saves."""
+    """Inside, each operation is recorded the long way, and the follower is told of it."""
 
-    def __init__(self, told: Callable[[Any, Any], None]) -> None:
-        self.told = told
+    def __init__(self, follower: Follower) -> None:
+        self.follower = follower
 
     def __enter__(self) -> None:
-        self._tokens = _copies.set(self.told), _mode.set(_in_full(current_mode()))
+        self._tokens = _follower.set(self.follower), _mode.set(_in_full(current_mode()))
 
     def __exit__(self, *exception: object) -> None:
-        told, mode = self._tokens
+        before, mode = self._tokens
         _mode.reset(mode)
-        _copies.reset(told)
+        _follower.reset(before)
 
 
 def _forever() -> None:
@@ -176,7 +186,7 @@ class _Entered:
     def enter(self, switch: Any, mode: Instrument) -> None:
         """Set `mode` for as long as the block of `switch` runs."""
         # RECORDING as it is: the hot path shall know it again, and what a lost `__exit__` leaves of it ends with the next block outside.
-        switched = mode if mode is RECORDING and _copies.get() is None else _Switched(mode, raw_mode(), switch)
+        switched = mode if mode is RECORDING and _follower.get() is None else _Switched(mode, raw_mode(), switch)
         self._entered.append((_mode.set(switched), switched))
 
     def leave(self) -> None:

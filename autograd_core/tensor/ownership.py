@@ -20,7 +20,7 @@ import numpy as np
 
 from autograd_core.arrays.layers import ArrayLayer, instances_in, memory_of, owns_memory, sequence_like
 from autograd_core.tape.guard import fingerprint, full_fingerprint, note_handed_out
-from autograd_core.tape.mode import RECORDING, Instrument, copies_told_to
+from autograd_core.tape.mode import RECORDING, Follower, Instrument, follower
 from autograd_core.tape.node import Leaf, next_number
 from autograd_core.tape.plan import OUT, Plan
 from autograd_core.tensor.handles import Handle, raw
@@ -225,7 +225,7 @@ def guarded(plan: Plan, saved: list[Any], reachable: int, mode: Instrument) -> P
 def _secured(saved: list[Any], at: int) -> Any:
     """Copy the array at `at`, or the arrays in a sequence there; the fingerprints of those that are too large for it, if any."""
     value = saved[at]
-    told = copies_told_to()
+    told = follower()
     if told is not None:
         saved[at] = _told_copies(value, told)
         return None
@@ -240,15 +240,15 @@ def _secured(saved: list[Any], at: int) -> Any:
     return None
 
 
-def _told_copies(value: Any, told: Callable[[Any, Any], None]) -> Any:
+def _told_copies(value: Any, told: Follower) -> Any:
     """Copies of the arrays in `value`, of which whoever follows the recording is told."""
     if isinstance(value, tuple | list):
         return sequence_like(value, [_told_copies(v, told) for v in value])
     if isinstance(value, np.ndarray):
         copy = np.array(value, order="K")
-        told(copy, value)
+        told.note_copy(copy, value)
         return copy
-    return value.apart() if isinstance(value, ArrayLayer) and value.saved_by_copy else value
+    return value.apart() if isinstance(value, ArrayLayer) and value.saved_by_copy and not value.is_scalar else value
 
 
 def _fingerprints(take: Callable[[Any], Any], value: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from autograd_core.arrays.batching.array import Batched
 from autograd_core.arrays.duals import has_tangents
 from autograd_core.arrays.foreign import array_at_heart
-from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode, raw_mode
+from autograd_core.tape.mode import NOT_RECORDING, RECORDING, current_mode, follower, raw_mode
 from autograd_core.tape.node import Node, program_order
 from autograd_core.tape.op import Op
 from autograd_core.tape.quick import QuickSweep
@@ -121,6 +121,10 @@ def _kind_of_sweep(values: Iterable[Any], create_graph: bool) -> type[Sweep]:
         from autograd_core.tensor.recorded import RecordedSweep
 
         return RecordedSweep
+    if follower() is not None:
+        from autograd_core.tape.followed import FollowedSweep
+
+        return FollowedSweep
     if values:
         from autograd_core.arrays.batching.loop import batches_in
         from autograd_core.tape.batched import BatchedSweep

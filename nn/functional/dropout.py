@@ -46,7 +46,7 @@ def _scaled(x: Any, factor: Any) -> Any:
 
 def _kept(shape: tuple[int, ...], p: float, dtype: Any, generator: init.Seed) -> Any:
     """1 with probability 1 - p, else 0."""
-    draws = init.as_generator(generator).random(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64)
+    draws = init.drawn(generator, "random", shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64)
     return (draws >= p).astype(dtype)
 
 

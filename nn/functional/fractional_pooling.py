@@ -73,7 +73,7 @@ def _fractional(
         if count + window - 1 > length:
             raise ValueError(f"{function}: {sizes} windows of size {kernel} need an input of {count + window - 1}, but its size is {tuple(lengths)}")
     if samples is None:
-        samples = init.as_generator(generator).random((*x.shape[:2], ndim))
+        samples = init.drawn(generator, "random", (*x.shape[:2], ndim))
     samples = np.asarray(samples.detach().numpy() if isinstance(samples, ag.Tensor) else samples, dtype=x.dtype)
     if samples.shape != (*x.shape[:2], ndim):
         raise ValueError(f"{function}: _random_samples of shape {samples.shape}, expected (batch, channels, {ndim}) = {(*x.shape[:2], ndim)}")

@@ -102,7 +102,7 @@ def rrelu(
     input = as_array(input)
     slope: Any = (lower + upper) / 2
     if training:
-        slope = init.as_generator(generator).uniform(lower, upper, input.shape).astype(input.dtype)
+        slope = init.drawn(generator, "uniform", lower, upper, input.shape).astype(input.dtype)
     return _leaky_relu(input, slope)
 
 

@@ -169,7 +169,7 @@ def gumbel_softmax(
         raise ValueError(f"gumbel_softmax: tau must be > 0, not {tau!r}")
     logits = as_array(logits)
     chosen = one_axis("gumbel_softmax", logits, axis_or_dim("gumbel_softmax", axis, dim, -1), None, -1)
-    noise = -np.log(init.as_generator(generator).standard_exponential(logits.shape)).astype(logits.dtype)
+    noise = -np.log(init.drawn(generator, "standard_exponential", logits.shape)).astype(logits.dtype)
     soft = _softmax((logits + noise) / tau, chosen)
     if not hard:
         return soft

@@ -50,7 +50,7 @@ class VariationalAutoencoder(Module):
         mean, log_variance = statistics[:, : self.code_size], statistics[:, self.code_size :]
         codes = mean
         if self.training:
-            noise = init.default_generator.normal(size=mean.shape).astype(mean.dtype)
+            noise = init.drawn(None, "normal", size=mean.shape).astype(mean.dtype)
             codes = mean + np.exp(0.5 * log_variance) * noise
         return VAEOutput(self.decoder(codes), mean, log_variance)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
+import autograd_core as ag
 from optim.at_once import Changes, at_once, set_attributes
 from optim.optimizer import Optimizer
 
@@ -56,6 +57,7 @@ class LRScheduler:
             self.formulas.append(self.formula(i, group["initial_lr"]))
             self.base_lrs.append(group["initial_lr"])
 
+    @ag.untraced
     def step(self, epoch: float | None = None) -> None:
         """Go to the next step, or to `epoch`, and set the learning rates."""
         self._meet_groups()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import autograd_core as ag
 from optim.at_once import Changes, at_once
 from optim.lr_scheduler.base import Formula, LRScheduler, of_group, per_group
 from optim.optimizer import Optimizer
@@ -27,6 +28,7 @@ class _WithMomentum(LRScheduler):
         if self.cycle_momentum and not {"momentum", "betas"} & self.optimizer.defaults.keys():
             raise ValueError(f"{type(self).__name__}: {type(self.optimizer).__name__} has no momentum or betas to cycle; pass cycle_momentum=False")
 
+    @ag.untraced
     def step(self, epoch: float | None = None) -> None:
         super().step(epoch)
         at_once(self._setting_momentum(self.last_epoch))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import autograd_core as ag
 from optim.at_once import Changes, at_once, set_attributes
 from optim.lr_scheduler.base import check_keys, check_rate, of_group, per_group, rates_in, with_rates
 from optim.optimizer import Optimizer
@@ -60,6 +61,7 @@ class ReduceLROnPlateau:
                 plateau.best, plateau.bad, plateau.resting = first.best, first.bad, first.resting
             self.plateaus.append(plateau)
 
+    @ag.untraced
     def step(self, metrics: Any, epoch: int | None = None) -> None:
         """Take note of the metric, and set the learning rates."""
         self._meet_groups()

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import autograd_core as ag
 from optim.at_once import Changes, set_attributes
 from optim.lr_scheduler.base import LRScheduler, check_keys, rates_of, with_rates
 from optim.optimizer import Optimizer
@@ -77,6 +78,7 @@ class SequentialLR(_Several):
         self._note()
         self._first = rates_of(self.optimizer)
 
+    @ag.untraced
     def step(self, epoch: float | None = None) -> None:
         """Step the scheduler whose turn it is; go on to the next one at its milestone."""
         self._refuse(epoch)
@@ -96,6 +98,7 @@ class ChainedScheduler(_Several):
         self._note()
         self._first = rates_of(self.optimizer)
 
+    @ag.untraced
     def step(self, epoch: float | None = None) -> None:
         """Step all of them."""
         self._refuse(epoch)

@@ -100,6 +100,7 @@ class LBFGS(OneVector):
     # --- one step ---------------------------------------------------------------------------------------------------------
 
     @whole
+    @ag.untraced
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Minimise along directions of L-BFGS, up to `max_iter` times.
 

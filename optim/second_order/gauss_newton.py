@@ -38,6 +38,7 @@ class GaussNewton(OneVector):
         self.loss_of = loss_of
 
     @whole
+    @ag.untraced
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; returns the loss before it. A step that would raise the loss is not taken: the damping is raised and it is tried again.
 

@@ -85,6 +85,7 @@ class KFAC(Optimizer):
         super().__init__(model.named_parameters(), None, {**defaults, "kl_clip": kl_clip}, **options)
         self.layers = [_Layer(module) for module in linear]
 
+    @ag.untraced
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; see `Optimizer.step`."""
         try:

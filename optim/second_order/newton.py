@@ -42,6 +42,7 @@ class NewtonCG(OneVector):
         super().__init__(params, None, {"lr": lr, "damping": damping, "max_iter": max_iter, "max_backtracks": max_backtracks})
 
     @whole
+    @ag.untraced
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One Newton step; returns the loss before it.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+import autograd_core as ag
 from optim.at_once import Changes, at_once, followed, set_attributes
 from optim.stepping import Ready, Stepper
 
@@ -138,6 +139,7 @@ class Switch(_Several):
         groups: list[dict[str, Any]] = self.current.param_groups
         return groups
 
+    @ag.untraced
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the optimizer whose turn it is."""
         if not self.current.needs_closure:

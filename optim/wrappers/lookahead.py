@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+import autograd_core as ag
 from optim.at_once import Changes, assign, followed, set_attributes
 from optim.hyperparameters import COUNT, at_step, between
 from optim.precision import wide_dtype
@@ -51,6 +52,7 @@ class Lookahead(Wrapper):
             if p not in self._slow:
                 self._slow[p] = np.array(p.data, wide_dtype(p.dtype))
 
+    @ag.untraced
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """A step of the fast weights, and every k-th time one of the slow ones."""
         if not self.needs_closure:

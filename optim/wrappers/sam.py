@@ -45,6 +45,7 @@ class SAM(Wrapper):
         """TypeError: only the closure tells what the step will be."""
         return Stepper.ready(self)
 
+    @ag.untraced
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Two evaluations and one step.
 
