@@ -75,9 +75,58 @@ def test_images_in_blocks_and_in_parts_are_the_same_as_at_once(stride: int, chan
     at_once = step()
     of_an_image = 8 * 2 * 9 * g.shape[2] * g.shape[3]
     for size in (2 * of_an_image, of_an_image // 2, 1):  # two images and one that is left; two or three parts of one; single rows
-        monkeypatch.setattr("nn.functional.convolution._BLOCK", size)
+        monkeypatch.setattr("nn.functional.convolution_columns.BLOCK", size)
+        monkeypatch.setattr("nn.functional.convolution_maps.BLOCK", size)
         for one, other in zip(at_once, step(), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+# --- many small images, which lie with the batch innermost ------------------------------------------------------------------------
+
+ROWS_OF_WINDOWS = (2**20, 4000, 1)  # bytes of columns at a time: all rows, some, one
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_convolutions_of_many_images_agree_with_torch(ndim: int, rng: np.random.Generator, monkeypatch: Any) -> None:
+    blocks, taken = itertools.cycle(ROWS_OF_WINDOWS), 0
+    for stride, padding, dilation, groups, kernel in itertools.product((1, 2), (0, 1, 3), (1, 2), (1, 2), (1, 3)):
+        monkeypatch.setattr("nn.functional.convolution_innermost.BLOCK", next(blocks))
+        x, w = rng.normal(size=(17, 4, *SIZES[ndim])), rng.normal(size=(6, 4 // groups, *(kernel,) * ndim))
+        arrays = [x, w, rng.normal(size=6)][: 2 + (stride == 1)]
+        taken += agree(f"conv{ndim}d", arrays, rng=rng, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        w = rng.normal(size=(4, 3, *(kernel,) * ndim))
+        arrays = [x, w, rng.normal(size=3 * groups)][: 2 + (stride == 1)]
+        agree(f"conv_transpose{ndim}d", arrays, rng=rng, stride=stride, padding=min(padding, 1), dilation=dilation, groups=groups)
+    assert taken > 20
+
+
+def test_a_network_of_many_images_is_torchs(rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    layers = [nn.Conv2d(2, 6, 3, padding=1, dtype=np.float64), nn.BatchNorm2d(6, dtype=np.float64), nn.ReLU(), nn.MaxPool2d(2)]
+    layers += [nn.Conv2d(6, 4, 3, stride=2, bias=False, dtype=np.float64), nn.AvgPool2d(2, 1), nn.Flatten(), nn.Linear(16, 3, dtype=np.float64)]
+    theirs = [torch.nn.Conv2d(2, 6, 3, padding=1), torch.nn.BatchNorm2d(6), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+    theirs += [torch.nn.Conv2d(6, 4, 3, stride=2, bias=False), torch.nn.AvgPool2d(2, 1), torch.nn.Flatten(), torch.nn.Linear(16, 3)]
+    model, twin = nn.Sequential(*layers), torch.nn.Sequential(*theirs).double()
+    twin.load_state_dict({name: torch.tensor(value.numpy()) for name, value in model.state_dict().items()})
+    images = rng.normal(size=(32, 2, 14, 14))
+    x, their_x = ag.tensor(images, requires_grad=True), torch.tensor(images, requires_grad=True)
+    loss, their_loss = (model(x) ** 2).sum(), (twin(their_x) ** 2).sum()
+    assert model[0](x).detach().numpy().strides[0] == 8  # the batch is innermost
+    loss.backward()
+    their_loss.backward()
+    np.testing.assert_allclose(loss.item(), their_loss.item(), rtol=1e-10)
+    np.testing.assert_allclose(x.grad.numpy(), their_x.grad.numpy(), rtol=1e-10, atol=1e-10)
+    for own, other in zip(model.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_allclose(own.grad.numpy(), other.grad.numpy(), rtol=1e-10, atol=1e-10)
+    for (name, own), other in zip(model.named_buffers(), twin.buffers(), strict=True):
+        np.testing.assert_allclose(own.numpy(), other.numpy(), rtol=1e-10, err_msg=name)
+
+
+def test_second_derivatives_of_many_images_are_right(rng: np.random.Generator) -> None:
+    x, w = rng.normal(size=(16, 1, 2, 3)), rng.normal(size=(2, 1, 2, 2))
+    for stride in (1, 2):
+        assert ag.gradcheck(lambda w, s=stride: functional.conv2d(x, w, stride=s, padding=1) ** 2, w)
+        assert ag.gradcheck(lambda x, s=stride: (functional.conv2d(x, w, stride=s, padding=1) ** 2)[:2, :, :1, :1], x)
 
 
 def test_unfold_and_fold_agree_with_torch_in_all_combinations_of_arguments(rng: np.random.Generator) -> None:

@@ -44,12 +44,12 @@ def fitted(contribution: Any, parent: Node, plan: Plan, place: int) -> Any:
 def without_structural_zeros(g: Any, contribution: Any) -> Any:
     """Read 0 * inf as 0 where `g` is a structural zero.
 
-    The product with itself tells cheaply whether there is anything to mend: it is finite if all elements are (or overflows,
-    which costs a look).
+    The product with itself, as it lies in memory, tells cheaply whether there is anything to mend: it is finite if all elements
+    are (or overflows, which costs a look).
     """
     if contribution is g or contribution.shape != g.shape:
         return contribution
-    if isinstance(contribution, ndarray) and math.isfinite(np.vdot(contribution, contribution).real):
+    if isinstance(contribution, ndarray) and math.isfinite((flat := contribution.ravel("K")).dot(flat).real):
         return contribution
     good = finite(contribution)
     if isinstance(contribution, ArrayLayer) and contribution.saved_by_copy and for_all(good):

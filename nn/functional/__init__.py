@@ -6,7 +6,7 @@ operation made with the public `ag.op`, and differentiates to any order.
 
 from nn.functional.activations import celu, elu, glu, logsigmoid, mish, selu, sigmoid, silu, softplus, softsign, tanh, tanhshrink
 from nn.functional.attention import scaled_dot_product_attention
-from nn.functional.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d, fold, unfold
+from nn.functional.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from nn.functional.distances import cdist, cosine_similarity, normalize, pairwise_distance, pdist
 from nn.functional.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from nn.functional.embeddings import embedding, embedding_bag, one_hot
@@ -78,6 +78,7 @@ from nn.functional.resampling import (
 )
 from nn.functional.row_norms import layer_norm, rms_norm
 from nn.functional.softmax import gumbel_softmax, log_softmax, maxout, softmax, softmin
+from nn.functional.unfolding import fold, unfold
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
+from nn.functional.innermost import is_innermost, laid_out_as, lying
 
 __all__ = ["batch_norm", "check_floats", "group_norm", "instance_norm", "local_response_norm"]
 
@@ -128,10 +129,26 @@ def _normalised(operands: Any, form: _Form) -> Any:
     return y.reshape(x.shape).astype(x.dtype), mean, variance
 
 
+def _view(x: Any, form: _Form) -> tuple[Any, _Form]:
+    """The view of an array, and its form: of a batch that lies innermost one row for each channel."""
+    if form.axes == _OF_CHANNELS and is_innermost(x):
+        channels = form.shape[1]
+        return lying(x).reshape((1, channels, 1, -1)), _form_of_rows(channels, x.size // channels, form.eps)
+    return x.reshape(form.shape), form
+
+
+_OF_CHANNELS = (-4, -2, -1)  # batch norm
+
+
+@functools.lru_cache(maxsize=256)
+def _form_of_rows(channels: int, size: int, eps: float) -> _Form:
+    return _Form((1, channels, 1, size), _OF_CHANNELS, (channels, 1, 1), eps)
+
+
 def _room(x: Any, form: _Form) -> tuple[Any, Any]:
-    """An array for a result of x's shape, and the form's view of it. The result is no view: gradients that are would be copied."""
-    result = np.empty(x.shape, x.dtype)
-    return result, result.reshape(form.shape)
+    """An array that lies as x, and its view. The result is no view: gradients that are would be copied."""
+    result = np.empty_like(x) if is_innermost(x) else np.empty(x.shape, x.dtype)
+    return result, _view(result, form)[0]
 
 
 def _shaped(a: Any, shape: tuple[int, ...]) -> Any:
@@ -177,7 +194,8 @@ def _centred_groups(view: Any, form: _Form, out: Any, statistics: Any = None) ->
 def _normalised_groups(operands: Any, form: _Form) -> Any:
     x, weight, bias = operands
     result, y = _room(x, form)
-    mean, variance = _centred_groups(x.reshape(form.shape), form, y)
+    view, form = _view(x, form)
+    mean, variance = _centred_groups(view, form, y)
     scale = 1 / np.sqrt(variance + form.eps)
     y *= _spread(scale if weight is None else scale * weight.reshape(form.weight), form)
     if bias is not None:
@@ -187,9 +205,10 @@ def _normalised_groups(operands: Any, form: _Form) -> Any:
 
 def _group_gradients(g: Any, statistics: Any, operands: Any, form: _Form) -> list[Any]:
     x, weight, bias = operands
-    g = g.reshape(form.shape)
     result, d = _room(x, form)
-    _, variance = _centred_groups(x.reshape(form.shape), form, d, statistics)
+    g = _view(laid_out_as(g, x), form)[0] if is_innermost(x) else g.reshape(form.shape)
+    view, form = _view(x, form)
+    _, variance = _centred_groups(view, form, d, statistics)
     scale = 1 / np.sqrt(variance + form.eps)
     of_g, of_product = _sums_over_places(g), _sums_over_places(g, d) * scale[..., 0]
     dweight = None if weight is None else _shaped(of_product.sum(axis=0), weight.shape)

@@ -15,6 +15,7 @@ import numpy as np
 
 import autograd_core as ag
 from nn.functional.axes import as_product, repeat
+from nn.functional.innermost import laid_out_as
 from nn.functional.windows import Numbers, Windows, arrays_only, batched, is_integer, per_axis, windows_over
 
 __all__ = [
@@ -97,7 +98,11 @@ def _to_winners(g: Any, x: Any, top: Any, windows: Windows) -> Any:
     """Each g, where its window's maximum `top` stands first in `x`; their sum where windows share it; 0 elsewhere."""
     sizes = x.shape[-windows.ndim :]
     apart = all(k == 1 or s >= d * (k - 1) + 1 for k, s, d in zip(windows.kernel, windows.stride, windows.dilation, strict=True))
-    result = (np.empty_like if windows.tiles(sizes) else np.zeros_like)(g, shape=x.shape)
+    if type(g) is type(x) is np.ndarray:
+        g, made = laid_out_as(g, top), x  # as x lies in memory
+    else:
+        made = g
+    result = (np.empty_like if windows.tiles(sizes) else np.zeros_like)(made, shape=x.shape, dtype=g.dtype)
     for elements, which, won in _first_wins(x, top, windows):
         if apart:  # no two windows share an element
             np.multiply(g[which], won, out=result[elements])
