@@ -110,10 +110,11 @@ class Constant(NamedTuple):
 
     def given(self, single: bool) -> Any:
         make = KINDS[self.kind].make if self.kind in KINDS else REFUSED[self.kind][0]
-        return make(self.plain(single))
+        return make(self.array.astype(np.float32) if single else self.array)
 
     def plain(self, single: bool) -> Any:
-        return self.array.astype(np.float32) if single else self.array
+        """What NumPy is given for it: an array, or a list."""
+        return self.array.tolist() if self.kind == "list" else self.array.astype(np.float32) if single else self.array
 
 
 # --- scripts ----------------------------------------------------------------------------------------------------------------------------
@@ -534,13 +535,30 @@ class Maker:
             return
         values = list(self.world.variables().values())
         for value in values:
-            # What NumPy makes of one number is a scalar: a view of one that is kept as an array here means nothing to its users.
-            number = value if value.base is None else value.base
-            has_views = number.ndim == 0 and value.flags.writeable and sum(other is number or other.base is number for other in values) > 1
-            if has_views or value.dtype.kind not in "fc" or not 0 < value.size <= MOST_ELEMENTS or not np.abs(value).max() <= LARGEST:
+            if (
+                not means_the_same(value, values)
+                or value.dtype.kind not in "fc"
+                or not 0 < value.size <= MOST_ELEMENTS
+                or not np.abs(value).max() <= LARGEST
+            ):
                 self.restore()
                 return
         self.script.lines.append(line)
+
+
+def means_the_same(value: Any, values: list[Any]) -> bool:
+    """Whether an array among others is to NumPy what it is to the tape.
+
+    What NumPy makes of one number is a scalar, and has no views; here it is kept as an array. And a view with gaps, or backwards, of an
+    array that has no name any more: it keeps its gaps when it is written to, and a tensor does not, which a later reshape tells.
+    """
+    whole = value if value.base is None else value.base
+    if whole.ndim and whole is value:
+        return True
+    alone = not any(other is not value and np.may_share_memory(other, value) for other in values) and sum(other is value for other in values) == 1
+    if not whole.ndim:
+        return alone or not value.flags.writeable
+    return not alone or (value.ndim > 0 and (value.flags.c_contiguous or value.flags.f_contiguous))
 
 
 def use_of(variables: dict[str, Any]) -> str:

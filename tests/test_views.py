@@ -320,15 +320,28 @@ def test_what_is_a_view_and_what_is_none_is_numpys_choice_in_all_kinds_of_passes
     np.testing.assert_allclose(ag.hvp(f)(X, t), ag.jvp(ag.grad(f), (X,), (t,))[1], rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "reshape", [lambda t: t.reshape(-1), np.ravel, lambda t: t.T.reshape(-1), lambda t: t[::-1].reshape(-1), lambda t: t[:, :1].reshape(-1)]
-)
+RESHAPED = {
+    "reshape": lambda t: t.reshape(-1),
+    "np.ravel": np.ravel,
+    "transposed": lambda t: t.T.reshape(-1),
+    "backwards": lambda t: t[::-1].reshape(-1),
+    "a column of a matrix": lambda t: t[:, :1].reshape(-1),
+    "a column": lambda t: t[:, 0].reshape(-1),
+    "a column, raveled": lambda t: t[:, 0].ravel(),
+    "a column backwards, raveled": lambda t: np.ravel(t[::-1, 1]),
+    "a row, raveled": lambda t: t[1].ravel(),
+    "transposed, raveled": lambda t: np.ravel(t.T),
+    "one element, flipped": lambda t: np.flip(t[0, 0, ...]),
+}
+
+
+@pytest.mark.parametrize("name", RESHAPED)
 @pytest.mark.parametrize("in_axes", [0, 1, 2])
-def test_a_reshape_in_a_map_is_a_view_where_it_is_one_of_an_element(reshape, in_axes):
+def test_a_reshape_in_a_map_is_a_view_where_it_is_one_of_an_element(name, in_axes):
     def f(x):
         total = 0.0
         for y in (x * 1.0, x[[0, 2, 1]], x[:, [0, 2, 1]]):
-            v = reshape(y)
+            v = RESHAPED[name](y)
             v *= 2.0
             total = total + (np.sin(y) * np.arange(9.0).reshape(3, 3)).sum() + v.sum()
         return total

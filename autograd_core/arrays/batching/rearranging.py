@@ -33,17 +33,20 @@ def _ravel(level: int, a: Any, order: Any = "C") -> Any:
     if order != "C":
         return NotImplemented
     _put_batch_outermost(a)
-    return Batched(a.payload.reshape((a.payload.shape[0], a.size)), level)
+    raveled = a.payload.reshape((a.payload.shape[0], a.size))
+    # Other than a reshape, np.ravel gives one block of memory: of a vector with gaps, or backwards, a copy.
+    has_gaps = isinstance(raveled, np.ndarray) and a.size > 1 and raveled.strides[1] != raveled.itemsize and raveled.shape[0] > 0
+    return Batched(raveled.copy() if has_gaps else raveled, level)
 
 
 def _put_batch_outermost(a: Batched) -> None:
     """Let the elements be blocks of memory, in the order of axes that they have, if they lie between one another now.
 
-    Whether a reshape is a view or a copy, NumPy tells by the memory of one element. A batch whose axis is in the middle, of an input
+    Whether a reshape is a view or a copy, NumPy tells by the memory of one element. A batch whose axis is further inside, of an input
     mapped along its second axis or of indices, would make a copy where the program sees a view.
     """
     payload = a.payload
-    if not isinstance(payload, np.ndarray) or payload.ndim < 3:
+    if not isinstance(payload, np.ndarray) or payload.ndim < 2:
         return
     outermost_first = sorted(range(payload.ndim), key=lambda axis: -payload.strides[axis])
     block = payload.itemsize
@@ -51,7 +54,7 @@ def _put_batch_outermost(a: Batched) -> None:
         if payload.strides[axis] != block and payload.shape[axis] > 1:
             return  # no block of memory as a whole: a view of a larger one
         block *= payload.shape[axis]
-    if outermost_first[0] == 0 or outermost_first[-1] == 0:
+    if outermost_first[0] == 0:
         return
     order = (0, *(axis for axis in outermost_first if axis))
     a.payload = np.transpose(payload, order).copy().transpose(np.argsort(order))
@@ -100,7 +103,7 @@ def _broadcast_to(level: int, array: Any, shape: Any, subok: bool = False) -> An
 
 @covers(np.flip)
 def _flip(level: int, m: Any, axis: Any = None) -> Any:
-    return Batched(np.flip(m.payload, axes_behind(axis, m.ndim)), level)
+    return Batched(np.flip(m.payload, axes_behind(axis, m.ndim)) if m.ndim else m.payload.copy(), level)  # a scalar, for NumPy
 
 
 @covers(np.fliplr)
