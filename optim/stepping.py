@@ -36,6 +36,11 @@ class Stepper:
         """Whether `step` evaluates its closure by itself, as line searches do; then it cannot be told to be `ready`."""
         return False
 
+    @property
+    def closure_gives(self) -> str:
+        """What `step` wants of its closure: "gradient", the loss with its gradient; "loss" alone; or the model's "outputs"."""
+        return "gradient"
+
     def parameters(self) -> Iterator[Any]:
         """All parameters."""
         return (p for group in self.param_groups for p in group["params"])

@@ -135,6 +135,23 @@ def test_an_optimizer_that_evaluates_the_loss_by_itself() -> None:
     np.testing.assert_allclose([p.item() for p in model.parameters()], [3, 1], atol=1e-6)
 
 
+@pytest.mark.parametrize("wrap", [lambda inner, model: inner, lambda inner, model: optim.Switch(optim.Adam(model.parameters()), inner, at=2)])
+def test_an_optimizer_that_differentiates_the_loss_by_itself_gets_the_loss_alone(wrap: Any) -> None:
+    x = np.linspace(-1, 1, 40)[:, None]
+    model = nn.MLP(1, 6, 1, generator=0)
+    optimizer = wrap(optim.NewtonCG(model.parameters(), damping=1e-3, max_iter=10), model)
+    history = nn.fit(model, (x, x**2), nn.MSELoss(), optimizer, epochs=6, batch_size=40, seed=0, progress=False)
+    assert history["loss"][-1] < history["loss"][0] / 5
+
+
+def test_a_closure_that_the_loop_cannot_give_is_refused() -> None:
+    model, data = nn.MLP(1, 3, 1, generator=0), (np.ones((4, 1)), np.ones((4, 1)))
+    with pytest.raises(TypeError, match="GaussNewton wants the model's outputs, of which it computes the loss by itself"):
+        nn.fit(model, data, nn.MSELoss(), optim.GaussNewton(model.parameters(), lambda out: (out**2).mean()), progress=False)
+    with pytest.raises(ValueError, match="NewtonCG differentiates the loss by itself: there are no gradients to clip"):
+        nn.fit(model, data, nn.MSELoss(), optim.NewtonCG(model.parameters()), clip=1.0, progress=False)
+
+
 def test_layers_that_were_frozen_in_evaluation_stay_so() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     model[1].eval()

@@ -55,8 +55,7 @@ def fit(
     data        (x, y): arrays, in memory or on disk, from which `nn.batches` are made; or an iterable of batches, such as `nn.batches` itself.
                 Floating-point numbers are given to the model in the dtype of its parameters
     loss        function or module of (prediction, *targets) that gives the mean over the batch
-    optimizer   has `step`, `zero_grad` and `param_groups`; it may evaluate loss and gradient by itself, like `optim.LBFGS` and `optim.SAM` (but not
-                without the gradient, as `optim.NewtonCG` and the like want it: step these in a loop of your own)
+    optimizer   has `step`, `zero_grad` and `param_groups`; it may evaluate the loss by itself, like `optim.LBFGS`, `optim.SAM` and `optim.NewtonCG`
     epochs      how many there are in all, those of a run that is resumed included
     validation  data that is evaluated after each epoch, in batches without order; no gradients
     metrics     "accuracy", functions of (prediction, *targets), a list of these, or a dict of functions by name
@@ -92,6 +91,7 @@ def fit(
     scaler = _scaler_of(precision)
     if getattr(optimizer, "needs_closure", False) and (accumulate > 1 or scaler is not None):
         raise ValueError(f"fit: {type(optimizer).__name__} evaluates the loss by itself: it can neither accumulate batches nor scale the loss")
+    _check_closure(optimizer, clip)
     batches = as_batches(data, batch_size=batch_size, shuffle=shuffle, seed=seed)
     _check_checkpoint(batches, checkpoint, checkpoint_every, resume)
     run = Run(
@@ -135,6 +135,18 @@ def _check(model: Any, loss: Any, optimizer: Any, epochs: Any, scheduler_every: 
     trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not any(id(p) in trained for p in model.parameters()):
         raise ValueError("fit: the optimizer has none of the model's parameters; make it with this model's parameters()")
+
+
+def _check_closure(optimizer: Any, clip: Any) -> None:
+    """Refuse an optimizer whose `step` wants of its closure what the loop does not have."""
+    gives, name = getattr(optimizer, "closure_gives", "gradient"), type(optimizer).__name__
+    if gives == "outputs":
+        raise TypeError(
+            f"fit: {name} wants the model's outputs, of which it computes the loss by itself; write the loop: for x, y in batches: "
+            f"optimizer.step(lambda: model(x))"
+        )
+    if gives == "loss" and clip is not None:
+        raise ValueError(f"fit: {name} differentiates the loss by itself: there are no gradients to clip; leave clip= out")
 
 
 def _check_count(name: str, value: Any, least: int) -> None:

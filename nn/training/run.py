@@ -221,13 +221,16 @@ class Run:
         self._after_step()
 
     def _step_with_closure(self, forward: Callable[[], tuple[Any, Any]], targets: Sequence[Any], samples: int, explain: Callable[[], Any]) -> None:
-        """A step of an optimizer that evaluates the loss by itself."""
+        """A step of an optimizer that evaluates the loss by itself, and may differentiate it too: then there are no gradients to be seen."""
         first: list[tuple[Any, float]] = []
+        alone = getattr(self.optimizer, "closure_gives", "gradient") == "loss"
 
         def closure() -> Any:
             self.optimizer.zero_grad()
             prediction, loss = forward()
             first.append((prediction, float(loss.item())))
+            if alone:
+                return loss
             loss.backward()
             if self.clip is not None:
                 self.clip(self._parameters)

@@ -37,6 +37,8 @@ class GaussNewton(OneVector):
         super().__init__(params, None, {"damping": damping, "max_iter": max_iter, "tolerance": tolerance, "max_tries": max_tries})
         self.loss_of = loss_of
 
+    closure_gives = "outputs"
+
     @whole
     @ag.untraced
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -41,6 +41,8 @@ class NewtonCG(OneVector):
     def __init__(self, params: Any, lr: Any = 1.0, damping: Any = 0.0, max_iter: int = 100, max_backtracks: int = 30) -> None:
         super().__init__(params, None, {"lr": lr, "damping": damping, "max_iter": max_iter, "max_backtracks": max_backtracks})
 
+    closure_gives = "loss"
+
     @whole
     @ag.untraced
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -25,6 +25,11 @@ class Wrapper(Stepper):
         return bool(self.optimizer.needs_closure)
 
     @property
+    def closure_gives(self) -> str:
+        """What the optimizer inside wants."""
+        return str(self.optimizer.closure_gives)
+
+    @property
     def param_groups(self) -> list[dict[str, Any]]:
         """The groups of the optimizer inside."""
         groups: list[dict[str, Any]] = self.optimizer.param_groups

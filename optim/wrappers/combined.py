@@ -134,6 +134,11 @@ class Switch(_Several):
         return any(optimizer.needs_closure for optimizer in self.optimizers)
 
     @property
+    def closure_gives(self) -> str:
+        """What the optimizer whose turn it is wants."""
+        return str(self.current.closure_gives)
+
+    @property
     def param_groups(self) -> list[dict[str, Any]]:
         """The groups of the current optimizer."""
         groups: list[dict[str, Any]] = self.current.param_groups
