@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 from nn.at_once import at_once
-from nn.module import Module
+from nn.module import Module, no_module
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
@@ -31,7 +31,7 @@ class ModuleList(Module):
     def insert(self, index: int, module: Module) -> Self:
         """Put a module before the one at `index`, and return this list."""
         if not isinstance(module, Module):
-            raise TypeError(f"{type(self).__name__}: a {type(module).__name__} cannot be put in; it must be a Module")
+            raise TypeError(f"{type(self).__name__}: what is put in must be a Module, not {no_module(module)}")
         items = _modules_of(self)
         items.insert(index, (str(len(items)), module))
         return self._hold(items)
@@ -111,7 +111,7 @@ class ModuleDict(_Named):
         if not isinstance(name, str) or not name or "." in name:
             raise KeyError(f"{type(self).__name__}: {name!r} cannot name a module; use a non-empty string without dots")
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{type(self).__name__}: {name!r} must be a Module, not {type(module).__name__}")
+            raise TypeError(f"{type(self).__name__}: {name!r} must be a Module, not {no_module(module)}")
         self._named[name] = module
 
     def __getitem__(self, name: str) -> Module:

@@ -55,7 +55,8 @@ class Linear(Module):
 
     def forward(self, input: Any) -> Any:
         if not hasattr(input, "shape"):
-            raise TypeError(f"Linear: input must be a tensor or an array, not {type(input).__name__}; np.asarray(...) makes one of a list")
+            advice = "take one of what the layer before returned" if isinstance(input, tuple) else "np.asarray(...) makes one of a list"
+            raise TypeError(f"Linear: input must be a tensor or an array, not {type(input).__name__}; {advice}")
         return functional.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:

@@ -19,7 +19,7 @@ from nn.lost import warn_of_lost
 from nn.parameter import Buffer, Parameter
 from nn.state import EXTRA_STATE, loading
 
-__all__ = ["Module"]
+__all__ = ["Module", "no_module"]
 
 
 class Module(HookedCall):
@@ -90,7 +90,7 @@ class Module(HookedCall):
         """Set the attribute `name`, which may be a number, to a submodule."""
         self._check_free(name)
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"add_module: {name!r} must be a Module or None, not {type(module).__name__}")
+            raise TypeError(f"{type(self).__name__}.add_module: {name!r} must be a Module or None, not {no_module(module)}")
         self.__dict__[name] = module
 
     register_module = add_module
@@ -396,6 +396,13 @@ class LoadResult(tuple[list[str], list[str]]):
 def _role(value: Any) -> str:
     """What a module registers `value` as; "" for an ordinary attribute."""
     return "parameter" if isinstance(value, Parameter) else "submodule" if isinstance(value, Module) else ""
+
+
+def no_module(value: Any) -> str:
+    """What somebody took for a module, and what to write instead."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}; write {value.__name__}()"
+    return f"{type(value).__name__}{'; put a star before it to give what is in it: *layers' if isinstance(value, list | tuple) else ''}"
 
 
 def _dotted(path: str) -> str:

@@ -200,3 +200,26 @@ def test_batch_norms_become_synchronised_ones_that_compute_the_same() -> None:
     assert isinstance(nn.SyncBatchNorm.convert_sync_batchnorm(nn.BatchNorm2d(2)), nn.SyncBatchNorm)
     with pytest.raises(ValueError, match="process_group must be None, not 'world'"):
         nn.SyncBatchNorm(3, process_group="world")  # type: ignore[arg-type]
+
+
+# --- mistakes of newcomers -------------------------------------------------------------------------------------------------------------
+
+X, Y = np.ones((2, 4), dtype=np.float32), np.array([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.CrossEntropyLoss(X, Y), r"CrossEntropyLoss: size_average and reduce .* shape \(2,\); .* CrossEntropyLoss\(\)\(input, target\)"),
+        (lambda: nn.MSELoss(X, X), r"MSELoss: .* not an array of shape \(2, 4\); .* MSELoss\(\)\(input, target\)"),
+        (lambda: nn.Sequential([nn.ReLU()]), r"Sequential.add_module: '0' must be a Module or None, not list; put a star before it"),
+        (lambda: nn.Sequential(nn.Linear(1, 1), nn.ReLU), r"Sequential.add_module: '1' must be .* not the class ReLU; write ReLU\(\)"),
+        (lambda: nn.ModuleList([nn.ReLU]), r"ModuleList: what is put in must be a Module, not the class ReLU; write ReLU\(\)"),
+        (lambda: nn.ModuleDict({"a": 3}), "ModuleDict: 'a' must be a Module, not int"),
+        (lambda: nn.Sequential(nn.LSTM(4, 5), nn.Linear(5, 2))(X), "not tuple; take one of what the layer before returned"),
+        (lambda: nn.Linear(4, 2)([[1.0]]), r"not list; np.asarray\(...\) makes one of a list"),
+    ],
+)
+def test_a_newcomers_mistake_is_told_with_what_to_write(call: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call()

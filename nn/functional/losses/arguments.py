@@ -33,6 +33,11 @@ def chosen_reduction(name: str, size_average: Any, reduce: Any, reduction: str) 
         for value in (size_average, reduce):
             if isinstance(value, str):
                 raise TypeError(f"{name}: give the reduction by keyword, reduction={value!r}; in its place stands torch's old size_average")
+            if np.ndim(value):
+                raise TypeError(
+                    f"{name}: size_average and reduce are torch's old booleans, not an array of shape {np.shape(value)}; "
+                    f"a loss module is made first and called then: {name}()(input, target)"
+                )
         reduction = "none" if not (reduce is None or reduce) else "mean" if size_average is None or size_average else "sum"
         warnings.warn(f"{name}: size_average and reduce are old names; write reduction={reduction!r}", DeprecationWarning, stacklevel=3)
     if reduction not in REDUCTIONS:
