@@ -157,7 +157,6 @@ def test_the_batch_size_takes_a_schedule() -> None:
 
 
 def test_a_saved_optimizer_with_schedules_goes_on(tmp_path: Path) -> None:
-    pytest.importorskip("safetensors")
 
     def make() -> tuple[Any, Any, Any]:
         p, plateau = ag.tensor(1.0, requires_grad=True), optim.Plateau(0.1, factor=0.5, patience=0)

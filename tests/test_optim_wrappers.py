@@ -300,7 +300,6 @@ MAKERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_checkpointed_run_goes_on_bit_for_bit(name: str, tmp_path: Any, rng: np.random.Generator) -> None:
-    pytest.importorskip("safetensors")
     x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
 
     def make() -> tuple[nn.Module, Any, Any]:

@@ -14,7 +14,6 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
-pytest.importorskip("safetensors")
 
 from test_nn_models import twin_models
 

@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
-pytest.importorskip("safetensors")
 
 from tools import text, train_gpt
 from tools.bench.transformer_workloads import torch_gpt
