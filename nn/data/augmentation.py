@@ -19,7 +19,7 @@ import numpy as np
 import autograd_core as ag
 from nn import init
 from nn.at_once import at_once
-from nn.functional.resampling import affine_grid, grid_sample
+from nn.functional.grid_sampling import affine_grid, grid_sample
 
 __all__ = ["Augment", "add_noise", "brightness", "cutout", "flip", "rotate", "shift"]
 

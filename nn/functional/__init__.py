@@ -5,13 +5,24 @@ operation made with the public `ag.op`, and differentiates to any order.
 """
 
 from nn.functional.activations import celu, elu, glu, logsigmoid, mish, selu, sigmoid, silu, softplus, softsign, tanh, tanhshrink
+from nn.functional.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
 from nn.functional.attention import scaled_dot_product_attention
+from nn.functional.average_pooling import avg_pool1d, avg_pool2d, avg_pool3d, lp_pool1d, lp_pool2d, lp_pool3d
 from nn.functional.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from nn.functional.distances import cdist, cosine_similarity, normalize, pairwise_distance, pdist
 from nn.functional.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from nn.functional.embeddings import embedding, embedding_bag, one_hot
 from nn.functional.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from nn.functional.gaussian_units import gelu
+from nn.functional.grid_sampling import affine_grid, grid_sample
+from nn.functional.interpolation import interpolate, upsample, upsample_bilinear, upsample_nearest
 from nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -38,44 +49,15 @@ from nn.functional.losses import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from nn.functional.max_pooling import max_pool1d, max_pool2d, max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
 from nn.functional.multihead import multi_head_attention_forward
 from nn.functional.normalisation import batch_norm, group_norm, instance_norm, local_response_norm
 from nn.functional.padding import pad
 from nn.functional.piecewise import hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, prelu, relu, relu6, rrelu, softshrink, threshold
-from nn.functional.pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    lp_pool1d,
-    lp_pool2d,
-    lp_pool3d,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
-)
 from nn.functional.positions import rotary_positions, sinusoidal_positions
 from nn.functional.products import bilinear, linear
+from nn.functional.rearranging import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from nn.functional.recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
-from nn.functional.resampling import (
-    affine_grid,
-    channel_shuffle,
-    grid_sample,
-    interpolate,
-    pixel_shuffle,
-    pixel_unshuffle,
-    upsample,
-    upsample_bilinear,
-    upsample_nearest,
-)
 from nn.functional.row_norms import layer_norm, rms_norm
 from nn.functional.softmax import gumbel_softmax, log_softmax, maxout, softmax, softmin
 from nn.functional.unfolding import fold, unfold

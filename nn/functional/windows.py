@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Slot", "Windows", "arrays_only", "batched", "per_axis", "windows_over"]
+__all__ = ["Slot", "Windows", "arrays_only", "batched", "per_axis", "pool_numbers", "windows_over"]
 
 Numbers = tuple[int, ...]
 Slices = tuple[Any, ...]  # an ellipsis and a slice per axis
@@ -157,3 +157,10 @@ def windows_over(
             f"the output would have size {tuple(counts)}"
         )
     return Windows(kernel, stride, padding, dilation, tuple(counts))
+
+
+def pool_numbers(function: str, ndim: int, kernel: Any, stride: Any, padding: Any) -> tuple[Numbers, Numbers, Numbers]:
+    """(kernel, stride, padding) of pooling, one number per axis each; without a stride it is the kernel's size."""
+    kernel = per_axis(function, "kernel_size", kernel, ndim, 1)
+    empty = stride is None or (isinstance(stride, tuple | list) and not stride)
+    return kernel, kernel if empty else per_axis(function, "stride", stride, ndim, 1), per_axis(function, "padding", padding, ndim, 0)
