@@ -192,8 +192,8 @@ class Compiled:
         changed = surroundings.changed()
         kept = escaped(probe[1], probe[0], [leaf for leaf in leaves_of(result) if isinstance(leaf, Handle)], recording)
         probe.clear()
-        variant = Variant(recording, surroundings, self.function)
         if tracked:
+            variant = Variant(recording, surroundings, self.function, shorten=False)
             variant.give_history(tracked, leaves, self._again(args, kwargs, leaves, variant))
         recording.alive.clear()
         if recording.refusal is not None:
@@ -203,7 +203,7 @@ class Compiled:
         elif changed is not None:
             self._refuse(signature, f"called as it is: it changes {changed}, which it refers to; make that an argument and a result")
         else:
-            self._compare(signature, variant, snapshot, leaves)
+            self._compare(signature, recording, surroundings, snapshot, leaves)
         return result
 
     def _last_departure(self) -> str:
@@ -215,9 +215,8 @@ class Compiled:
         signature.pending.clear()
         self._tell(text)
 
-    def _compare(self, signature: _Signature, variant: Variant, snapshot: Snapshot, leaves: list[Any]) -> None:
-        """Use a variant from now on, if its recording is like an earlier one."""
-        recording = variant.recording
+    def _compare(self, signature: _Signature, recording: Recording, surroundings: Surroundings, snapshot: Snapshot, leaves: list[Any]) -> None:
+        """Make a variant, if a recording is like an earlier one."""
         for other in signature.variants:
             if other.bound and other.surroundings.changed() is None and difference(other.recording, recording) is None:
                 other.bind_to(recording)  # an argument may be another tensor than always so far
@@ -232,6 +231,7 @@ class Compiled:
                 arrays = snapshot.arrays(recording)
                 if arrays is None:
                     break  # it met a tensor that was not known before: it is to be recorded once more
+                variant = Variant(recording, surroundings, self.function)
                 failure = variant.rehearse(arrays, leaves)
                 if failure is None:
                     variant.bind_to(known)
@@ -254,7 +254,7 @@ class Compiled:
                 self._refuse(signature, f"called as it is: it does not make the same calls each time: {differences[0].text}")
                 return
         recording.values.clear()
-        signature.pending.append((recording, variant.surroundings))
+        signature.pending.append((recording, surroundings))
         if len(signature.pending) > MOST_VARIANTS:
             signature.pending.pop(0)
 

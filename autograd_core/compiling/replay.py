@@ -15,10 +15,11 @@ from numpy import ndarray
 
 from autograd_core.compiling.as_python import Departed, PythonBackend, Undo
 from autograd_core.compiling.effects import array_slot, grad_slot, rehearsed, restore, write_array
+from autograd_core.compiling.passes import Parts, shortened
 from autograd_core.compiling.program import INPUT, Value
 from autograd_core.compiling.recording import HELD, Backward, Recording, conditions, rebuilt
 from autograd_core.tape.node import Leaf
-from autograd_core.tensor.calls import function_op, record_call
+from autograd_core.tensor.calls import function_op, record_call, variable
 from autograd_core.tensor.handles import Handle, handle, untracked
 from autograd_core.tensor.ownership import Memory
 from autograd_core.tensor.views import is_shared
@@ -90,7 +91,7 @@ def forward_inputs(recording: Recording) -> list[int]:
 class Variant:
     """A program, and how a call is made of it."""
 
-    def __init__(self, recording: Recording, surroundings: Any, function: Any) -> None:
+    def __init__(self, recording: Recording, surroundings: Any, function: Any, shorten: bool = True) -> None:
         self.recording = recording
         self.surroundings = surroundings
         self.function = function
@@ -114,26 +115,38 @@ class Variant:
         self.conditions = [conditions(o, recording, place) for place, o in enumerate(recording.outside)]
         self.captured = {id(what) for kind, what in self.tensors if kind == "itself"}
         self.layouts = [_layout(program.values[o.input]) if o.input is not None else None for o in recording.outside]
-        self._cut()
+        self._cut(shorten)
         self.op = function_op(f"compiled {getattr(function, '__name__', type(function).__name__)}", pull_compiled)
 
     # --- making ----------------------------------------------------------------------------------------------------------------------
 
-    def _cut(self) -> None:
+    def _cut(self, shorten: bool) -> None:
         """Make functions of the program: for the call, and for each way in which gradients are asked for."""
         recording, program = self.recording, self.program
         self.returned = [o.number for o in recording.outputs if o.number >= 0]
         self.state = [n for _, n in recording.assigned] + [n for _, n in recording.grads if n is not None]
-        made_before = {n for i in program.instructions[: recording.forward_end] for n in i.results if n is not None}
         tracked = any(o.tracked is not None for o in recording.outputs)
+        recorded_ways = recording.backwards if tracked else []
+        whole = Parts(
+            program,
+            recording.forward_end,
+            [(b.start, b.end) for b in recorded_ways],
+            [*self.returned, *self.state],
+            [[n for n in b.found if n is not None] for b in recorded_ways],
+        )
+        if shorten:
+            whole = shortened(whole)
+        program = whole.program
+        self.program = program
+        made_before = {n for i in program.instructions[: whole.forward_end] for n in i.results if n is not None}
         self.residuals: list[int] = []  # values that gradients need
         self.raw_residuals: list[int] = []  # inputs that they need, besides the wanted ones
         self.wanted_inputs = [recording.outside[place].input for place in recording.wanted]
         self.constants: list[int] = []  # arrays of the outside that gradients need: saved with the call, as the tape would
         needed: dict[int, None] = {}
-        for backward in recording.backwards if tracked else ():
+        for backward, (start, end) in zip(recorded_ways, whole.ways, strict=True):
             own = set(backward.seeds)
-            for instruction in program.instructions[backward.start : backward.end]:
+            for instruction in program.instructions[start:end]:
                 needed.update((n, None) for n in instruction.refs() if n not in own)
                 own.update(n for n in instruction.results if n is not None)
             needed.update((n, None) for n in backward.found if n is not None and n not in own)
@@ -148,13 +161,13 @@ class Variant:
         self.wanted_numbers = list(dict.fromkeys([*wanted, *self.raw_residuals]))
         self.ways: dict[Any, tuple[Backward, int]] = {}
         ways = []
-        for k, backward in enumerate(recording.backwards if tracked else ()):
+        for k, backward in enumerate(recorded_ways):
             given = [*backward.seeds, *self.wanted_numbers, *self.constants]
-            ways.append((backward.start, backward.end, given, [n for n in backward.found if n is not None]))
+            ways.append((*whole.ways[k], given, [n for n in backward.found if n is not None]))
             self.ways[backward.used, backward.layouts] = backward, k
             self.ways.setdefault(backward.used, (backward, k))
         results = [*self.returned, *self.state]
-        self.parts = (program, recording.forward_end, self.inputs, results, self.residuals, self.constants, ways)
+        self.parts = (program, whole.forward_end, self.inputs, results, self.residuals, self.constants, ways)
         self.recorder = PythonBackend(*self.parts)  # whose tokens are the residuals themselves, as a recording has them
         self.backend: Any = self.recorder
 
@@ -278,7 +291,7 @@ class Variant:
         tracked = [i for i, output in enumerate(recording.outputs) if output.tracked is not None]
         if tracked:
             by_number = dict(zip(self.inputs, arrays, strict=True))
-            inputs = [tensors[place] for place in recording.wanted]
+            inputs = [tensors[place] for place in recording.wanted] or [variable(np.zeros(()))]
             made = self._recorded([outputs[i] for i in tracked], inputs, self.backend, token, by_number, again)
             for i, tensor in zip(tracked, made, strict=True):
                 outputs[i] = tensor
@@ -304,6 +317,7 @@ class Variant:
         for place in recording.wanted:
             outside = recording.outside[place]
             inputs.append(outside.handle if outside.handle._array is outside.was else handle(outside.was, outside.handle.node))
+        inputs = inputs or [variable(np.zeros(()))]  # a history without an end: of a variable of the function's own
         token = tuple(recording.alive[n] for n in self.residuals)
         made = self._recorded([t._array for t in tensors], inputs, self.recorder, token, by_number, again)
         for tensor, recorded in zip(tensors, made, strict=True):
@@ -385,6 +399,8 @@ def pull_compiled(g: Any, inputs: Any, residuals: Any, call: Any) -> list[Any]:
         return call.again(gs, inputs, None)
     raw, constants = residuals[: len(variant.raw_residuals)], residuals[len(variant.raw_residuals) :]
     by_number = dict(zip(variant.raw_residuals, raw, strict=True))
+    if not variant.wanted_inputs:
+        return [None]
     by_number.update((n, x) for n, x in zip(variant.wanted_inputs, inputs, strict=True) if n is not None)
     try:
         given = [*seeds, *(by_number[n] for n in variant.wanted_numbers), *constants]
