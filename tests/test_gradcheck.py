@@ -52,7 +52,7 @@ def test_the_collection_is_large_and_its_causes_exist():
     names = [entry.name for entry in [*ALL_WRONG, *ALL_RIGHT]]
     assert all(entry.arguments and (entry.causes or entry.words) for entry in ALL_WRONG)
     assert not any(entry.arguments or entry.causes or entry.words for entry in ALL_RIGHT)
-    assert len(set(names)) >= len(names) - 40, "some right versions have the name of the wrong one, no others"
+    assert len(set(names)) >= len(names) - 60, "some right versions have the name of the wrong one, no others"
 
 
 @pytest.mark.parametrize("seed", range(5))

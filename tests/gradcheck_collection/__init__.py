@@ -11,12 +11,14 @@ from gradcheck_collection.fresh_right import FRESH_RIGHT
 from gradcheck_collection.fresh_wrong import FRESH_WRONG
 from gradcheck_collection.models import MODELS_RIGHT, MODELS_WRONG
 from gradcheck_collection.right import RIGHT
+from gradcheck_collection.second_right import SECOND_RIGHT
+from gradcheck_collection.second_wrong import SECOND_WRONG
 from gradcheck_collection.teaching import TEACHING_RIGHT, TEACHING_WRONG
 from gradcheck_collection.wrong import WRONG
 from gradcheck_collection.wrong_places import WRONG_PLACES
 
-ALL_WRONG: list[Entry] = [*WRONG, *WRONG_PLACES, *TEACHING_WRONG, *MODELS_WRONG, *FRESH_WRONG]
-ALL_RIGHT: list[Entry] = [*RIGHT, *TEACHING_RIGHT, *MODELS_RIGHT, *FRESH_RIGHT]
+ALL_WRONG: list[Entry] = [*WRONG, *WRONG_PLACES, *TEACHING_WRONG, *MODELS_WRONG, *FRESH_WRONG, *SECOND_WRONG]
+ALL_RIGHT: list[Entry] = [*RIGHT, *TEACHING_RIGHT, *MODELS_RIGHT, *FRESH_RIGHT, *SECOND_RIGHT]
 
 WHOLE = os.environ.get("GRADCHECK_COLLECTION", "") == "whole"
 

@@ -211,7 +211,7 @@ class Check:
             if variation.kinks and variation.topic in SAY_LITTLE and self.known_wrong >= everything:
                 continue
             try:
-                place = Spot(variation.subject, variation.label, self.random, elementwise=self.elementwise)
+                place = Spot(variation.subject, variation.label, self.random, eps=spot.eps, elementwise=self.elementwise)
                 place.degenerate = variation.kinks
                 self._compare(variation, place, every=variation.kinks and place.x.size <= 32)
             except Skip as reason:

@@ -177,6 +177,7 @@ def _nonlinear(spot: Spot, random: np.random.Generator) -> Iterator[Breach]:
         size = float(np.max((3 * np.abs(a) + np.abs(b))[finite], initial=0.0))
         # What rounding can do, by how much the gradient answers to the last digits of its own incoming gradient.
         slack = 4 * digit * size + float(np.max(spot.claimed_noise()[part], initial=0.0)) * 8 + 4 * spot.rounding_at_most()
+        slack += 1e-12 * float(np.max(np.abs(spot.g), initial=0.0)) * float(np.max(np.abs(spot.y), initial=0.0)) / float(np.max(spot.scale))
         if np.array_equal(a, b) and a.any():
             yield Breach("ignores incoming gradient", name, f"the gradient of {name} is the same for every incoming gradient")
         elif np.any(np.abs(z)[finite] > slack):

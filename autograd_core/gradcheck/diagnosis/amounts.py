@@ -14,7 +14,7 @@ from autograd_core.gradcheck.diagnosis.outcomes import LARGEST_CASE, Diagnosis, 
 __all__ = ["eps_misplaced", "factor", "nearly_right", "precision"]
 
 
-MOST_SHAPES = 4  # of other shapes at which a factor is looked at
+MOST_SHAPES = 6  # of other shapes at which a factor is looked at
 
 
 def factor(outcomes: Sequence[Outcome], case: Case, second: Case | None, argument: int) -> Diagnosis | None:
@@ -59,16 +59,12 @@ def factor(outcomes: Sequence[Outcome], case: Case, second: Case | None, argumen
 
 
 def _degrees_of_freedom(case: Case, value: float, elsewhere: list[tuple[set[int], float]]) -> str:
-    """Whether the factor is n / (n - k) or its inverse, k = 1 or 2, for arrays of other sizes too."""
+    """Whether the factor is n / (n - 1) or its inverse, for arrays of other sizes too."""
     own = {case.x.size, *case.x.shape}
-    for k in (1, 2):
-        for power, text in ((1, f"n / (n - {k})"), (-1, f"(n - {k}) / n")):
-            if value > 0 and all(
-                any(n > k and abs((n / (n - k)) ** power / v - 1) < 1e-5 for n in sizes) for sizes, v in [(own, value), *elsewhere] if v != 0
-            ):
-                n = next(n for n in own if n > k and abs((n / (n - k)) ** power / value - 1) < 1e-5)
-                if elsewhere or (n > 3 and k == 1):
-                    return f"{text} with n = {n}"
+    for power, text in ((1, "n / (n - 1)"), (-1, "(n - 1) / n")):
+        fits = [[n for n in sorted(sizes) if n > 1 and abs((n / (n - 1)) ** power - v) < 1e-5 * abs(v)] for sizes, v in [(own, value), *elsewhere]]
+        if all(fits) and (elsewhere or fits[0][0] > 3):
+            return f"{text} with n = {fits[0][0]}"
     return ""
 
 

@@ -17,7 +17,7 @@ from autograd_core.gradcheck.diagnosis.amounts import factor, nearly_right, prec
 from autograd_core.gradcheck.diagnosis.cases import Case, ratios
 from autograd_core.gradcheck.diagnosis.outcomes import LARGEST_CASE, ORDINARY, Diagnosis, Outcome
 from autograd_core.gradcheck.diagnosis.places import by_elements, by_topic
-from autograd_core.gradcheck.diagnosis.statistics import statistic_constant
+from autograd_core.gradcheck.diagnosis.statistics import inner_constants, statistic_constant
 from autograd_core.gradcheck.diagnosis.terms import explained
 
 __all__ = ["diagnose"]
@@ -55,6 +55,7 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
         or _by_tests(FIRST, case, second)
         or mask
         or _by_tests(RESULTS, case, None)
+        or _by_tests(INVERTED, case, second)
         or _by_tests(WHOLE_GRADIENT, case, second)
         or precision(wrong, case, argument, most=2e-3)
         or _by_tests(EXPERIMENTS, case, second)
@@ -64,6 +65,7 @@ def diagnose(outcomes: Sequence[Outcome], argument: int) -> Diagnosis:
         or _of_pair(entries.factor_per_place(case, second))
         or _of_pair(explained(case, second))
         or nearly_right(case, second)
+        or _by_tests(INNER, case, second)
         or _by_tests(PARTS, case, second)
         or _by_tests(ACTIVITY, case, second)
         or _fallback(outcomes, wrong, case, argument)
@@ -114,6 +116,7 @@ WHOLE_GRADIENT: dict[str, Any] = {
 }
 ORDERS: dict[str, Any] = {name: WHOLE_GRADIENT[name] for name in ("transpose", "permutation", "wrong axis")}
 MASKS: dict[str, Any] = {"mask": hypotheses.mask_missing}
+INVERTED: dict[str, Any] = {"mask": entries.mask_inverted}
 RESULTS: dict[str, Any] = {"flat results": hypotheses.flat_results}
 ACTIVITY: dict[str, Any] = {"activity": mistakes.activity}
 PARTS: dict[str, Any] = {
@@ -127,9 +130,13 @@ EXPERIMENTS: dict[str, Any] = {
     "statistic": statistic_constant,
     "left out": entries.entries_left_out,
     "off by one": entries.shifted_entries,
+    "permutation": entries.wrong_places,
     "transpose": lambda case: substitutions.right_where_symmetric(case) or substitutions.transposed_unknown(case),
     "substitute": substitutions.changed_argument,
 }
+
+
+INNER: dict[str, Any] = {"statistic": inner_constants}
 
 
 def _of_pair(found: tuple[str, str] | None) -> Diagnosis | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_core.gradcheck.diagnosis.cases import Case, same
 
-__all__ = ["entries_left_out", "factor_per_axis", "factor_per_place", "shifted_entries", "straight_through"]
+__all__ = ["entries_left_out", "factor_per_axis", "factor_per_place", "mask_inverted", "shifted_entries", "straight_through", "wrong_places"]
 
 
 def straight_through(case: Case) -> str | None:
@@ -27,6 +27,8 @@ def entries_left_out(case: Case) -> str | None:
     if cut := _ends_left_out(case):
         return cut
     right, claimed = case.jacobian, case.claimed_jacobian
+    if overwritten := _overwritten(right, claimed):
+        return overwritten
     if right.shape[0] != right.shape[1] or len(right) < 3 or not case.real or case.x.ndim != 1 or not np.isfinite(claimed).all():
         return None
     largest = np.abs(right).max()
@@ -43,6 +45,58 @@ def entries_left_out(case: Case) -> str | None:
         return f"contributions to results more than {farthest} steps {way} are left out: the recurrence is truncated"
     if left_out[0].any() and np.array_equal(left_out, left_out & (left_out.all(axis=1))[:, None]):
         return f"the incoming gradient of results {np.flatnonzero(left_out.any(axis=1)).tolist()} is not used"
+    return None
+
+
+def _overwritten(right: Any, claimed: Any) -> str:
+    """Of elements that enter several results only the last (or first) one's contribution arrives."""
+    largest = float(np.abs(right).max(initial=0.0))
+    needed, there = np.abs(right) > 1e-6 * largest, np.abs(claimed) > 1e-9 * largest
+    left_out = needed & ~there
+    if not left_out.any() or not np.isfinite(claimed).all() or not same(np.where(left_out, 0.0, right), claimed) or (needed.sum(axis=0) < 2).all():
+        return ""
+    columns = np.flatnonzero(left_out.any(axis=0))
+    if (there[:, columns].sum(axis=0) != 1).any():
+        return ""
+    for last, word in ((True, "last"), (False, "first")):
+        if all((np.flatnonzero(needed[:, j])[-1 if last else 0] == np.flatnonzero(there[:, j])[0]) for j in columns):
+            return f"elements that enter several results get the contribution of the {word} one alone: it is assigned, overwritten, not added up"
+    return ""
+
+
+def mask_inverted(case: Case) -> str | None:
+    """Everywhere right, or zero for not zero, or not zero for zero, both of them."""
+    largest = float(np.max(np.abs(case.right), initial=0.0))
+    needed, there = np.abs(case.right) > 1e-9 * largest, np.abs(case.given) > 1e-9 * largest
+    lost, passed = needed & ~there, there & ~needed
+    alike = np.abs(case.given - case.right) <= 1e-6 * largest
+    if lost.any() and passed.any() and (alike | lost | passed).all() and np.isfinite(case.given).all():
+        return "the mask is another one, or inverted: it is zero where the value does depend on the argument, and not zero where it does not"
+    return None
+
+
+def wrong_places(case: Case) -> str | None:
+    """Each result passes on the right numbers, to the wrong elements."""
+    right, claimed = case.jacobian, case.claimed_jacobian
+    if min(right.shape, default=0) < 3 or not case.real or not np.isfinite(claimed).all() or same(right, claimed):
+        return None
+    largest = float(np.abs(right).max())
+    needed, there = np.abs(right) > 1e-6 * largest, np.abs(claimed) > 1e-6 * largest
+    if same(np.sort(right, axis=1), np.sort(claimed, axis=1)):
+        k = int(np.argmax(np.abs(right - claimed).max(axis=1)))
+        names = [[list(map(int, np.unravel_index(j, case.x.shape))) for j in np.flatnonzero(row[k])[:3]] for row in (needed, there)]
+        if names[0] == names[1]:
+            return None  # the same elements, in another order: a reversed kernel tells more
+        places = f"result {k} depends on elements {names[0]}..., its gradient goes to {names[1]}..."
+        return f"the right numbers at wrong places: {places} (shifted, or in another order)"
+    if case.x.ndim == 1 and right.shape[0] == right.shape[1]:
+        i, j = np.indices(right.shape)
+        for needed_side, there_side, word in (
+            (i >= j, i <= j, "later elements, where it depends on the earlier ones"),
+            (i <= j, i >= j, "earlier elements, where it depends on the later ones"),
+        ):
+            if not needed[~needed_side].any() and not there[~there_side].any() and there[i != j].any() and needed[i != j].any():
+                return f"each result passes its gradient to the {word}: the scan runs in the wrong direction and has to be reversed"
     return None
 
 

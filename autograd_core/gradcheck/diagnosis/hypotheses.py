@@ -34,8 +34,12 @@ def swapped_inputs(case: Case) -> str | None:
         if k == case.argument or case.spot.arrays[k].shape != case.x.shape:
             continue
         other = (case.g @ case.all[:, part]).reshape(case.shape)
-        if case.is_given(other) or (case.given.size > 1 and case.is_given(-other)):
+        if case.is_given(other):
             return f"the gradient of {case.name} is that of {name}"
+        back = (case.g @ case.all[:, case.part]).reshape(case.shape)
+        theirs = case.spot.claimed[part].reshape(case.shape)
+        if case.given.size > 1 and case.is_given(-other) and (same(theirs, back) or same(theirs, -back)):
+            return f"the gradient of {case.name} is that of {name} with the sign reversed, and the other way round"
     return None
 
 

@@ -85,12 +85,13 @@ def by_elements(outcomes: Sequence[Outcome], argument: int) -> Diagnosis | None:
 def _from_a_place_on(samples: Sequence[tuple[Any, Any, Any]]) -> Diagnosis | None:
     """In arrays of one axis all elements up to a place are right, and those after it wrong, whatever the lengths."""
     wrong, right = set(), set()
+    whole = max((a.size for a, ok, _ in samples if a.ndim == 1 and ok.all()), default=0)
     for a, ok, telling in samples:
         if a.ndim != 1:
             continue
         wrong |= set(np.flatnonzero(~ok & telling).tolist())
         right |= set(np.flatnonzero(ok & telling).tolist())
-    if not wrong or not right or min(wrong) <= max(right) or len(wrong) < 3:
+    if not wrong or not right or min(wrong) <= max(right) or len(wrong) < 3 or whole < 3 or min(wrong) < whole:
         return None
     return Diagnosis("size", f"right for arrays of up to {min(wrong)} elements; in longer ones wrong from element {min(wrong)} on")
 

@@ -23,7 +23,8 @@ CLOSE = 1e-5
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "1": lambda v: np.ones_like(v), "{}": lambda v: v, "{}**2": lambda v: v * v, "1 / {}": lambda v: 1 / v, "1 / {}**2": lambda v: 1 / (v * v),
     "sqrt({})": np.sqrt, "1 / sqrt({})": lambda v: 1 / np.sqrt(v), "{}**3": lambda v: v**3, "1 / {}**3": lambda v: 1 / v**3,
-    "(1 - {})": lambda v: 1 - v, "(1 + {})": lambda v: 1 + v, "(1 - {}**2)": lambda v: 1 - v * v, "1 / (1 - {}**2)": lambda v: 1 / (1 - v * v),
+    "(1 - {})": lambda v: 1 - v, "(1 - {})**2": lambda v: (1 - v) ** 2, "(1 + {})": lambda v: 1 + v, "(1 - {}**2)": lambda v: 1 - v * v,
+    "1 / (1 - {}**2)": lambda v: 1 / (1 - v * v),
     "1 / (1 + {}**2)": lambda v: 1 / (1 + v * v), "{0} * (1 - {0})": lambda v: v * (1 - v), "1 / (1 - {})": lambda v: 1 / (1 - v),
     "exp({})": np.exp, "exp(-{})": lambda v: np.exp(-v), "log({})": lambda v: np.log(np.abs(v)), "(1 + log({}))": lambda v: 1 + np.log(np.abs(v)),
     "sin({})": np.sin, "cos({})": np.cos, "tan({})": np.tan, "1 / cos({})**2": lambda v: 1 / np.cos(v) ** 2, "tanh({})": np.tanh,
@@ -31,6 +32,11 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "1 / sqrt(1 - {}**2)": lambda v: 1 / np.sqrt(1 - v * v), "exp(-{}**2 / 2)": lambda v: np.exp(-v * v / 2), "exp(-{}**2)": lambda v: np.exp(-v * v),
     "({} > 0)": lambda v: (v > 0).astype(float),
 }  # fmt: skip
+
+
+# Those of which products of two, of one variable, are tried.
+OF_ONE = ("{}", "{}**2", "1 / {}", "1 / {}**2", "(1 - {})", "(1 - {})**2", "(1 + {})", "(1 - {}**2)", "exp({})", "exp(-{})", "log({})", "sin({})",
+          "cos({})", "tanh({})", "sigmoid({})", "exp(-{}**2)", "exp(-{}**2 / 2)")  # fmt: skip
 
 
 class Term(NamedTuple):
@@ -106,6 +112,9 @@ def _terms(case: Case) -> Iterator[Term]:
         for name, values in variables:
             if form != "1" or name == case.name:
                 yield Term(f"{form.format(name)}|{name}", function(values))
+    for name, values in variables:
+        for one, two in itertools.combinations(OF_ONE, 2):
+            yield Term(f"{one.format(name)} * {two.format(name)}|{name}", FUNCTIONS[one](values) * FUNCTIONS[two](values))
     for (one, a), (two, b) in itertools.combinations(variables, 2):
         for (form, f), (other, h) in itertools.product(list(FUNCTIONS.items())[1:9], repeat=2):
             yield Term(f"{form.format(one)} * {other.format(two)}|{two}", f(a) * h(b))

@@ -81,6 +81,8 @@ class Spot:
         self.outputs = Vectors(self.results)
         self.y = self.outputs.join(self.results)
         self.eps = max(eps, *(float(np.finfo(r.dtype).eps) for r in self.results))
+        if _computed_in_single_precision(self.x, self.y):
+            self.eps = max(self.eps, float(np.finfo(np.float32).eps))
         self.gs = [incoming_gradient(random, r) for r in self.results] if gs is None else gs
         self.usable = np.isfinite(self.y)
         if not np.isfinite(self.x).all():
@@ -255,6 +257,17 @@ class Spot:
             return np.array([self.gradient(self.inputs.split(self.x * (1 + k * distance)), self.gs) for k in range(1, 6)])
         except RuleFailed:
             return np.zeros((5, self.x.size))
+
+
+def _computed_in_single_precision(x: Any, y: Any) -> bool:
+    """Whether results in double precision have the digits of single precision only, down to the last ones, while the arguments
+    have more: the function computes in float32, and so may its rule."""
+    if not y.size or not np.isfinite(y).all() or not np.isfinite(x).all():
+        return False
+    with np.errstate(all="ignore"):
+        short = np.array_equal(y.astype(np.float32), y)
+        digits = np.frexp(y[y != 0])[0] * 2.0**22
+    return short and bool(digits.size and np.mean(digits != np.round(digits)) > 0.5) and not np.array_equal(x.astype(np.float32), x)
 
 
 def in_long_double(arrays: Sequence[Any]) -> list[Any]:
