@@ -582,6 +582,46 @@ def test_large_captured_values_that_change_before_the_backward_pass_are_noticed(
         a[:] = 1.0
 
 
+def test_a_captured_tensor_that_was_an_argument_at_first():
+    w = leaf(3)
+    compiled = ag.compile(lambda x: (x * w).sum())
+    for k in range(8):
+        x = w if k < 4 else leaf(3, seed=k)
+        w.grad = None
+        y = compiled(x)
+        y.backward()
+        assert float(y.data) == float((x.data * w.data).sum())
+        np.testing.assert_array_equal(w.grad.data, 2 * w.data if k < 4 else x.data)
+
+
+def test_a_history_without_an_end_is_one():
+    compiled = ag.compile(ag.hvp(lambda x: (np.tanh(x) ** 2).sum()))
+    x, v = ag.tensor(np.arange(3.0)), ag.tensor(np.ones(3))
+    for _ in range(5):
+        found, expected = compiled(x, v), compiled.function(x, v)
+        assert same_bits(found._array, expected._array)
+        assert found.requires_grad is expected.requires_grad
+
+
+def test_check_runs_both_and_compares():
+    state = ag.tensor(np.zeros(3))
+    random = np.random.default_rng(0)
+
+    def function(x: Any) -> Any:
+        with ag.no_grad():
+            state.data = state.data * 0.5 + x.data
+        return (np.tanh(x) * state * ag.drawn(random, "random", 3)).sum()
+
+    compiled = ag.compile(function, check=True)
+    for k in range(5):
+        compiled(leaf(3, seed=k)).backward()
+    (variant,) = next(iter(compiled._signatures.values())).variants
+    forward = variant.backend.forward
+    variant.backend.forward = lambda undo, arrays: ([a + 1 for a in forward(undo, arrays)[0]], forward(undo, arrays)[1])
+    with pytest.raises(RuntimeError, match=r"check=True.*result 0"):
+        compiled(leaf(3))
+
+
 def test_why_tells_the_story():
     compiled = ag.compile(lambda x: x * 2.0)
     assert compiled.why() == "not called yet"

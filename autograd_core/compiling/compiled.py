@@ -32,6 +32,8 @@ from autograd_core.tensor.handles import Handle, raw
 
 __all__ = ["CompileWarning", "Compiled", "compile"]
 
+# What may run programs besides Python (as_python.py), the first that can: (the parts of a variant) -> a back-end, or None.
+BACKENDS: list[Callable[..., Any]] = []
 MOST_VARIANTS = 8
 MOST_RECORDINGS = 24
 _recording_lock = threading.Lock()  # one function at a time is recorded
@@ -234,6 +236,7 @@ class Compiled:
                 variant = Variant(recording, surroundings, self.function)
                 failure = variant.rehearse(arrays, leaves)
                 if failure is None:
+                    self._choose_backend(variant, arrays, leaves)
                     variant.bind_to(known)
                     signature.variants.insert(0, variant)
                     signature.pending.remove((known, around))
@@ -258,6 +261,19 @@ class Compiled:
         if len(signature.pending) > MOST_VARIANTS:
             signature.pending.pop(0)
 
+    def _choose_backend(self, variant: Variant, arrays: list[Any], leaves: list[Any]) -> None:
+        """Let another back-end run a variant, if there is one that can and that gives the same in the rehearsal."""
+        for make in BACKENDS:
+            other = make(*variant.parts)
+            if other is None:
+                continue
+            variant.backend = other
+            failure = variant.rehearse(arrays, leaves)
+            if failure is None:
+                return
+            variant.backend = variant.recorder
+            self._note(f"run by NumPy's functions: by {other.name}, {failure}")
+
     # --- gradients of gradients ---------------------------------------------------------------------------------------------------------
 
     def _again(self, args: Any, kwargs: Any, leaves: list[Any], variant: Variant) -> Callable[..., Any]:
@@ -271,8 +287,16 @@ class Compiled:
     # --- both -----------------------------------------------------------------------------------------------------------------------------
 
     def _checked(self, variant: Variant, leaves: list[Any], tensors: list[Any], args: Any, kwargs: Any) -> Any:
-        """The function itself, compared with a run of its program on copies."""
-        raise NotImplementedError
+        """The result of the function itself, after a run of its program on copies has given the same."""
+        if variant.recording.stepped_out:
+            self._note("not checked: it calls functions that are untraced")
+            return self.function(*args, **kwargs)
+        trial = variant.trial(leaves, tensors)
+        result = self.function(*args, **kwargs)
+        wrong = trial.compared(result, leaves, tensors)
+        if wrong is not None:
+            raise RuntimeError(f"ag.compile(check=True): a run of the program differs from the function: {wrong}")
+        return result
 
 
 def gradients_again(
@@ -410,3 +434,6 @@ def compile(function: Callable[..., Any] | None = None, *, check: bool = False) 
     if function is None:
         return lambda f: Compiled(f, check)
     return Compiled(function, check)
+
+
+compile.backend = "python"  # type: ignore[attr-defined]  # what runs programs, to be looked at

@@ -14,11 +14,12 @@ import numpy as np
 from numpy import ndarray
 
 from autograd_core.compiling.as_python import Departed, PythonBackend, Undo
-from autograd_core.compiling.effects import array_slot, grad_slot, rehearsed, restore, write_array
+from autograd_core.compiling.effects import Draw, array_slot, generator_of, grad_slot, rehearsed, restore, state_of, write_array
 from autograd_core.compiling.passes import Parts, shortened
 from autograd_core.compiling.program import INPUT, Value
-from autograd_core.compiling.recording import HELD, Backward, Recording, conditions, rebuilt
+from autograd_core.compiling.recording import HELD, Backward, Recording, conditions, leaves_of, rebuilt
 from autograd_core.tape.node import Leaf
+from autograd_core.tensor.backward import partial_gradients
 from autograd_core.tensor.calls import function_op, record_call, variable
 from autograd_core.tensor.handles import Handle, handle, untracked
 from autograd_core.tensor.ownership import Memory
@@ -138,6 +139,7 @@ class Variant:
             whole = shortened(whole)
         program = whole.program
         self.program = program
+        program.outputs = [*self.returned, *self.state]
         made_before = {n for i in program.instructions[: whole.forward_end] for n in i.results if n is not None}
         self.residuals: list[int] = []  # values that gradients need
         self.raw_residuals: list[int] = []  # inputs that they need, besides the wanted ones
@@ -174,6 +176,7 @@ class Variant:
     def rehearse(self, arrays: list[Any], leaves: Sequence[Any]) -> str | None:
         """Run everything on copies of what the recording began with; what is not as it was recorded, or None."""
         recording = self.recording
+        arrays = [copied(a) if isinstance(a, ndarray) else a for a in arrays]  # which the run may write to
         before = dict(zip(self.inputs, arrays, strict=True))
         with rehearsed(recording.feed):
             found, token = self.backend.forward(Undo(), arrays)
@@ -322,6 +325,68 @@ class Variant:
         made = self._recorded([t._array for t in tensors], inputs, self.recorder, token, by_number, again)
         for tensor, recorded in zip(tensors, made, strict=True):
             tensor.node = recorded.node
+
+    def trial(self, leaves: Sequence[Any], tensors: list[Any]) -> Trial:
+        """A run on copies of what a call begins with."""
+        return Trial(self, leaves, tensors)
+
+
+class Trial:
+    """A run of a program on copies, to be compared with the function itself."""
+
+    def __init__(self, variant: Variant, leaves: Sequence[Any], tensors: list[Any]) -> None:
+        self.variant = variant
+        arrays = [leaves[what] if kind == "array" else tensors[what]._array for kind, what in variant.sources]
+        self.arrays = [copied(a) if isinstance(a, ndarray) else a for a in arrays]
+        draws = [i.function.source for i in variant.program.instructions if isinstance(i.function, Draw)]
+        self.generators = [(generator, state_of(generator)) for generator in map(generator_of, draws)]
+
+    def compared(self, result: Any, leaves: Sequence[Any], tensors: list[Any]) -> str | None:
+        """What the program gives otherwise than the function did; None if nothing is, or if the program is not for this way."""
+        variant, recording = self.variant, self.variant.recording
+        after = [(generator, state_of(generator)) for generator, _ in self.generators]
+        for generator, state in reversed(self.generators):
+            restore(generator, state)
+        try:
+            with np.errstate(all="ignore"):
+                found, token = variant.backend.forward(Undo(), self.arrays)
+        except Departed:
+            return None
+        finally:
+            for generator, state in after:
+                restore(generator, state)
+        given = dict(zip(leaves_of(recording.nest), leaves_of(result), strict=True))
+        numbered = [k for k, output in enumerate(recording.outputs) if output.number >= 0]
+        for k, array in zip(numbered, found, strict=False):
+            expected = given[k]._array if isinstance(given[k], Handle) else given[k]
+            if not same_bits(array, expected):
+                return f"result {k} is {array!r}, and not {expected!r}"
+        state = iter(found[len(variant.returned) :])
+        for place, _ in recording.assigned:
+            if not same_bits(next(state), tensors[place]._array):
+                return f"{recording.outside[place].name} gets another value"
+        for place, n in recording.grads:
+            grad = tensors[place].grad
+            if (n is None) is not (grad is None) or (n is not None and not same_bits(next(state), grad._array)):
+                return f"{recording.outside[place].name} gets another grad"
+        return self._compared_gradients([given[k] for k, o in enumerate(recording.outputs) if o.tracked is not None], token, tensors)
+
+    def _compared_gradients(self, outputs: list[Any], token: Any, tensors: list[Any]) -> str | None:
+        variant = self.variant
+        chosen = variant.ways.get(tuple(range(len(outputs))))
+        if not outputs or chosen is None or not variant.wanted_inputs:
+            return None
+        backward, way = chosen
+        seeds = [variant._recorded_seed(n) for n in backward.seeds]
+        by_number = dict(zip(variant.inputs, self.arrays, strict=True))
+        constants = [variant.program.values[n].array for n in variant.constants]
+        found = iter(variant.backend.backward(way, Undo(), token, [*seeds, *(by_number[n] for n in variant.wanted_numbers), *constants]))
+        nodes = [tensors[place].node for place in variant.recording.wanted]
+        expected = partial_gradients(outputs, nodes, seeds, create_graph=False)
+        for place, n, g in zip(variant.recording.wanted, backward.found, expected, strict=True):
+            if (n is None) is not (g is None) or (n is not None and not same_bits(next(found), g)):
+                return f"the gradient of {variant.recording.outside[place].name}"
+        return None
 
 
 class Given(Exception):
