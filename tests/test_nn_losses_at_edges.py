@@ -398,7 +398,7 @@ BAD: list[tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], str]] = [
     ("cdist", (L, L), {"compute_mode": "fast"}, ValueError, "compute_mode must be one of"),
     ("pdist", (np.zeros(3),), {}, ValueError, r"pdist: expected a matrix, \(N, M\), not shape \(3,\)"),
     ("cosine_similarity", (L, L), {"dim": 2}, ValueError, "axis 2 is out of bounds"),
-    ("cosine_similarity", (L, L), {"dim": 1, "axis": 1}, TypeError, "two names of one argument"),
+    ("cosine_similarity", (L, L), {"dim": 0, "axis": 1}, TypeError, "two names of one argument"),
 ]
 
 
