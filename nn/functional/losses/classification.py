@@ -53,6 +53,16 @@ def _are_classes(index: Any, classes: int) -> bool:
     return not ag.for_any((index < 0) | (index >= classes))
 
 
+def _are_few_classes(input: Any, target: Any, ignore_index: int) -> bool:
+    """Whether these are logits (samples, classes) and an array of a few labels that exist and all count: what most calls are."""
+    if type(target) is not np.ndarray or target.ndim != 1 or target.dtype.kind not in "iu" or getattr(input, "ndim", 0) != 2:
+        return False
+    samples, classes = input.shape
+    if not 0 < target.size == samples <= _FEW or 0 <= ignore_index < classes or input.dtype.kind != "f":
+        return False
+    return _are_classes(target, classes)
+
+
 def _factors(weight: Any, index: Any, kept: Any, dtype: Any) -> Any:
     """What each sample's -log(probability) is multiplied with, the weight of its class: None stands for ones."""
     if weight is None:
@@ -221,6 +231,9 @@ def cross_entropy(
     >>> cross_entropy(np.array([[0.0, 0.0], [0.0, 100.0]]), np.array([0, 1])).round(4)
     np.float64(0.3466)
     """
+    usual = reduction == "mean" and weight is size_average is reduce is None and label_smoothing == 0
+    if usual and _are_few_classes(input, target, ignore_index):
+        return _index_cross_entropy(input, target, None, 1 / len(target), True)
     reduction = chosen_reduction("cross_entropy", size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], not {label_smoothing}")
