@@ -72,6 +72,19 @@ def test_linear_names_the_shapes_that_disagree() -> None:
         functional.linear(np.ones((2, 3)), np.ones((5, 3)), np.ones(4))
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_products_name_the_argument_that_is_a_list(place: int) -> None:
+    products = [
+        (functional.linear, ["input", "weight", "bias"], [(2, 3), (5, 3), (5,)]),
+        (functional.bilinear, ["input1", "input2", "weight"], [(2, 3), (2, 4), (5, 3, 4)]),
+    ]
+    for function, names, shapes in products:
+        arrays: list[Any] = [np.ones(shape) for shape in shapes]
+        arrays[place] = arrays[place].tolist()
+        with pytest.raises(TypeError, match=rf"linear: {names[place]} must be a tensor or an array, not list; np.asarray\(...\) makes one"):
+            function(*arrays)
+
+
 def test_mse_loss_refuses_shapes_that_would_broadcast() -> None:
     with pytest.raises(ValueError, match=r"input has shape \(3, 1\), target \(3,\)"):
         functional.mse_loss(np.ones((3, 1)), np.ones(3))

@@ -9,6 +9,7 @@ import numpy as np
 
 import autograd_core as ag
 from nn.functional.sums import column_sums, matrix_product
+from nn.functional.windows import arrays_only
 
 __all__ = ["bilinear", "linear"]
 
@@ -87,13 +88,17 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     >>> linear(np.array([1.0, 2.0]), np.array([[1.0, 1.0]]), np.array([0.5]))
     array([3.5])
     """
-    if not input.shape or input.shape[-1] != weight.shape[-1]:
-        raise ValueError(f"linear: input of shape {input.shape} for a weight of shape {weight.shape}; the last axes must agree (in_features)")
-    if weight.ndim != 2:
-        if weight.ndim != 1:
-            raise ValueError(f"linear: weight must be (out_features, in_features) or (in_features,), but has shape {weight.shape}")
-        return linear(input, weight.reshape((1, -1)), bias)[..., 0]
-    return _product(input, weight) if bias is None else _affine(input, weight, bias)
+    try:
+        if not input.shape or input.shape[-1] != weight.shape[-1]:
+            raise ValueError(f"linear: input of shape {input.shape} for a weight of shape {weight.shape}; the last axes must agree (in_features)")
+        if weight.ndim != 2:
+            if weight.ndim != 1:
+                raise ValueError(f"linear: weight must be (out_features, in_features) or (in_features,), but has shape {weight.shape}")
+            return linear(input, weight.reshape((1, -1)), bias)[..., 0]
+        return _product(input, weight) if bias is None else _affine(input, weight, bias)
+    except AttributeError:  # asked for only now: a try costs nothing
+        arrays_only("linear", input=input, weight=weight, bias=bias)
+        raise
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
@@ -110,6 +115,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     >>> bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.array([[[1.0], [10.0]]]))
     array([63.])
     """
+    arrays_only("bilinear", input1=input1, input2=input2, weight=weight, bias=bias)
     if weight.ndim != 3 or not input1.ndim or input1.shape[:-1] != input2.shape[:-1] or (input1.shape[-1], input2.shape[-1]) != weight.shape[1:]:
         raise ValueError(
             f"bilinear: inputs of shapes {input1.shape} and {input2.shape} for a weight of shape {weight.shape}; "
