@@ -159,6 +159,21 @@ def test_cross_entropy_of_probabilities_agrees_with_torch(
     np.testing.assert_allclose(y.grad.data, u.grad.numpy(), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_gradient_of_cross_entropy_does_not_depend_on_how_its_logits_lie_in_memory(scale: float, dtype: Any, rng: np.random.Generator) -> None:
+    logits, target = (rng.normal(size=(6, 5)) * scale).astype(dtype), rng.integers(0, 5, size=6)
+    gradients = []
+    for laid in (logits, np.asfortranarray(logits), np.repeat(logits, 2, axis=1)[:, ::2], logits[::-1].copy()[::-1]):
+        x = ag.tensor(laid, requires_grad=True)
+        functional.cross_entropy(x, target).backward()
+        gradients.append(x.grad.numpy())
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected = (p / p.sum(axis=1, keepdims=True) - np.eye(5)[target]) / 6
+    for found in gradients:
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_cross_entropy_differentiates_twice(reduction: str, smoothing: float, rng: np.random.Generator) -> None:

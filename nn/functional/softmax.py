@@ -45,9 +45,11 @@ def safe_powers(x: Any) -> Any:
 
 
 def shifted_powers(x: Any, axis: int) -> Any:
-    """exp(x - maximum along the axis), of which none overflows and one is 1: fresh."""
-    z = x - x.max(axis=axis, keepdims=True)
-    return np.exp(z, out=z) if type(z) is np.ndarray and z.dtype.kind == "f" else np.exp(z)
+    """exp(x - maximum along the axis), of which none overflows and one is 1: fresh, and in C's order whatever that of x."""
+    if type(x) is np.ndarray and x.dtype.kind == "f":
+        z = np.subtract(x, x.max(axis=axis, keepdims=True), order="C")
+        return np.exp(z, out=z)
+    return np.exp(x - x.max(axis=axis, keepdims=True))
 
 
 def _sums_along(x: Any, axis: int) -> Any:
