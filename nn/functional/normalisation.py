@@ -378,7 +378,8 @@ def _move(running: Any, statistics: Any, momentum: float, factor: float = 1.0) -
     """Running = (1 - momentum) running + momentum factor statistics, averaged over the examples of a batch, in place."""
     if running is not None:
         target = running.data if isinstance(running, ag.Tensor) else running
-        found = _constant(statistics).mean(axis=0).reshape(target.shape)
+        found = _constant(statistics)
+        found = (found if len(found) == 1 else found.mean(axis=0)).reshape(target.shape)
         target[...] = target * (1 - momentum) + found * (momentum * factor)
 
 
