@@ -82,7 +82,7 @@ class Op:
     def _forget_plans(self) -> None:
         # What is worked out once (plan.py): by the tracked arguments, and the three plans of the operators' hot path.
         self.plans: dict[Any, Any] = {}
-        self.forms: dict[Any, Any] = {}  # of calls (tensor/apply.py)
+        self.calls: dict[Any, Any] = {}  # by their form (tensor/apply.py)
         self.first: Any = None
         self.second: Any = None
         self.both: Any = None

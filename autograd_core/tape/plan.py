@@ -285,7 +285,7 @@ def plan_of(op: Op, tracked: tuple[Tracked, ...]) -> Plan:
             load_more()
         plan = Plan(op, tracked)
         if len(op.plans) >= _MOST_PLANS:
-            op.plans, op.forms = {}, {}  # lists of ever new lengths would fill the memory
+            op.plans, op.calls = {}, {}  # lists of ever new lengths would fill the memory
         op.plans[tracked] = plan
     return plan
 

@@ -10,7 +10,7 @@ import numpy as np
 from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.tape.mode import RECORDING, raw_mode
 from autograd_core.tape.signatures import check_spelled
-from autograd_core.tape.table import operation
+from autograd_core.tape.table import TABLE, operation
 from autograd_core.tensor.apply import apply, apply_to_view
 from autograd_core.tensor.handles import Handle, raw
 from autograd_core.tensor.operators import unary_method
@@ -33,7 +33,8 @@ def _method(function: Callable[..., Any], name: str | None = None) -> Callable[.
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
             check_spelled(function.__name__, kwargs)
-        return function(self, *args, **kwargs)
+        op = TABLE.get(function)
+        return apply(op, (self, *args), kwargs) if op is not None and op.rules else function(self, *args, **kwargs)
 
     method.__name__ = name or function.__name__
     method.__doc__ = f"`np.{function.__name__}` of this tensor, with the same arguments."

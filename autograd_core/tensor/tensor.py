@@ -20,6 +20,8 @@ from autograd_core.arrays.foreign import array_at_heart, is_plain
 from autograd_core.arrays.layers import ArrayLayer
 from autograd_core.tape.mode import NOT_RECORDING, current_mode
 from autograd_core.tape.node import Leaf, Watchers, make_leaf, watch
+from autograd_core.tape.table import TABLE
+from autograd_core.tensor.apply import apply
 from autograd_core.tensor.backward import backward
 from autograd_core.tensor.callers import is_storing_an_item
 from autograd_core.tensor.handles import raw, untracked
@@ -321,7 +323,8 @@ class Tensor(ArrayMethods, Spellings, of_results=True):
         return array_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        return array_function(function, args, kwargs)
+        op = TABLE.get(function)
+        return array_function(function, args, kwargs) if op is None or not op.rules else apply(op, args, kwargs)
 
     # --- operators --------------------------------------------------------------------------------------------------------
 
