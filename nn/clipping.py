@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from types import GeneratorType
 from typing import Any
 
 import numpy as np
 
 import autograd_core as ag
+from nn.at_once import at_once
 
 __all__ = ["clip_grad_adaptive_", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
@@ -82,10 +84,10 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any,
     # 1e-6 as in torch: it keeps the quotient finite where there is no gradient.
     factor = _bound("clip_grads_with_norm_", "max_norm", max_norm) / (float(total_norm) + 1e-6)
     if not factor >= 1:  # nan too: it must not be hidden
-        for p in _listed("clip_grads_with_norm_", parameters):
-            array = _array(p.grad)
-            # Half precision has but a few digits for a small factor: the product is taken in single precision.
-            np.multiply(array, factor, out=array, dtype=np.result_type(array.dtype, np.float32), casting="same_kind")
+        arrays = [_array(p.grad) for p in _listed("clip_grads_with_norm_", parameters)]
+        # Half precision has but a few digits for a small factor: the product is taken in single precision.
+        scaled = partial(np.multiply, casting="same_kind")
+        at_once([partial(scaled, array, factor, out=array, dtype=np.result_type(array.dtype, np.float32)) for array in arrays])
 
 
 def clip_grad_norm_(
@@ -108,9 +110,8 @@ def clip_grad_norm_(
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """Bring each element of the gradients into [-clip_value, clip_value]."""
     bound = _bound("clip_grad_value_", "clip_value", clip_value)
-    for p in _listed("clip_grad_value_", parameters):
-        array = _array(p.grad)
-        np.clip(array, -bound, bound, out=array)
+    arrays = [_array(p.grad) for p in _listed("clip_grad_value_", parameters)]
+    at_once([partial(array.__setitem__, ..., np.clip(array, -bound, bound)) for array in arrays])
 
 
 def clip_grad_adaptive_(parameters: Tensors, clip_factor: float = 0.01, eps: float = 1e-3) -> None:
@@ -120,11 +121,13 @@ def clip_grad_adaptive_(parameters: Tensors, clip_factor: float = 0.01, eps: flo
     large-scale image recognition without normalization", eq. 3.
     """
     factor = _bound("clip_grad_adaptive_", "clip_factor", clip_factor)
+    changes = []
     for p in _listed("clip_grad_adaptive_", parameters):
-        largest = factor * np.maximum(unit_norms(p.data), eps)
-        norms = np.maximum(unit_norms(_array(p.grad)), 1e-6)
         array = _array(p.grad)
-        array *= np.minimum(largest / norms, 1.0)
+        largest = factor * np.maximum(unit_norms(p.data), eps)
+        norms = np.maximum(unit_norms(array), 1e-6)
+        changes.append(partial(np.multiply, array, np.minimum(largest / norms, 1.0), out=array, casting="same_kind"))
+    at_once(changes)
 
 
 def unit_norms(array: Any) -> Any:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import autograd_core as ag
+from nn.at_once import at_once
 from nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nn.linear import Linear
 from nn.module import Module
@@ -83,8 +85,8 @@ class _Lazy(Module):
                 raise ValueError(f"{type(self).__name__}: an input of shape {input.shape} needs a {name} of shape {value.shape}, not {own.shape}")
             elif not isinstance(own, ag.Tensor) and name not in ("_hooks", "training"):
                 self.__dict__[name] = value
-        del self._arguments
-        self.__class__ = self.becomes
+        # In one, and last: a call that was interrupted before can be made again.
+        at_once([partial(object.__setattr__, self, "__class__", self.becomes), partial(self.__dict__.pop, "_arguments")])
         return self.forward(input, *rest, **options)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nn import functional, init
+from nn.at_once import at_once
 from nn.casting import dtype_of_new
 from nn.module import Module
 from nn.parameter import Parameter
@@ -123,14 +125,19 @@ class _BatchNorm(_Channels):
             raise ValueError(
                 f"{type(self).__name__}: input of shape {input.shape} has {input.shape[1]} channels, expected num_features={self.num_features}"
             )
-        momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.track_running_stats:
-            self.num_batches_tracked.data[...] += 1
-            if self.momentum is None:
-                momentum = 1 / self.num_batches_tracked.item()
-        own = self.training or self.running_mean is None
-        mean, variance = (self.running_mean, self.running_var) if self.track_running_stats or not self.training else (None, None)
-        return functional.batch_norm(input, mean, variance, self.weight, self.bias, own, momentum, self.eps)
+        if not (self.training and self.track_running_stats):
+            mean, variance = (None, None) if self.training else (self.running_mean, self.running_var)
+            own = self.training or self.running_mean is None
+            return functional.batch_norm(input, mean, variance, self.weight, self.bias, own, self.momentum or 0.0, self.eps)
+        statistics = [buffer.data for buffer in (self.num_batches_tracked, self.running_mean, self.running_var)]
+        undo = [partial(array.__setitem__, ..., array.copy()) for array in statistics]
+        try:
+            statistics[0][...] += 1
+            momentum = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+            return functional.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, True, momentum, self.eps)
+        except BaseException:
+            at_once(undo)  # an input that is refused, or an interrupt, is no batch
+            raise
 
 
 class BatchNorm1d(_BatchNorm):

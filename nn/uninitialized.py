@@ -21,10 +21,15 @@ class _Uninitialized(ag.Tensor):
     def become(self, values: Any) -> None:
         """Have these values, in the dtype that was asked for, and be an ordinary tensor or parameter from now on."""
         requires_grad = self.requires_grad
-        self.requires_grad = False  # a tracked tensor keeps its shape, so it leaves the tape for a moment
-        self.data = np.array(values, dtype=self.dtype)
-        self.__class__ = Parameter if isinstance(self, UninitializedParameter) else ag.Tensor  # type: ignore[assignment]
-        self.requires_grad = requires_grad
+        try:
+            try:
+                self.requires_grad = False  # a tracked tensor keeps its shape, so it leaves the tape for a moment
+                self.data = np.array(values, dtype=self.dtype)
+                self.__class__ = Parameter if isinstance(self, UninitializedParameter) else ag.Tensor  # type: ignore[assignment]
+            finally:
+                self.requires_grad = requires_grad
+        finally:
+            self.requires_grad = requires_grad  # again: an interrupt may have come when the first time was about to begin
 
     def materialize(self, shape: tuple[int, ...]) -> None:
         """Have this shape, with values that are still to be set."""

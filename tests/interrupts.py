@@ -4,6 +4,8 @@ second one, and so on, until it runs to its end.
     for place in every_interrupt(make, run):
         assert what `make` returned is as before, or as after a whole run
 
+Some of the lines, always the same ones, are enough for every day. EVERY_LINE=1 pytest tests/test_interrupts_*.py tries them all.
+
 A trace function raises where Python would handle Ctrl-C. It sees each line of Python code in the folders that are named, which is finer
 than what a signal could hit: built-in functions, NumPy's among them, run as a whole in both cases.
 """
@@ -11,8 +13,10 @@ than what a signal could hit: built-in functions, NumPy's among them, run as a w
 from __future__ import annotations
 
 import gc
+import os
+import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -22,6 +26,11 @@ __all__ = ["OURS", "ROOT", "Interrupt", "Place", "every_interrupt", "interrupted
 
 ROOT = str(Path(__file__).parent.parent)
 OURS = tuple(f"{ROOT}/{package}/" for package in ("autograd_core", "nn", "optim"))
+
+
+EVERY_LINE = os.environ.get("EVERY_LINE", "") not in ("", "0")
+SOME_LINES = 25
+tried = {"lines": 0}
 
 
 class Interrupt(BaseException):
@@ -94,14 +103,19 @@ def interrupted(run: Callable[[], Any], line: int, folders: tuple[str, ...] = OU
     return None
 
 
-def every_interrupt(make: Callable[[], Any], run: Callable[[Any], Any], folders: tuple[str, ...] = OURS) -> Iterator[Place]:
-    """Interrupt `run(make())` at each line in turn, and give what is left of each run.
+def every_interrupt(make: Callable[[], Any], run: Callable[[Any], Any], folders: tuple[str, ...] = OURS, some: int = SOME_LINES) -> Iterator[Place]:
+    """Interrupt `run(make())` at each line in turn (or some, see above), and give what is left of each run.
 
     make     a new subject, always the same
     run      what is done with it
     folders  beginnings of the paths of the files that count
+    some     how many lines are enough for every day
     """
-    for line in range(1, lines_of(make, run, folders) + 1):
+    lines: Sequence[int] = range(1, lines_of(make, run, folders) + 1)
+    if not EVERY_LINE and len(lines) > some:
+        lines = sorted({1, len(lines), *random.Random(0).sample(lines, some - 2)})
+    for line in lines:
+        tried["lines"] += 1
         subject, tracer = make(), _Tracer(folders, line)
         if not tracer.run(lambda: run(subject)):  # noqa: B023  called at once
             yield Place(subject, line, tracer.where)

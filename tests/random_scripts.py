@@ -394,7 +394,7 @@ class Maker:
             shape = shape[1:]
         kinds = [n for n, k in KINDS.items() if len(shape) in k.axes and (k.in_single or not self.script.single)]
         if not kinds:
-            return "0.75"
+            return "R[3]"  # of the precision that is meant
         return self.new_constant(f"c{len(self.script.constants)}", self.choose(kinds), shape)
 
     def new_constant(self, name: str, kind: str, shape: tuple[int, ...]) -> str:

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import autograd_core as ag
-from optim.at_once import Changes, at_once, set_attributes
+from optim.at_once import Changes, at_once, holds, set_attributes
 from optim.optimizer import Optimizer
 
-__all__ = ["Formula", "LRScheduler", "check_keys", "check_rate", "of_group", "per_group", "rates_in", "rates_of", "with_rates"]
+__all__ = ["Formula", "LRScheduler", "check_keys", "check_rate", "done_or_not", "of_group", "per_group", "rates_in", "rates_of", "with_rates"]
 
 Formula = Callable[[float], float]  # step -> learning rate
+Step = TypeVar("Step", bound=Callable[..., None])
+
+
+def done_or_not(step: Step) -> Step:
+    """A scheduler's `step` that leaves everything as it was if it raises, or is interrupted."""
+
+    @functools.wraps(step)
+    def whole(self: Any, *args: Any, **kwargs: Any) -> None:
+        undo = self._as_now()
+        try:
+            step(self, *args, **kwargs)
+        except BaseException:
+            at_once(undo)
+            raise
+
+    return whole  # type: ignore[return-value]
 
 
 class LRScheduler:
@@ -54,10 +71,15 @@ class LRScheduler:
                 raise KeyError(f"{type(self).__name__}: group {i} has no 'initial_lr', which one needs that resumes at step {self.last_epoch}")
             if group.get("initial_lr") is None:
                 group["initial_lr"] = group["lr"]
-            self.formulas.append(self.formula(i, group["initial_lr"]))
-            self.base_lrs.append(group["initial_lr"])
+            self.formulas = [*self.formulas, self.formula(i, group["initial_lr"])]
+            self.base_lrs = [*self.base_lrs, group["initial_lr"]]
+
+    def _as_now(self) -> Changes:
+        """The changes that bring all that a step changes back to what it is now."""
+        return [change for content in (*self.optimizer.param_groups, vars(self)) for change in holds(content, dict(content))]
 
     @ag.untraced
+    @done_or_not
     def step(self, epoch: float | None = None) -> None:
         """Go to the next step, or to `epoch`, and set the learning rates."""
         self._meet_groups()

@@ -8,7 +8,7 @@ from typing import Any
 
 import autograd_core as ag
 from optim.at_once import Changes, at_once
-from optim.lr_scheduler.base import Formula, LRScheduler, of_group, per_group
+from optim.lr_scheduler.base import Formula, LRScheduler, done_or_not, of_group, per_group
 from optim.optimizer import Optimizer
 from optim.schedules import Cyclic, OneCycle
 
@@ -29,6 +29,7 @@ class _WithMomentum(LRScheduler):
             raise ValueError(f"{type(self).__name__}: {type(self.optimizer).__name__} has no momentum or betas to cycle; pass cycle_momentum=False")
 
     @ag.untraced
+    @done_or_not
     def step(self, epoch: float | None = None) -> None:
         super().step(epoch)
         at_once(self._setting_momentum(self.last_epoch))

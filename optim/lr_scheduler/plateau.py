@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 import autograd_core as ag
-from optim.at_once import Changes, at_once, set_attributes
-from optim.lr_scheduler.base import check_keys, check_rate, of_group, per_group, rates_in, with_rates
+from optim.at_once import Changes, at_once, holds, set_attributes
+from optim.lr_scheduler.base import check_keys, check_rate, done_or_not, of_group, per_group, rates_in, with_rates
 from optim.optimizer import Optimizer
 from optim.schedules import Plateau
 
@@ -59,9 +59,16 @@ class ReduceLROnPlateau:
             if self.plateaus:
                 first = self.plateaus[0]
                 plateau.best, plateau.bad, plateau.resting = first.best, first.bad, first.resting
-            self.plateaus.append(plateau)
+            self.plateaus = [*self.plateaus, plateau]
+
+    def _as_now(self) -> Changes:
+        """The changes that bring all that a step changes back to what it is now."""
+        return [
+            change for content in (*self.optimizer.param_groups, vars(self), *map(vars, self.plateaus)) for change in holds(content, dict(content))
+        ]
 
     @ag.untraced
+    @done_or_not
     def step(self, metrics: Any, epoch: int | None = None) -> None:
         """Take note of the metric, and set the learning rates."""
         self._meet_groups()

@@ -8,7 +8,7 @@ from typing import Any
 
 import autograd_core as ag
 from optim.at_once import Changes, set_attributes
-from optim.lr_scheduler.base import LRScheduler, check_keys, rates_of, with_rates
+from optim.lr_scheduler.base import LRScheduler, check_keys, done_or_not, rates_of, with_rates
 from optim.optimizer import Optimizer
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
@@ -42,6 +42,9 @@ class _Several(LRScheduler):
         super().rewind()
         for scheduler in self.schedulers:
             scheduler.rewind()
+
+    def _as_now(self) -> Changes:
+        return [*super()._as_now(), *(change for scheduler in self.schedulers for change in scheduler._as_now())]
 
     def _refuse(self, epoch: float | None) -> None:
         if epoch not in (None, 0):
@@ -79,6 +82,7 @@ class SequentialLR(_Several):
         self._first = rates_of(self.optimizer)
 
     @ag.untraced
+    @done_or_not
     def step(self, epoch: float | None = None) -> None:
         """Step the scheduler whose turn it is; go on to the next one at its milestone."""
         self._refuse(epoch)
@@ -99,6 +103,7 @@ class ChainedScheduler(_Several):
         self._first = rates_of(self.optimizer)
 
     @ag.untraced
+    @done_or_not
     def step(self, epoch: float | None = None) -> None:
         """Step all of them."""
         self._refuse(epoch)
