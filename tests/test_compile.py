@@ -287,7 +287,7 @@ def test_a_draw_before_a_decision_that_is_another_one_is_taken_back():
     random, expected = np.random.default_rng(0), np.random.default_rng(0)
 
     def function(x: Any, random: Any = None) -> Any:
-        noise = ag.drawn(random, "random", 3)
+        noise = ag.drawn(random, "random", 3) * ag.drawn(random, "random", 3)
         return (x * noise).sum() * (2.0 if x.sum() > 0 else 3.0)
 
     compiled = ag.compile(lambda x: function(x, random))

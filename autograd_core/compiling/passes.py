@@ -3,7 +3,7 @@
 * a copy of what nobody writes to is the array itself;
 * a call with the same arguments as an earlier one gives the same;
 * a value that nothing needs is not computed;
-* `x ** 2` is np.square for NumPy too, and called by that name it takes an `out`.
+* `x ** 2` is np.square for NumPy too, and `np.sum` a method of np.add: called by these names there is no Python between.
 
 Memory is respected: whatever shares memory with something that is written to, is drawn, or is handed out, stays as it was recorded.
 """
@@ -59,7 +59,9 @@ def _lowered(parts: Parts) -> Parts:
 
 
 def _by_its_name(instruction: Instruction, program: Program) -> Instruction:
-    """`x ** 2` as NumPy computes it: what its operator does for an array of floats and one of these exponents."""
+    """`x ** 2` as NumPy computes it, and `np.sum` as the ufunc's method that it calls."""
+    if instruction.function is np.sum or instruction.function == Method("sum"):
+        return _as_reduce(instruction, program)
     if instruction.function is not operator.pow:
         return instruction
     base, exponent = instruction.arguments
@@ -70,6 +72,18 @@ def _by_its_name(instruction: Instruction, program: Program) -> Instruction:
     if exponent == 2:
         return replace(instruction, function=np.square, arguments=(base,))
     return instruction
+
+
+def _as_reduce(instruction: Instruction, program: Program) -> Instruction:
+    of, *rest = instruction.arguments
+    if type(of) is not Ref or program.values[of.number].is_scalar or len(rest) > 1 or not instruction.keywords.keys() <= {"axis", "keepdims"}:
+        return instruction
+    if rest and "axis" in instruction.keywords:
+        return instruction
+    keywords = {"axis": rest[0] if rest else None, **instruction.keywords}
+    if any(True for _ in refs_in(keywords)) or type(keywords.get("keepdims", False)) is not bool:
+        return instruction
+    return replace(instruction, function=np.add.reduce, arguments=(of,), keywords=keywords)
 
 
 # --- what was computed already ---------------------------------------------------------------------------------------------------------------

@@ -97,6 +97,7 @@ class Variant:
         self.surroundings = surroundings
         self.function = function
         self.runs = 0
+        self.freed: list[Any] | None = None
         self.bound: dict[int, Any] | None = None  # arguments that have to be these very tensors
         program = self.program = recording.program
         self.inputs = forward_inputs(recording)
@@ -262,9 +263,9 @@ class Variant:
         except BaseException as error:
             if undo.is_final:
                 raise
-            for array, before in undo.arrays:
+            for array, before in reversed(undo.arrays):
                 array[...] = before
-            for generator, state in undo.generators:
+            for generator, state in reversed(undo.generators):  # the state before the first draw is the last to be given back
                 restore(generator, state)
             if isinstance(error, Departed | Exception):
                 raise Given(error) from error
@@ -302,12 +303,15 @@ class Variant:
 
     def _recorded(self, values: list[Any], inputs: list[Any], backend: Any, token: Any, by_number: dict[int, Any], again: Any) -> list[Any]:
         """Tensors with the tracked results, recorded as one node."""
+        if self.freed is not None:
+            return [handle(value, node) for value, node in zip(values, self.freed, strict=True)]
         call = Call(self, backend, token, again)
         kept = (*(by_number[n] for n in self.raw_residuals), *(self.program.values[n].array for n in self.constants))
         made = record_call(self.op, inputs, values, call, (), kept)
         if self.recording.is_freed:
             for tensor in made:
                 tensor.node.free()
+            self.freed = [tensor.node for tensor in made]  # nothing is left in them: they serve at each call
         return made
 
     def give_history(self, tensors: list[Any], leaves: Sequence[Any], again: Any) -> None:
