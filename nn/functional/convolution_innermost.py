@@ -16,16 +16,18 @@ from typing import Any
 import numpy as np
 
 from nn.functional.convolution_columns import BLOCK, scratch
-from nn.functional.innermost import as_innermost, innermost_empty, lying
+from nn.functional.innermost import as_innermost, innermost_empty, is_innermost, lying
 from nn.functional.windows import Numbers, Windows
 
 __all__ = ["add_bias", "channel_sums", "convolve", "convolve_back", "convolve_weights", "pays"]
 
 
-def pays(x: Any, other: Any, sizes: Numbers) -> bool:
-    """Whether a convolution of `x`, whose images have `sizes`, with another array is computed here."""
+def pays(x: Any, other: Any, windows: Windows, sizes: Numbers) -> bool:
+    """Whether a convolution of `x` with another array, by windows over images of `sizes`, is computed here."""
     if type(x) is not np.ndarray or type(other) is not np.ndarray:
         return False
+    if windows.are_elements(sizes) and not is_innermost(x):
+        return False  # without columns there is nothing to win
     return len(x) >= 16 and 0 < math.prod(sizes) <= 32 * len(x) and x.size > 0  # measured: 1 to 128 channels, 4 to 784 pixels
 
 

@@ -84,7 +84,7 @@ _TOGETHER = "its callers make windows, groups and sizes that belong together"
 def convolve(x: Any, weight: Any, bias: Any, windows: Windows, groups: int) -> Any:
     """(batch, channels, *sizes) -> (batch, outputs, *counts): the products of `weight` with all windows, and `bias` of each output."""
     dtype = np.result_type(x, weight) if bias is None else np.result_type(x, weight, bias)
-    if innermost.pays(x, weight, x.shape[2:]):
+    if innermost.pays(x, weight, windows, x.shape[2:]):
         return innermost.convolve(x, weight, bias, windows, groups, dtype)
     kernels = weight.reshape((groups, weight.shape[0] // groups, math.prod(weight.shape[1:])))
     shape = (x.shape[0], weight.shape[0], *windows.counts)
@@ -129,7 +129,7 @@ def convolve_back(x: Any, weight: Any, bias: Any, windows: Windows, groups: int,
         padding = tuple(d * (k - 1) - p for k, p, d in zip(windows.kernel, windows.padding, windows.dilation, strict=True))
         return convolve(x, turned, bias, Windows(windows.kernel, windows.stride, padding, windows.dilation, tuple(sizes)), groups)
     dtype = np.result_type(x, weight) if bias is None else np.result_type(x, weight, bias)
-    if innermost.pays(x, weight, sizes):
+    if innermost.pays(x, weight, windows, sizes):
         return innermost.convolve_back(x, weight, bias, windows, groups, sizes, dtype)
     batch = x.shape[0]
     kernels = weight.reshape((groups, weight.shape[0] // groups, channels * windows.places)).swapaxes(1, 2)
@@ -164,7 +164,7 @@ def convolve_weights(x: Any, y: Any, windows: Windows, groups: int) -> Any:
     """What each weight is multiplied with: sum over images and windows of x, at the weight's place, times y, the windows' results."""
     outputs, channels = y.shape[1] // groups, x.shape[1] // groups
     dtype = np.result_type(x, y)
-    if innermost.pays(x, y, x.shape[2:]):
+    if innermost.pays(x, y, windows, x.shape[2:]):
         return innermost.convolve_weights(x, y, windows, groups, dtype).reshape((groups * outputs, channels, *windows.kernel))
     if windows.are_elements(x.shape[2:]):
         rows = y.reshape((y.shape[0], groups, outputs, math.prod(windows.counts)))
