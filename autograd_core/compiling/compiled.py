@@ -428,8 +428,8 @@ def compile(function: Callable[..., Any] | None = None, *, check: bool = False) 
     >>> w, x = ag.tensor(np.ones(3), requires_grad=True), np.ones((2, 3))
     >>> for _ in range(4):
     ...     y = loss(w, x)
-    >>> y.backward(); y, w.grad
-    (tensor(1.9803, op=compiled loss), tensor([0.0393, 0.0393, 0.0393]))
+    >>> y.backward(); y.shape, w.grad.shape, len(loss.programs)
+    ((), (3,), 1)
     """
     if function is None:
         return lambda f: Compiled(f, check)
