@@ -61,7 +61,7 @@ def apply_to_view(op: Op, tensor: Any, arguments: tuple[Any, ...], data: Any) ->
     plan = op.first or plan_first(op)
     values = (*arguments, data)  # OUT is -1: the result comes last
     result = handle(data, make_node(plan, (tensor.node,), [values[save] for save in plan.saves], data))
-    if shows(data, tensor):
+    if type(data) is not float64 and shows(data, tensor):  # a NumPy scalar takes long to say that it has no base
         share_memory_of(tensor, result, op.function, arguments[1:])
     return result
 
