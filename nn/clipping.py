@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextvars import copy_context
 from functools import partial
 from types import GeneratorType
 from typing import Any
@@ -69,14 +70,19 @@ def get_total_norm(tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite:
 
 def _norm(line: Any, p: float) -> float:
     """|line|_p, also where the powers of the elements, or sums of many in half precision, are out of the range of the dtype."""
-    with np.errstate(over="ignore"):
-        value = float(np.linalg.norm(line.astype(np.float32) if line.dtype == np.float16 else line, p))
+    # In a context of its own, where NumPy can be told what to ignore with nothing to restore.
+    value = copy_context().run(_norm_that_may_overflow, line.astype(np.float32) if line.dtype == np.float16 else line, p)
     if math.isfinite(value) and value:
         return value
     largest = float(np.abs(line).max())
     if not math.isfinite(largest) or not largest:
         return largest
     return largest * float(np.linalg.norm(line.astype(np.result_type(line.dtype, np.float64)) / largest, p))
+
+
+def _norm_that_may_overflow(line: Any, p: float) -> float:
+    np.seterr(over="ignore")
+    return float(np.linalg.norm(line, p))
 
 
 def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any, foreach: bool | None = None) -> None:

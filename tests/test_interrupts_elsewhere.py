@@ -52,6 +52,11 @@ def gradients(model: Any) -> Any:
     return content([p.grad for p in model.parameters()])
 
 
+def structure(module: Any) -> Any:
+    """The state, and what is computed of it."""
+    return state(module), sorted(name for name, _ in module.named_parameters()), content(module(X))
+
+
 def scheduled(make: Callable[[Any], Any], steps: int = 1) -> Callable[[], Any]:
     def scheduler() -> Any:
         optimizer = optim.SGD(linear().parameters(), lr=0.5, momentum=0.9)
@@ -108,6 +113,9 @@ WHOLE: dict[str, Case] = {
     "clip_grad_norm_": Case(with_gradients, lambda m: nn.utils.clip_grad_norm_(m.parameters(), 1e-3), gradients),
     "clip_grad_value_": Case(with_gradients, lambda m: nn.utils.clip_grad_value_(m.parameters(), 1e-3), gradients),
     "batch normalisation": Case(normalised, lambda m: m(X), state),
+    "weight_norm": Case(linear, nn.utils.weight_norm, structure),
+    "remove_weight_norm": Case(lambda: nn.utils.weight_norm(linear()), nn.utils.remove_weight_norm, structure),
+    "parametrizations.weight_norm": Case(linear, nn.utils.parametrizations.weight_norm, structure),
     "add_param_group": Case(optimizer, lambda o: o.add_param_group({"params": [ag.tensor(X, requires_grad=True)]}), state),
     **{f"a step of {name}": Case(scheduled(make), advance, rate) for name, make in SCHEDULERS.items()},
     **{f"a state for {name}": Case(scheduled(make), loading_a_later_state(make), rate) for name, make in SCHEDULERS.items()},

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
+from nn.at_once import done_or_not
 from nn.containers import ModuleDict, ModuleList
 from nn.module import Module
 from nn.parameter import Parameter
@@ -218,6 +219,7 @@ def _lists(module: Module) -> Any:
     return module.__dict__["parametrizations"]
 
 
+@done_or_not
 def register_parametrization(module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> Module:
     """Let `module.<tensor_name>` be parametrization(original), computed when it is read; return the module.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 import autograd_core as ag
 from nn import init
+from nn.at_once import done_or_not
 from nn.functional.arguments import axis_or_dim
 from nn.hooks import HookHandle
 from nn.module import Module
@@ -83,6 +84,7 @@ class _WeightNorm(_Recomputed):
         return v * (g / norm_except_dim(v, self.dim))
 
 
+@done_or_not
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0, *, axis: int | None = None) -> Module:
     """Weight = g v / |v|, computed before each call (Salimans & Kingma 2016); return the module.
 
@@ -105,6 +107,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0, *, ax
     return hook.attach(module)
 
 
+@done_or_not
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     """Make the weight an ordinary parameter again; ValueError if it has no `weight_norm`."""
     return _WeightNorm.detach(module, name, "_g", "_v")
@@ -135,6 +138,7 @@ class _SpectralNorm(_Recomputed):
         return weight / (u @ (as_matrix(weight, self.dim) @ v))
 
 
+@done_or_not
 def spectral_norm(
     module: Module,
     name: str = "weight",
@@ -172,6 +176,7 @@ def spectral_norm(
     return hook.attach(module)
 
 
+@done_or_not
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
     """Make the weight an ordinary parameter again, of its present value; ValueError if it has no `spectral_norm`."""
     return _SpectralNorm.detach(module, name, "_orig", "_u", "_v")
