@@ -69,6 +69,10 @@ def mask_inverted(case: Case) -> str | None:
     largest = float(np.max(np.abs(case.right), initial=0.0))
     needed, there = np.abs(case.right) > 1e-9 * largest, np.abs(case.given) > 1e-9 * largest
     lost, passed = needed & ~there, there & ~needed
+    if passed.any() and not lost.any() and needed.any() and np.isfinite(case.given).all():
+        share = float(np.median((case.given / np.where(needed, case.right, 1.0))[needed]))
+        if abs(share - 1) > 1e-6 and same(case.given[needed], share * case.right[needed]):
+            return f"it is not zero where the value does not depend on the argument, and {share:.6g} of the right one elsewhere: shared, as of a mean"
     alike = np.abs(case.given - case.right) <= 1e-6 * largest
     if lost.any() and passed.any() and (alike | lost | passed).all() and np.isfinite(case.given).all():
         return "the mask is another one, or inverted: it is zero where the value does depend on the argument, and not zero where it does not"

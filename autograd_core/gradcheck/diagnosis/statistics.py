@@ -49,12 +49,20 @@ def statistic_constant(case: Case) -> str | None:
         x = case.x.reshape(-1)[groups]
         found = [(name, _unit(derivative(x))) for name, derivative in STATISTICS.items()]
         for name, direction in found:
+            if name in ("the maximum", "the minimum") and not _in_several_results(missing):
+                continue  # one wrong element would look like that too
             if _explains(missing[:, groups], [direction]):
                 return f"{name} of {case.name}{along} is taken for a constant"
         for (one, first), (two, second) in itertools.combinations(found[:4], 2) if groups.shape[1] > 3 else ():
             if _explains(missing[:, groups], [first, second]):
                 return f"{one}, and {two}, of {case.name}{along} are taken for constants"
     return None
+
+
+def _in_several_results(missing: Any) -> bool:
+    """Whether what is missing of each element is missing in several results."""
+    there = (np.abs(missing) > 1e-6 * np.abs(missing).max()).sum(axis=0)
+    return bool((there[there > 0] > 1).all())
 
 
 def inner_constants(case: Case) -> str | None:
