@@ -114,7 +114,11 @@ class Constant(NamedTuple):
 
     def plain(self, single: bool) -> Any:
         """What NumPy is given for it: an array, or a list."""
-        return self.array.tolist() if self.kind == "list" else self.array.astype(np.float32) if single else self.array
+        if self.kind == "list":
+            return self.array.tolist()
+        # In its own order, which later lines see: a reshape of what is computed of it may be a copy.
+        array = self.array.astype(np.float32) if single else self.array
+        return np.asfortranarray(array) if self.kind == "Fortran" else array
 
 
 # --- scripts ----------------------------------------------------------------------------------------------------------------------------
