@@ -30,7 +30,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests, those in docstrings included; `nox -s tests -- tests/test_floors.py` for some of them."""
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or ("-n", "auto", "--dist", "worksteal")))
 
 
 @nox.session(default=False)

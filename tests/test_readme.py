@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = [(README[: found.start(1)].count("\n"), found[1]) for found in re.finditer(r"```python\n(.*?)```", README, re.DOTALL)]
 DEMO = 'pip install -e ".[demo]" && python -m tools.demo'
-TESTS = 'pip install -e ".[dev]" && pytest'
+TESTS = 'pip install -e ".[dev]" && pytest -n auto --dist worksteal'
 
 
 def run(blocks, names):

@@ -123,7 +123,9 @@ def test_vjp_can_be_called_often_and_differentiated_in_the_cotangent():
     assert np.array_equal(ag.grad(lambda u: np.sum(back((u, {"sum": zero}))[0]))(np.ones(5)), 2 * X)
 
 
-@pytest.mark.parametrize("f", [np.sin, lambda x: np.outer(x, x), lambda x: x[::-1] * np.sum(x), np.cumprod], ids=str)
+@pytest.mark.parametrize(
+    "f", [np.sin, lambda x: np.outer(x, x), lambda x: x[::-1] * np.sum(x), np.cumprod], ids=["sin", "outer", "reversed", "cumprod"]
+)
 def test_jvp_and_vjp_pass_the_dot_product_test(f):
     rng = np.random.default_rng(0)
     v = rng.normal(size=X.shape)
