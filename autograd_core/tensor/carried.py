@@ -85,10 +85,11 @@ class Census:
 
         Returns how many there are that may be held, as by the graph.
         """
+        # issubclass(type(t), ...): isinstance would ask strange objects for their __class__, which runs code of theirs (proxies of libraries).
         own = {*map(id, self.variables), *map(id, tensors)}
         if variable is not None:
             own.discard(id(self.variables[variable]))
-        found = [t for t in objects if isinstance(t, Handle) and id(t) not in own and has_level(getattr(t, "_array", None), self.level)]
+        found = [t for t in objects if issubclass(type(t), Handle) and id(t) not in own and has_level(getattr(t, "_array", None), self.level)]
         objects.clear()
         if not found:
             return 0
@@ -113,10 +114,10 @@ def _reached_from(roots: Iterable[Any]) -> set[int]:
     todo = list(roots)
     while todo:
         value = todo.pop()
-        if id(value) in seen or isinstance(value, type | ModuleType | FrameType | np.ndarray):
+        if id(value) in seen or issubclass(type(value), type | ModuleType | FrameType | np.ndarray):
             continue
         seen.add(id(value))
-        if isinstance(value, FunctionType):
+        if type(value) is FunctionType:
             todo += [*(value.__closure__ or ()), *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
         else:
             todo += gc.get_referents(value)
@@ -149,14 +150,14 @@ def _holder(tensor: Any, ours: list[Any]) -> str | None:
             if id(holder) in seen:
                 continue
             seen.add(id(holder))
-            if isinstance(holder, FrameType):
+            if type(holder) is FrameType:
                 continue  # of a call that is over: what runs is not shown among the holders
-            if isinstance(holder, _PASSAGES):
+            if issubclass(type(holder), _PASSAGES):
                 said[id(holder)] = words or _words(holder, value)
                 if isinstance(holder, dict) and "__name__" in holder and "__builtins__" in holder:
                     return said[id(holder)]
                 todo.append(holder)
-            elif type(holder).__module__.startswith("autograd_core.") and not isinstance(holder, Handle):
+            elif type(holder).__module__.startswith("autograd_core.") and not issubclass(type(holder), Handle):
                 continue  # the engine's own: an instrument, a pass, a transform that holds the function
             elif type(holder).__name__ not in ("traceback", "generator", "coroutine"):
                 return words or _words(holder, value)
