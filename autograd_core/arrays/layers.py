@@ -38,8 +38,7 @@ __all__ = [
     "sequence_like",
 ]
 
-# Large numbers, as Python has only one object for each small one: all layers of a level refer to one object, and can be counted (tensor/carried.py).
-new_level = itertools.count(1 << 10).__next__
+new_level = itertools.count(1).__next__
 
 SCALARS = frozenset({float, int, complex, bool, *np.sctypeDict.values()})
 

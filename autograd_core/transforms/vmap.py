@@ -27,7 +27,6 @@ from autograd_core.tape.node import Node, back_to, map_began, next_number
 from autograd_core.tensor.backward import partial_gradients
 from autograd_core.tensor.batch_writes import noting_writes, restore_the_outside
 from autograd_core.tensor.calls import function_op, gradients_through, nodes_before, record_call
-from autograd_core.tensor.carried import Census
 from autograd_core.tensor.handles import raw, untracked
 from autograd_core.tensor.tensor import Tensor, tensor
 from autograd_core.tensor.transformed import transform
@@ -140,16 +139,12 @@ def map_over(function: Callable[[Sequence[Any]], list[Any]], leaves: Sequence[An
     tracked = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.requires_grad]
     variables = [_variable(leaf, level, isinstance(leaf, Tensor) and leaf.requires_grad) for leaf in leaves]
     token = map_began.set(start)
-    census = Census()
-    census.begin(variables, level)
     try:
         with noting_writes() as written:
             parts = function(variables)
     finally:
         map_began.reset(token)
     restore_the_outside(written, parts, level)
-    del written
-    census.check(parts, level)
     outputs = [None if part is None else part if isinstance(part, Tensor) else tensor(part) for part in parts]
     nodes = [v.node for v, leaf in zip(variables, leaves, strict=True) if isinstance(leaf, Tensor) and leaf.requires_grad]
     return _recorded(_Run(outputs, nodes, start, level, size), tracked)
