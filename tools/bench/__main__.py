@@ -110,7 +110,7 @@ def machine() -> dict[str, str]:
             from importlib.metadata import version
 
             versions[module] = version(module)
-    return {"processor": _processor(), "system": platform.platform(terse=True), "date": datetime.date.today().isoformat(), **versions}
+    return {"processor": _processor(), "system": f"{platform.system()} on {platform.machine()}", "date": datetime.date.today().isoformat(), **versions}
 
 
 def _processor() -> str:
