@@ -110,7 +110,8 @@ def machine() -> dict[str, str]:
             from importlib.metadata import version
 
             versions[module] = version(module)
-    return {"processor": _processor(), "system": f"{platform.system()} on {platform.machine()}", "date": datetime.date.today().isoformat(), **versions}
+    system = f"{platform.system()} on {platform.machine()}"
+    return {"processor": _processor(), "system": system, "date": datetime.date.today().isoformat(), **versions}
 
 
 def _processor() -> str:
