@@ -114,6 +114,25 @@ def _known(op: Op, tracked: tuple[Any, ...], arity: tuple[Any, ...]) -> Any:
     return plan, recipe, sum(1 << key for source, key in recipe if source == FROM_ARGS)
 
 
+def _saved(recipe: Any, values: Any, kwargs: dict[str, Any], value: Any, copied: int, elements: Callable[[], Any] | None = None) -> list[Any]:
+    """What a plan saves of a plain call: the bits of `copied` are the arguments to copy, `elements` gives the shapes of a sequence's."""
+    saved = []
+    for source, key in recipe:
+        if source == FROM_ARGS:
+            saved.append(values[key].copy() if copied >> key & 1 else values[key])
+        elif source == FROM_RESULT:
+            saved.append(value)
+        elif source == FROM_DEFAULT:
+            saved.append(key)
+        elif source == FROM_KWARGS:
+            saved.append(kwargs[key])
+        elif source == FROM_SHAPES and elements is not None:
+            saved.append(elements())
+        else:
+            raise AssertionError(f"a plain call saves from source {source}")  # variadic operations have no plain way
+    return saved
+
+
 def _call_of_one(op: Op, arity: tuple[Any, ...], place: int, shapes: list[int], names: list[str]) -> Call | None:
     """The call of a function of one tensor, at `place`; all else are constants, with tuples at `shapes` and of these names."""
     known = _known(op, (place,), arity)
@@ -133,41 +152,23 @@ def _call_of_one(op: Op, arity: tuple[Any, ...], place: int, shapes: list[int], 
             return NotImplemented
         if is_saved and x.handed_out and array.nbytes > COPIED:
             return NotImplemented
-        if has_tuples or place:
-            values = list(args)
-            values[place] = array
-            if has_tuples and not _take_shapes(values, shapes, kwargs, names):
-                return NotImplemented
-            value = compute(*values, **kwargs)
-        else:
-            values = args  # type: ignore[assignment]
-            value = compute(array, *args[1:], **kwargs)
+        values = list(args)
+        values[place] = array
+        if has_tuples and not _take_shapes(values, shapes, kwargs, names):
+            return NotImplemented
+        value = compute(*values, **kwargs)
         like = parent.like
         kind = type(value)
         if kind is float64:
             like = FLOAT64_SCALAR
         elif kind not in BARE or value.dtype.kind not in "fc":
-            values = list(args)
-            values[place] = array
             return _recorded_otherwise(op, plan, (parent,), values, args, kwargs, value, -1 if x.handed_out else 0, arity)
         else:
             like = like_of(value)
         if fixed is not None:
             saved = fixed
         else:
-            saved = []
-            for source, key in recipe:
-                if source == FROM_ARGS:
-                    saved.append(values[key] if key != place else array.copy() if x.handed_out else array)
-                elif source == FROM_RESULT:
-                    saved.append(value)
-                elif source == FROM_DEFAULT:
-                    saved.append(key)
-                elif source == FROM_KWARGS:
-                    saved.append(kwargs[key])
-                else:
-                    saved = plan.saved_values(arity, args, kwargs, value)
-                    break
+            saved = _saved(recipe, values, kwargs, value, 1 << place if x.handed_out else 0)
         node = Node()
         node.plan = plan
         if compact:
@@ -240,20 +241,7 @@ def _call_of_several(op: Op, arity: tuple[Any, ...], tensors: list[int], arrays:
         value = compute(*values, **kwargs)
         if type(value) not in BARE or value.dtype.kind not in "fc":
             return _recorded_otherwise(op, plan, parents, values, args, kwargs, value, reachable, arity)
-        saved = []
-        for source, key in recipe:
-            if source == FROM_ARGS:
-                saved.append(values[key].copy() if at_risk >> key & 1 else values[key])
-            elif source == FROM_RESULT:
-                saved.append(value)
-            elif source == FROM_DEFAULT:
-                saved.append(key)
-            elif source == FROM_KWARGS:
-                saved.append(kwargs[key])
-            else:
-                saved = plan.saved_values(arity, values, kwargs, value)
-                break
-        result = handle(value, make_node(plan, parents, saved, value))
+        result = handle(value, make_node(plan, parents, _saved(recipe, values, kwargs, value, at_risk), value))
         if value.base is not None or value is values[tensors[0]]:
             note_views(op.function, args, kwargs, result)
         return result
@@ -296,21 +284,11 @@ def _call_of_elements(op: Op, arity: tuple[Any, ...], shapes: list[int], names: 
         value = compute(*values, **kwargs)
         if type(value) not in BARE or value.dtype.kind not in "fc":
             return _recorded_otherwise(op, plan, parents, values, args, kwargs, value, 0, arity)
-        saved: list[Any] = []
-        for source, key in recipe:
-            if source == FROM_ARGS:
-                saved.append(values[key])
-            elif source == FROM_RESULT:
-                saved.append(value)
-            elif source == FROM_DEFAULT:
-                saved.append(key)
-            elif source == FROM_KWARGS:
-                saved.append(kwargs[key])
-            elif source == FROM_SHAPES:
-                saved.append(tuple([node.like for node in parents] if type(pattern) is int else map(like_of, elements)))
-            else:
-                return NotImplemented
-        return handle(value, make_node(plan, parents, saved, value))
+
+        def likes() -> Any:
+            return tuple([node.like for node in parents] if type(pattern) is int else map(like_of, elements))
+
+        return handle(value, make_node(plan, parents, _saved(recipe, values, kwargs, value, 0, likes), value))
 
     return call
 
